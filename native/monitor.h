@@ -1,0 +1,66 @@
+/* The monitor: parent of a container that outlives the command line. src/container/monitor.ts speaks to it; a test
+ * holds the two sides together. It is started by exec of a sealed memfd with this layout of descriptors: */
+#ifndef TSRUN_MONITOR_H
+#define TSRUN_MONITOR_H
+#include "program.h"
+
+enum {
+	FD_STDIN = 0, /* of the foreground client, or /dev/null; the monitor copies between these */
+	FD_STDOUT = 1, /* and the container itself, so that the data never passes through JavaScript */
+	FD_STDERR = 2,
+	FD_PROGRAM = 3,	  /* the sealed memfd with the program and this configuration */
+	FD_SYNC = 4,	  /* SOCK_SEQPACKET, see program.h; the monitor closes it when the program reached OP_END */
+	FD_CONTROL = 5,	  /* SOCK_STREAM to the foreground client, or /dev/null: struct control_message both ways */
+	FD_DIRECTORY = 6, /* the container's directory: exit record and logs are written here; or /dev/null */
+	FD_LOCK = 7,	  /* flock of the container's record, held as long as this process lives; kept over exec of reap */
+	FD_CGROUP = 8,	  /* the cgroup's directory, or /dev/null */
+	FD_NETNS = 9,	  /* keeps the network namespace; or /dev/null */
+	FD_LISTEN = 10,	  /* unix SOCK_STREAM that listens for further clients; or /dev/null */
+	FD_FIRST_PORT = 11, /* bound sockets of published ports, config.port_count of them: only held */
+};
+
+/* monitor_config.flags */
+#define MONITOR_TTY 1u		/* one pty master instead of pipes */
+#define MONITOR_STDIN 2u	/* the container's stdin is kept open and fed by clients */
+#define MONITOR_STDIN_ONCE 4u	/* it is closed when the first client is gone */
+#define MONITOR_FOREGROUND 8u	/* descriptors 0-2 and 5 are a client: the primary one */
+#define MONITOR_LOG 16u		/* copy output to container.log in FD_DIRECTORY */
+#define MONITOR_RECORD 32u	/* write exit.json into FD_DIRECTORY */
+#define MONITOR_ATTACH_STDIN 64u  /* of the foreground client: which of its descriptors are connected */
+#define MONITOR_ATTACH_STDOUT 128u
+#define MONITOR_ATTACH_STDERR 256u
+
+struct monitor_config {
+	u32 version; /* 1 */
+	u32 flags;
+	/* offsets into the memory block, where the program's parent side stores 32-bit values */
+	u32 pid;
+	u32 pidfd;
+	u32 stdin_fd;  /* write end of the container's stdin; with MONITOR_TTY the pty master; PROGRAM_NONE: none */
+	u32 stdout_fd; /* read ends; with MONITOR_TTY stdout_fd == stdin_fd and stderr_fd is PROGRAM_NONE */
+	u32 stderr_fd;
+	u32 reap_argv; /* argv and envp (relocated pointers) of the command that cleans up; PROGRAM_NONE: none */
+	u32 reap_envp;
+	u32 port_count;
+	u32 log_max_files; /* container.log, container.log.1, … */
+	u32 detach_keys;   /* offset of the bytes of the detach sequence, e.g. 0x10 0x11 */
+	u32 detach_keys_length;
+	u16 rows, columns; /* initial window size, set before the container is told to go on; 0: leave it */
+	u64 log_max_size;  /* bytes */
+};
+
+/* Messages on FD_CONTROL and on connections of FD_LISTEN; payload of `length` bytes follows. */
+struct control_message {
+	u32 kind;
+	s32 a, b;
+	u32 length;
+};
+/* client -> monitor */
+#define CONTROL_RESIZE 1u /* a rows, b columns */
+#define CONTROL_REAPED 2u /* the client has cleaned up after EXITED: the monitor just ends */
+#define CONTROL_ATTACH 3u /* first on a new connection; SCM_RIGHTS stdin, stdout, stderr; a: MONITOR_ATTACH_* flags; payload: detach keys */
+/* monitor -> client */
+#define CONTROL_EXITED 16u /* a: exit status 0-255 (128+n for signal n), b: 1 when the kernel's OOM killer struck */
+#define CONTROL_DETACHED 17u /* the detach keys were typed; the client's descriptors are closed */
+
+#endif

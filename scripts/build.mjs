@@ -1,0 +1,86 @@
+/**
+ * Builds dist/: the C in native/ with make, the command line and the unpack worker with esbuild.
+ * `npm ci` runs it (lifecycle script `prepare`); `--if-stale` does nothing when dist/ is newer than every source.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(checkout, 'dist');
+
+/** What is bundled: output name -> source. Each bundle is one file without `node_modules`, koffi apart. */
+const bundles = {
+  'tsrun.cjs': 'src/cli/main.ts',
+  'unpack-worker.cjs': 'src/image/unpack/worker.ts',
+};
+
+function fail(message, hint) {
+  console.error(`build: ${message}`);
+  if (hint) console.error(`  ${hint}`);
+  process.exit(1);
+}
+
+/** Newest modification time below a directory, in milliseconds. */
+function newest(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), 0);
+}
+
+function isStale() {
+  const outputs = ['tsrun-syscall.so', 'tsrun-monitor', ...Object.keys(bundles)].map((name) => join(dist, name));
+  if (!outputs.every((path) => existsSync(path))) return true;
+  const sources = ['src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
+  const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
+  return outputs.some((path) => statSync(path).mtimeMs < latest);
+}
+
+function buildNative() {
+  try {
+    execFileSync('make', ['--silent', '-C', join(checkout, 'native')], { stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    if (error.code === 'ENOENT') fail('make was not found', 'apt install gcc make libc6-dev linux-libc-dev');
+    fail('native/ does not compile', 'needed are a C compiler and the kernel headers: apt install gcc libc6-dev linux-libc-dev');
+  }
+}
+
+async function buildBundles() {
+  let esbuild;
+  try {
+    esbuild = await import('esbuild');
+  } catch {
+    fail('esbuild is not installed', 'run `npm ci` without --omit=dev: tsrun is built from its sources');
+  }
+  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+  for (const [name, source] of Object.entries(bundles)) {
+    const entry = join(checkout, source);
+    if (!existsSync(entry)) fail(`"${source}" does not exist`);
+    const outfile = join(dist, name);
+    const result = await esbuild.build({
+      entryPoints: [entry],
+      outfile: `${outfile}.tmp`,
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      target: 'node20',
+      charset: 'utf8',
+      // Names stay readable in stack traces; what is taken out is only what costs time to parse.
+      minifyWhitespace: true,
+      minifySyntax: true,
+      keepNames: false,
+      legalComments: 'none',
+      external: ['koffi'],
+      define: { 'import.meta.dirname': '__dirname', TSRUN_VERSION: JSON.stringify(version) },
+      logLevel: 'warning',
+    });
+    if (result.errors.length > 0) process.exit(1);
+    renameSync(`${outfile}.tmp`, outfile);
+  }
+}
+
+if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
+mkdirSync(dist, { recursive: true });
+buildNative();
+await buildBundles();

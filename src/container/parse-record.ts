@@ -1,0 +1,86 @@
+/** Reads the JSON files of a container, once, at the border: a file that is not what it must be is named, not followed. */
+import { TsrunError } from '../error.ts';
+import type { ContainerRecord, ExitRecord, StartRecord } from './record.ts';
+
+function corrupt(path: string, what: string, cause?: unknown): TsrunError {
+  return new TsrunError('CORRUPT', `"${path}" is damaged: ${what}`, {
+    cause,
+    hint: 'remove the container with `tsrun rm -f`, or the file by hand',
+  });
+}
+
+type Fields = Record<string, unknown>;
+
+function parseObject(text: string, path: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt(path, 'it is no JSON', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw corrupt(path, 'it is no JSON object');
+  return value as Fields;
+}
+
+type Kind = 'string' | 'number' | 'boolean' | 'object' | 'array';
+
+/** Checks that fields, named by path, are of a kind. */
+function check(fields: Fields, path: string, expected: Readonly<Record<string, Kind>>): void {
+  for (const [name, kind] of Object.entries(expected)) {
+    let value: unknown = fields;
+    for (const part of name.split('.')) value = (value as Fields | undefined)?.[part];
+    const actual = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+    if (actual !== kind) throw corrupt(path, `"${name}" is ${actual}, not ${kind}`);
+  }
+}
+
+/** Parses `container.json`; the id in it must be that of its directory. */
+export function parseContainerRecord(text: string, path: string, id: string): ContainerRecord {
+  const fields = parseObject(text, path);
+  check(fields, path, {
+    version: 'number',
+    id: 'string',
+    name: 'string',
+    created: 'string',
+    'image.id': 'string',
+    'image.reference': 'string',
+    'image.layers': 'array',
+    options: 'object',
+    'process.args': 'array',
+    'process.env': 'array',
+    'process.cwd': 'string',
+    'process.user': 'string',
+    'process.terminal': 'boolean',
+    'process.openStdin': 'boolean',
+    hostname: 'string',
+    labels: 'object',
+    exposedPorts: 'array',
+    stopSignal: 'string',
+    stopTimeout: 'number',
+    mounts: 'array',
+  });
+  if (fields.id !== id) throw corrupt(path, 'it belongs to another container');
+  if (fields.version !== 1) throw corrupt(path, `version ${String(fields.version)} is of another tsrun`);
+  return fields as unknown as ContainerRecord;
+}
+
+/** Parses `start.json`. */
+export function parseStartRecord(text: string, path: string): StartRecord {
+  const fields = parseObject(text, path);
+  check(fields, path, {
+    pid: 'number',
+    startTime: 'string',
+    bootId: 'string',
+    monitorPid: 'number',
+    cgroup: 'string',
+    'network.mode': 'string',
+  });
+  return fields as unknown as StartRecord;
+}
+
+/** Parses `exit.json`. */
+export function parseExitRecord(text: string, path: string): ExitRecord {
+  const fields = parseObject(text, path);
+  check(fields, path, { exitCode: 'number', signal: 'number', oomKilled: 'boolean', finishedAt: 'string' });
+  return fields as unknown as ExitRecord;
+}

@@ -1,0 +1,118 @@
+/**
+ * What the engine keeps of a container: `containers/<id>/container.json`, written once by the command that makes it
+ * (and by `rename`), beside `config.json` (the OCI config), `exit.json` (by the monitor) and the logs.
+ * State is computed, not stored: see state.ts.
+ */
+import type { BridgeAttachment } from '../network/index.ts';
+import type { RunOptions } from './run-options.ts';
+
+export interface ContainerRecord {
+  version: 1;
+  /** 64 hexadecimal digits. */
+  id: string;
+  name: string;
+  /** RFC 3339 with nanoseconds or milliseconds, UTC. */
+  created: string;
+  image: {
+    /** `sha256:…` of the image's config. */
+    id: string;
+    /** As the user typed it: what `ps` shows. */
+    reference: string;
+    /** Chain ids of the layers, lowest first, as `sha256:…`. */
+    layers: string[];
+  };
+  /** What the user asked for. */
+  options: RunOptions;
+  /** What became of it together with the image's config. */
+  process: {
+    /** argv: entrypoint and command. */
+    args: string[];
+    /** How many of `args` are the entrypoint. */
+    entrypointLength: number;
+    /** `NAME=value`. */
+    env: string[];
+    cwd: string;
+    /** As given by flag or image: `name`, `uid`, `uid:gid`, … */
+    user: string;
+    terminal: boolean;
+    openStdin: boolean;
+  };
+  hostname: string;
+  labels: Record<string, string>;
+  /** `80/tcp`, from the image and --expose. */
+  exposedPorts: string[];
+  /** Paths of the image's VOLUMEs. */
+  volumes: string[];
+  stopSignal: string;
+  /** Seconds until `stop` kills; -1 waits for ever. */
+  stopTimeout: number;
+  mounts: MountRecord[];
+}
+
+/** A mount as `inspect` shows it. */
+export interface MountRecord {
+  type: 'bind' | 'volume' | 'tmpfs';
+  /** Of a volume. */
+  name?: string;
+  source: string;
+  destination: string;
+  mode: string;
+  readWrite: boolean;
+  propagation: string;
+}
+
+/** `containers/<id>/start.json`, written by the command that starts the container, once per start. */
+export interface StartRecord {
+  /** In the host's pid namespace; 0 when the start failed. */
+  pid: number;
+  /** Field 22 of /proc/PID/stat: with the pid it names one process of this boot. */
+  startTime: string;
+  bootId: string;
+  monitorPid: number;
+  startedAt?: string;
+  /** Why the start failed, and the exit code that told it. */
+  error?: string;
+  errorCode?: number;
+  /** Absolute path of the cgroup's directory, or empty. */
+  cgroup: string;
+  network: {
+    /** `bridge`, `none`, `host`, `container:<id>`. */
+    mode: string;
+    attachment?: BridgeAttachment;
+  };
+}
+
+/** `containers/<id>/exit.json`, written by the monitor. */
+export interface ExitRecord {
+  /** 0-255; 128+n where signal n ended it. */
+  exitCode: number;
+  signal: number;
+  oomKilled: boolean;
+  finishedAt: string;
+}
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'exited' | 'dead';
+
+/** State as computed from the records, the lock and the kernel. */
+export interface ContainerState {
+  status: ContainerStatus;
+  /** The process lives but its monitor does not: the exit code will not be known. */
+  unsupervised: boolean;
+  /** 0 unless it runs. */
+  pid: number;
+  exitCode: number;
+  oomKilled: boolean;
+  /** Why a start failed, else empty. */
+  error: string;
+  startedAt: string | undefined;
+  finishedAt: string | undefined;
+  start: StartRecord | undefined;
+}
+
+/** A container with its state: what ps, inspect and filters work on. */
+export interface Container {
+  record: ContainerRecord;
+  state: ContainerState;
+  /** `containers/<id>` in the data root. */
+  directory: string;
+}

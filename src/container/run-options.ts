@@ -1,0 +1,131 @@
+/** What a user asks of a container, as plain validated data: the flags of `run` and `create` in typed form. */
+
+/** A published port as asked for: `hostPort` 0 lets the kernel choose, an empty `hostIp` is any address. */
+export interface PublishOption {
+  hostIp: string;
+  hostPort: number;
+  containerPort: number;
+  protocol: 'tcp' | 'udp';
+}
+
+/** -v, --mount and --tmpfs. */
+export interface MountOption {
+  type: 'bind' | 'volume' | 'tmpfs';
+  /** Absolute path on the host, or the name of a volume; empty for tmpfs and anonymous volumes. */
+  source: string;
+  /** Absolute path in the container. */
+  target: string;
+  readOnly: boolean;
+  /** Of a bind mount; `rprivate` by default. */
+  propagation: '' | 'private' | 'rprivate' | 'slave' | 'rslave' | 'shared' | 'rshared';
+  /** -v makes a missing host directory, --mount refuses it. */
+  createSource: boolean;
+  /** Mounts below the source are not taken along. */
+  nonRecursive: boolean;
+  /** Of tmpfs: bytes, permission bits, further options of the kernel (`noexec`, `size=64m`, …). */
+  tmpfsSize?: number;
+  tmpfsMode?: number;
+  tmpfsOptions?: string[];
+  /** As typed, for inspect's Mode. */
+  mode: string;
+}
+
+export interface DeviceOption {
+  hostPath: string;
+  containerPath: string;
+  /** Of `r`, `w` and `m`. */
+  permissions: string;
+}
+
+export interface UlimitOption {
+  /** `nofile`, `core`, … */
+  name: string;
+  soft: number;
+  hard: number;
+}
+
+export interface RunOptions {
+  /** As typed. */
+  image: string;
+  /** Behind the image; empty: the image's CMD. */
+  command: string[];
+  /** undefined: the image's; empty list: none. */
+  entrypoint?: string[];
+  name?: string;
+  platform?: string;
+  pull: 'always' | 'missing' | 'never';
+
+  detach: boolean;
+  interactive: boolean;
+  terminal: boolean;
+  /** -a: which streams are connected; empty: docker's default. */
+  attach: ('stdin' | 'stdout' | 'stderr')[];
+  remove: boolean;
+  init: boolean;
+  sigProxy: boolean;
+  detachKeys?: string;
+  cidfile?: string;
+
+  /** `NAME=value`, files of --env-file first; `NAME` alone was resolved from the caller's environment. */
+  env: string[];
+  labels: Record<string, string>;
+  user?: string;
+  groupAdd: string[];
+  workingDir?: string;
+  hostname?: string;
+  domainname?: string;
+  stopSignal?: string;
+  /** Seconds. */
+  stopTimeout?: number;
+
+  network: string;
+  publish: PublishOption[];
+  publishAll: boolean;
+  expose: string[];
+  /** `host:ip`. */
+  extraHosts: string[];
+  dns: string[];
+  dnsSearch: string[];
+  dnsOptions: string[];
+  macAddress?: string;
+  firewall: 'warn' | 'cooperate';
+
+  mounts: MountOption[];
+  readOnly: boolean;
+  /** Bytes. */
+  shmSize: number;
+
+  privileged: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  /** `no-new-privileges`, `seccomp=unconfined`, `seccomp=FILE`, `apparmor=…`, `label=…`. */
+  securityOpt: string[];
+  devices: DeviceOption[];
+  sysctls: Record<string, string>;
+  ulimits: UlimitOption[];
+  /** -1000 to 1000. */
+  oomScoreAdj?: number;
+
+  pidMode: '' | 'host' | `container:${string}`;
+  ipcMode: '' | 'private' | 'shareable' | 'none' | 'host' | `container:${string}`;
+  utsMode: '' | 'host';
+  cgroupns: '' | 'private' | 'host';
+
+  /** Bytes; 0 or absent: no limit. */
+  memory?: number;
+  memoryReservation?: number;
+  /** Memory and swap together, bytes; -1: no limit of swap. */
+  memorySwap?: number;
+  /** Billionths of a processor. */
+  nanoCpus?: number;
+  cpuShares?: number;
+  cpuQuota?: number;
+  cpuPeriod?: number;
+  cpusetCpus?: string;
+  cpusetMems?: string;
+  /** -1: no limit. */
+  pidsLimit?: number;
+
+  restart: { name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; maximumRetryCount: number };
+  log: { driver: 'json-file' | 'none'; maxSize?: number; maxFiles?: number };
+}

@@ -1,0 +1,119 @@
+/**
+ * The one adapter to native code: `syscall(number, ...arguments)` with the kernel's own result, and nothing else.
+ * Everything above it is TypeScript. The library behind it is native/syscall.c, loaded by koffi, which is itself loaded
+ * late: 6 ms that commands without system calls do not pay.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
+import { artifact } from './artifacts.ts';
+import { type CommonSyscall, NR } from './syscalls.ts';
+
+/** A number is passed as it is; text becomes a NUL-terminated string; bytes become their address. */
+export type SyscallArgument = number | bigint | string | Uint8Array;
+
+interface Native {
+  syscall(nr: number, ...args: (number | bigint)[]): number | bigint;
+  address(bytes: Uint8Array): number | bigint;
+}
+
+let native: Native | undefined;
+
+function load(): Native {
+  if (process.platform !== 'linux') {
+    throw new TsrunError('UNSUPPORTED', `tsrun needs Linux; this is ${process.platform}`, {
+      hint: 'run it in a virtual machine: see Vagrantfile',
+    });
+  }
+  const path = artifact('tsrun-syscall.so');
+  try {
+    const require = createRequire(join(import.meta.dirname, 'ffi.js'));
+    const koffi = require('koffi') as typeof import('koffi');
+    const library = koffi.load(path);
+    const syscallFunction = library.func('long tsrun_syscall(long, long, long, long, long, long, long)');
+    const address = library.func('intptr_t tsrun_address(void *)');
+    return {
+      syscall: syscallFunction as unknown as Native['syscall'],
+      address: address as unknown as Native['address'],
+    };
+  } catch (cause) {
+    throw new TsrunError('UNSUPPORTED', `cannot load "${path}"`, {
+      cause,
+      hint: 'run `npm ci` in the checkout: it builds native/ and installs koffi',
+    });
+  }
+}
+
+/** Strings of one call are laid one behind the other here; a call never nests, so that one arena per thread is enough. */
+const arenaSize = 64 * 1024;
+let arena: Buffer | undefined;
+let arenaAddress = 0;
+
+/** Holds what a call points to until the kernel has answered: the collector must not move in between. */
+const pinned: { arguments: readonly SyscallArgument[] } = { arguments: [] };
+
+/**
+ * Makes a system call and returns the kernel's answer: a result >= 0, or a negative errno.
+ * Results beyond 2^53 (mapped addresses never are) lose precision.
+ */
+export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
+  native ??= load();
+  pinned.arguments = args;
+  const values: (number | bigint)[] = [0, 0, 0, 0, 0, 0];
+  let used = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] as SyscallArgument;
+    if (typeof arg === 'number' || typeof arg === 'bigint') {
+      values[i] = arg;
+    } else if (typeof arg === 'string') {
+      if (arena === undefined) {
+        arena = Buffer.alloc(arenaSize);
+        arenaAddress = Number(native.address(arena));
+      }
+      const length = Buffer.byteLength(arg);
+      if (used + length + 1 > arenaSize) {
+        throw new TsrunError('SYSCALL', `a string of ${length} bytes is too long for a system call`);
+      }
+      if (arg.includes('\0')) throw new TsrunError('SYSCALL', `${JSON.stringify(arg)} has a NUL byte in it`);
+      arena.write(arg, used);
+      arena[used + length] = 0;
+      values[i] = arenaAddress + used;
+      used += length + 1;
+    } else {
+      values[i] = arg.byteLength === 0 ? 0 : native.address(arg);
+    }
+  }
+  const result = Number(
+    native.syscall(
+      nr,
+      values[0] as number,
+      values[1] as number,
+      values[2] as number,
+      values[3] as number,
+      values[4] as number,
+      values[5] as number,
+    ),
+  );
+  pinned.arguments = [];
+  return result;
+}
+
+/** `rawSyscall` by name. */
+export function syscall(name: CommonSyscall, ...args: SyscallArgument[]): number {
+  return rawSyscall(NR[name], ...args);
+}
+
+/**
+ * The address of a buffer in this process, for structures that hold pointers.
+ * The caller keeps the buffer referenced until the call that uses the structure has returned (`keepAlive`).
+ */
+export function addressOf(bytes: Uint8Array): bigint {
+  native ??= load();
+  return BigInt(native.address(bytes));
+}
+
+/** A use of its arguments that the compiler cannot take away. */
+export function keepAlive(...values: SyscallArgument[]): void {
+  pinned.arguments = values;
+  pinned.arguments = [];
+}

@@ -1,0 +1,14 @@
+/** Signal names and numbers (man 7 signal); the same on x86-64 and arm64. */
+import { constants } from 'node:os';
+
+/** Number of a signal by docker's ways to write it: `TERM`, `SIGTERM`, `15`. */
+export function signalNumber(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
+  const name = text.toUpperCase().startsWith('SIG') ? text.toUpperCase() : `SIG${text.toUpperCase()}`;
+  const realtime = /^SIGRTMIN(?:\+(\d+))?$/.exec(name);
+  if (realtime !== null) return 34 + Number(realtime[1] ?? 0);
+  const fromEnd = /^SIGRTMAX(?:-(\d+))?$/.exec(name);
+  if (fromEnd !== null) return 64 - Number(fromEnd[1] ?? 0);
+  const table: Readonly<Record<string, number | undefined>> = constants.signals;
+  return table[name];
+}

@@ -1,0 +1,273 @@
+/** What the parts of a start program share while it is compiled, and the few operations that all of them use. */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  RESOLVE_IN_ROOT,
+  S_IFREG,
+} from '../../linux/constants.ts';
+import type { ErrnoName } from '../../linux/errno.ts';
+import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
+import type { Spec } from '../spec.ts';
+
+/** Descriptors that the monitor inherits (native/monitor.h) and that the program refers to by number. */
+export const fdProgram = 3;
+export const fdSync = 4;
+export const fdCgroup = 8;
+export const fdNetns = 9;
+
+/** Kinds of messages on the sync socket (native/program.h). */
+export const messageCreated = 1;
+export const messageReady = 2;
+export const messageMounted = 3;
+export const messageError = 4;
+
+/** Where the root filesystem comes from. */
+export type RootSource =
+  | {
+      kind: 'overlay';
+      /** Absolute paths of the layers, lowest first. */
+      lowers: readonly string[];
+      upper: string;
+      work: string;
+      /** An existing directory; the mount on it is seen in the container's mount namespace only. */
+      mountPoint: string;
+      /** `lowerdir+` of fsconfig is there (Linux 6.5). */
+      appendLowers: boolean;
+    }
+  | { kind: 'directory'; path: string };
+
+export interface CompileOptions {
+  spec: Spec;
+  root: RootSource;
+  /** Enter the network namespace at descriptor 9 instead of making one. */
+  joinNetns: boolean;
+  /** Start inside the cgroup whose directory is descriptor 8 (CLONE_INTO_CGROUP, Linux 5.7). */
+  intoCgroup: boolean;
+  /** Keep a pipe to the container's stdin; without it stdin is /dev/null. */
+  stdin: boolean;
+  /** Run the command under the init mode of tsrun-monitor. */
+  init: boolean;
+  /** Classic BPF of the seccomp filter. */
+  seccomp: Uint8Array | undefined;
+  /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
+  exists: (path: string) => boolean;
+  /** Limits of the spec that the user did not ask for: a refusal to raise them stops nothing. */
+  lenientRlimits: boolean;
+}
+
+/** State of one compilation. */
+export interface Context {
+  readonly b: ProgramBuilder;
+  readonly options: CompileOptions;
+  readonly spec: Spec;
+  /** The root mount of the container, usable as a directory descriptor. */
+  readonly root: Load;
+  /** The container's own proc, for sysctls and oom_score_adj. */
+  readonly proc: Load;
+}
+
+const emptyPath = '';
+
+/** Quotes a word for a POSIX shell. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `open_how` of openat2 as a place: u64 flags, mode, resolve. */
+export function openHow(b: ProgramBuilder, flags: number, resolve: number): Place {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags), 0);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return b.bytes(how, 'struct open_how');
+}
+
+/** A path below the container's root, without leading slashes. */
+export function belowRoot(path: string): string {
+  return path.replace(/^\/+/, '').replace(/\/+$/, '') || '.';
+}
+
+/** Opens a path inside the container's root without ever leaving it. An absent one is passed over if `optional`. */
+export function openInRoot(
+  c: Context,
+  path: string,
+  info: { title: string; why?: string; flags?: number; tolerate?: ErrnoName[]; store?: Load },
+): Load {
+  const fd = info.store ?? c.b.slot(`fd of ${path}`);
+  c.b.call(
+    'openat2',
+    [c.root, c.b.text(belowRoot(path)), openHow(c.b, (info.flags ?? O_PATH) | O_CLOEXEC, RESOLVE_IN_ROOT), 24],
+    {
+      title: info.title,
+      why: info.why ?? 'openat2 with RESOLVE_IN_ROOT: no symlink of the image can lead outside of its root',
+      retry: { errno: 'EAGAIN', times: 128 },
+      tolerate: info.tolerate ?? [],
+      store: fd,
+      hints: {
+        ENOENT: `"${path}" is a dangling symlink in the image, or a parent of it is`,
+        ELOOP: 'the image has a loop of symlinks there',
+      },
+    },
+  );
+  return fd;
+}
+
+/**
+ * Makes a mount target and opens it: every parent with mkdirat from its opened parent, the last component as a
+ * directory or an empty file. What exists is taken as it is.
+ */
+export function makeTarget(c: Context, path: string, kind: 'directory' | 'file'): Load {
+  const components = belowRoot(path)
+    .split('/')
+    .filter((part) => part !== '.' && part !== '');
+  if (components.length === 0) return c.root;
+  let parent = c.root;
+  components.forEach((name, index) => {
+    const last = index === components.length - 1;
+    const sofar = `/${components.slice(0, index + 1).join('/')}`;
+    if (last && kind === 'file') {
+      c.b.call('mknodat', [parent, c.b.text(name), S_IFREG | 0o644, 0], {
+        title: `create the file ${sofar} unless it exists`,
+        why: 'a bind mount of a file needs a file to lie on',
+        shell: `[ -e "$ROOT${sofar}" ] || touch "$ROOT${sofar}"`,
+        tolerate: ['EEXIST'],
+      });
+    } else {
+      c.b.call('mkdirat', [parent, c.b.text(name), 0o755], {
+        title: `create the directory ${sofar} unless it exists`,
+        why: 'a mount needs a directory to lie on',
+        shell: `mkdir -p "$ROOT${sofar}"`,
+        tolerate: ['EEXIST', 'EROFS'],
+      });
+    }
+    parent = openInRoot(c, sofar, { title: `open ${sofar} inside the root` });
+  });
+  return parent;
+}
+
+/** Attributes of a mount from option words; words that are no attributes are left over. */
+export function mountAttributes(words: readonly string[]): { attributes: number; rest: string[] } {
+  let attributes = 0;
+  const rest: string[] = [];
+  for (const word of words) {
+    const known = attributeWords[word];
+    if (known === undefined) rest.push(word);
+    else attributes = (attributes & ~known.clear) | known.set;
+  }
+  return { attributes, rest };
+}
+
+const attributeWords: Readonly<Record<string, { set: number; clear: number }>> = {
+  ro: { set: MOUNT_ATTR_RDONLY, clear: 0 },
+  rw: { set: 0, clear: MOUNT_ATTR_RDONLY },
+  nosuid: { set: MOUNT_ATTR_NOSUID, clear: 0 },
+  suid: { set: 0, clear: MOUNT_ATTR_NOSUID },
+  nodev: { set: MOUNT_ATTR_NODEV, clear: 0 },
+  dev: { set: 0, clear: MOUNT_ATTR_NODEV },
+  noexec: { set: MOUNT_ATTR_NOEXEC, clear: 0 },
+  exec: { set: 0, clear: MOUNT_ATTR_NOEXEC },
+  noatime: { set: 0x10, clear: 0x70 },
+  strictatime: { set: 0x20, clear: 0x70 },
+  relatime: { set: 0, clear: 0x70 },
+  nodiratime: { set: 0x80, clear: 0 },
+  diratime: { set: 0, clear: 0x80 },
+  nosymfollow: { set: 0x200000, clear: 0 },
+  defaults: { set: 0, clear: 0 },
+};
+
+/** fsopen, fsconfig for each parameter, create, fsmount: a mount that is attached nowhere yet. */
+export function detachedMount(
+  c: Context,
+  type: string,
+  parameters: readonly string[],
+  attributes: number,
+  info: { title: string; why?: string; hints?: Partial<Record<ErrnoName, string>>; mount?: Load },
+): Load {
+  const { b } = c;
+  const context = b.slot(`${type} context`);
+  b.call('fsopen', [b.text(type), FSOPEN_CLOEXEC], {
+    title: `${info.title}: new ${type}`,
+    store: context,
+    hints: { ENODEV: `this kernel has no ${type} filesystem` },
+  });
+  for (const parameter of parameters) {
+    const at = parameter.indexOf('=');
+    if (at < 0) {
+      b.call('fsconfig', [context, FSCONFIG_SET_FLAG, b.text(parameter), 0, 0], {
+        title: `${info.title}: ${parameter}`,
+      });
+    } else {
+      b.call(
+        'fsconfig',
+        [context, FSCONFIG_SET_STRING, b.text(parameter.slice(0, at)), b.text(parameter.slice(at + 1)), 0],
+        {
+          title: `${info.title}: ${parameter}`,
+          hints: { EINVAL: `${type} does not know the option "${parameter}"` },
+        },
+      );
+    }
+  }
+  b.call('fsconfig', [context, FSCONFIG_CMD_CREATE, 0, 0, 0], {
+    title: `${info.title}: create`,
+    why: info.why ?? '',
+    ...(info.hints === undefined ? {} : { hints: info.hints }),
+  });
+  const mount = info.mount ?? b.slot(`${type} mount`);
+  b.call('fsmount', [context, FSMOUNT_CLOEXEC, attributes], { title: `${info.title}: mount`, store: mount });
+  return mount;
+}
+
+/** Lays a detached mount on an opened target, from descriptor to descriptor. */
+export function attach(
+  c: Context,
+  mount: Load,
+  target: Load,
+  info: { title: string; why?: string; shell?: string; tolerate?: ErrnoName[] },
+): void {
+  const empty = c.b.text(emptyPath);
+  c.b.call('move_mount', [mount, empty, target, empty, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], {
+    title: info.title,
+    why: info.why ?? 'between descriptors, so that no path is looked up again',
+    ...(info.shell === undefined ? {} : { shell: info.shell }),
+    ...(info.tolerate === undefined ? {} : { tolerate: info.tolerate }),
+  });
+}
+
+/** mount_setattr on a descriptor (Linux 5.12). */
+export function setAttributes(
+  c: Context,
+  mount: Load,
+  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean },
+  info: { title: string; why?: string; shell?: string; tolerate?: ErrnoName[] },
+): void {
+  const struct = Buffer.alloc(32);
+  struct.writeBigUInt64LE(BigInt(attr.set ?? 0), 0);
+  struct.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
+  struct.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
+  c.b.call(
+    'mount_setattr',
+    [
+      mount,
+      c.b.text(emptyPath),
+      AT_EMPTY_PATH | (attr.recursive ? 0x8000 : 0),
+      c.b.bytes(struct, 'struct mount_attr'),
+      32,
+    ],
+    info,
+  );
+}
+
+export { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH };

@@ -1,0 +1,266 @@
+/** The mounts of a container (OCI runtime-spec config.md, "Mounts"): new filesystems, bind mounts, masks. */
+import { statSync } from 'node:fs';
+import { TsrunError } from '../../error.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from '../../linux/constants.ts';
+import type { Load } from '../../program/program.ts';
+import type { Mount } from '../spec.ts';
+import {
+  attach,
+  type Context,
+  detachedMount,
+  makeTarget,
+  mountAttributes,
+  openInRoot,
+  quote,
+  setAttributes,
+} from './context.ts';
+
+const propagationWords: Readonly<Record<string, { flag: number; recursive: boolean }>> = {
+  private: { flag: MS_PRIVATE, recursive: false },
+  rprivate: { flag: MS_PRIVATE, recursive: true },
+  slave: { flag: MS_SLAVE, recursive: false },
+  rslave: { flag: MS_SLAVE, recursive: true },
+  shared: { flag: MS_SHARED, recursive: false },
+  rshared: { flag: MS_SHARED, recursive: true },
+  unbindable: { flag: MS_UNBINDABLE, recursive: false },
+  runbindable: { flag: MS_UNBINDABLE, recursive: true },
+};
+
+/** A bind mount whose source was copied before anything of the host's mount table was changed. */
+export interface OpenedBind {
+  mount: Mount;
+  tree: Load;
+  isDirectory: boolean;
+}
+
+export function isBind(mount: Mount): boolean {
+  return mount.type === 'bind' || (mount.options ?? []).some((word) => word === 'bind' || word === 'rbind');
+}
+
+/**
+ * Copies the sources of all bind mounts, first of all: while the mount table is still the host's copy, shared mounts
+ * can be joined, and no later mount hides a source.
+ */
+export function openBinds(c: Context): OpenedBind[] {
+  c.b.enter('mounts');
+  return (c.spec.mounts ?? []).filter(isBind).map((mount) => {
+    const source = mount.source ?? '';
+    const recursive = !(mount.options ?? []).includes('bind');
+    const tree = c.b.slot(`tree of ${source}`);
+    c.b.call(
+      'open_tree',
+      [AT_FDCWD, c.b.text(source), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)],
+      {
+        title: `copy the mount of ${source}`,
+        why: `it will be ${mount.destination} in the container`,
+        store: tree,
+        hints: { ENOENT: `"${source}" does not exist on the host` },
+      },
+    );
+    return { mount, tree, isDirectory: isDirectory(source) };
+  });
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (cause) {
+    throw new TsrunError('NOT_FOUND', `cannot mount "${path}": it does not exist on the host`, { cause });
+  }
+}
+
+/** All mounts in the order of the config. */
+export function compileMounts(c: Context, binds: readonly OpenedBind[]): void {
+  c.b.enter('mounts');
+  for (const mount of c.spec.mounts ?? []) {
+    const bind = binds.find((candidate) => candidate.mount === mount);
+    if (bind === undefined) newFilesystem(c, mount);
+    else bindMount(c, bind);
+  }
+}
+
+function newFilesystem(c: Context, mount: Mount): void {
+  const type = mount.type === 'cgroup' ? 'cgroup2' : (mount.type ?? 'none');
+  const { attributes, rest } = mountAttributes(mount.options ?? []);
+  const parameters = rest.filter((word) => propagationWords[word] === undefined && word !== 'newinstance');
+  const target = makeTarget(c, mount.destination, 'directory');
+  const isProc = type === 'proc' && mount.destination === '/proc';
+  const fd = detachedMount(c, type, parameters, attributes, {
+    title: `${type} for ${mount.destination}`,
+    why: reasons[type] ?? '',
+    ...(isProc ? { mount: c.proc } : {}),
+  });
+  attach(c, fd, target, {
+    title: `attach ${type} at ${mount.destination}`,
+    shell: `mount -t ${type} -o ${quote((mount.options ?? []).join(',') || 'defaults')} ${type} "$ROOT"${quote(mount.destination)}`,
+  });
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  proc: 'processes of the own pid namespace only; the host is not visible through it',
+  sysfs: 'the devices of the own network namespace; read-only, since it configures the machine',
+  tmpfs: 'a filesystem in memory that ends with the container',
+  devpts: 'terminals of its own: no number of the host can be opened',
+  mqueue: 'POSIX message queues of the own ipc namespace',
+  cgroup2: 'the own cgroup namespace shows this cgroup as the root; read-only, so that limits cannot be lifted',
+};
+
+function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBind): void {
+  const words = (mount.options ?? []).filter((word) => word !== 'bind' && word !== 'rbind');
+  const plain = words.filter((word) => recursiveWords[word] === undefined && propagationWords[word] === undefined);
+  const { attributes } = mountAttributes(plain);
+  const cleared = clearedAttributes(plain);
+  if (attributes !== 0 || cleared !== 0) {
+    const atime = (attributes & 0x70) !== 0 ? 0x70 : 0;
+    setAttributes(
+      c,
+      tree,
+      { set: attributes, clear: cleared | atime, recursive: false },
+      {
+        title: `make it ${plain.join(', ')}`,
+        shell: `# mount -o remount,bind,${plain.join(',')}`,
+      },
+    );
+  }
+  for (const word of words) {
+    const recursive = recursiveWords[word];
+    if (recursive === undefined) continue;
+    setAttributes(
+      c,
+      tree,
+      { ...recursive, recursive: true },
+      {
+        title: `make it and all mounts below it ${word.slice(1)}`,
+        why: 'mounts below the source would otherwise keep their own flags',
+      },
+    );
+  }
+  const propagation = words.map((word) => propagationWords[word]).find((known) => known !== undefined) ?? {
+    flag: MS_PRIVATE,
+    recursive: true,
+  };
+  if (propagation.flag !== MS_SHARED) {
+    setAttributes(
+      c,
+      tree,
+      { propagation: propagation.flag, recursive: propagation.recursive },
+      {
+        title: 'set its propagation',
+        why: 'mounts made in the container are not to appear on the host',
+      },
+    );
+  }
+  const target = makeTarget(c, mount.destination, directory ? 'directory' : 'file');
+  attach(c, tree, target, {
+    title: `bind ${mount.source ?? ''} at ${mount.destination}`,
+    shell: `mount --rbind ${quote(mount.source ?? '')} "$ROOT"${quote(mount.destination)}`,
+  });
+}
+
+const recursiveWords: Readonly<Record<string, { set?: number; clear?: number }>> = {
+  rro: { set: MOUNT_ATTR_RDONLY },
+  rrw: { clear: MOUNT_ATTR_RDONLY },
+  rnosuid: { set: MOUNT_ATTR_NOSUID },
+  rsuid: { clear: MOUNT_ATTR_NOSUID },
+  rnodev: { set: MOUNT_ATTR_NODEV },
+  rdev: { clear: MOUNT_ATTR_NODEV },
+  rnoexec: { set: MOUNT_ATTR_NOEXEC },
+  rexec: { clear: MOUNT_ATTR_NOEXEC },
+};
+
+function clearedAttributes(words: readonly string[]): number {
+  let cleared = 0;
+  if (words.includes('rw')) cleared |= MOUNT_ATTR_RDONLY;
+  if (words.includes('suid')) cleared |= MOUNT_ATTR_NOSUID;
+  if (words.includes('dev')) cleared |= MOUNT_ATTR_NODEV;
+  if (words.includes('exec')) cleared |= MOUNT_ATTR_NOEXEC;
+  return cleared;
+}
+
+/** Paths that nobody in the container may read: files under the host's /dev/null, directories under an empty tmpfs. */
+export function compileMasks(c: Context): void {
+  const { b, spec } = c;
+  b.enter('mounts');
+  for (const path of spec.linux?.maskedPaths ?? []) {
+    if (isKernelPath(path) && !c.options.exists(path)) continue;
+    const target = openInRoot(c, path, {
+      title: `open ${path}, to be hidden`,
+      tolerate: ['ENOENT', 'ENOTDIR'],
+    });
+    const directory = isKernelPath(path) ? isDirectory(path) : undefined;
+    if (directory !== true) {
+      const tree = b.slot('null device');
+      b.call('open_tree', [AT_FDCWD, b.text('/dev/null'), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
+        title: 'copy the mount of the null device',
+        store: tree,
+      });
+      attach(c, tree, target, {
+        title: `hide the file ${path}`,
+        why: 'it tells about the host or changes it',
+        shell: `mount --bind /dev/null "$ROOT"${quote(path)}`,
+        tolerate: ['EBADF', directory === undefined ? 'EINVAL' : 'ENOENT'],
+      });
+    }
+    if (directory !== false) {
+      const empty = detachedMount(
+        c,
+        'tmpfs',
+        ['size=4k', 'nr_inodes=1'],
+        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        {
+          title: `an empty directory for ${path}`,
+        },
+      );
+      attach(c, empty, target, {
+        title: `hide the directory ${path}`,
+        why: 'it tells about the host or changes it',
+        shell: `mount -t tmpfs -o ro,size=4k,nr_inodes=1 tmpfs "$ROOT"${quote(path)}`,
+        tolerate: ['EBADF', 'EINVAL'],
+      });
+    }
+  }
+  for (const path of spec.linux?.readonlyPaths ?? []) {
+    if (isKernelPath(path) && !c.options.exists(path)) continue;
+    const target = openInRoot(c, path, { title: `open ${path}, to be read-only`, tolerate: ['ENOENT', 'ENOTDIR'] });
+    const tree = b.slot(`tree of ${path}`);
+    b.call('open_tree', [target, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE], {
+      title: `copy the mount of ${path}`,
+      store: tree,
+      tolerate: ['EBADF'],
+    });
+    setAttributes(
+      c,
+      tree,
+      { set: MOUNT_ATTR_RDONLY, recursive: true },
+      {
+        title: 'make the copy read-only',
+        why: 'the settings of the machine are there',
+        tolerate: ['EBADF'],
+      },
+    );
+    attach(c, tree, target, {
+      title: `lay it over ${path}`,
+      shell: `mount --rbind "$ROOT"${quote(path)} "$ROOT"${quote(path)}; mount -o remount,bind,ro "$ROOT"${quote(path)}`,
+      tolerate: ['EBADF'],
+    });
+  }
+}
+
+/** Files of proc and sys are the kernel's: what the host has not, no container has. */
+function isKernelPath(path: string): boolean {
+  return path.startsWith('/proc/') || path.startsWith('/sys/');
+}

@@ -1,0 +1,360 @@
+/**
+ * Compiles an OCI runtime config into the program that starts a container. The order is the lesson: namespaces, root,
+ * mounts, devices, masks, pivot_root, identity, exec; each part says why it is where it is.
+ */
+import {
+  AF_INET,
+  AT_FDCWD,
+  CLONE_INTO_CGROUP,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  CLONE_PIDFD,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SLAVE,
+  O_CLOEXEC,
+  O_RDONLY,
+  PR_SET_DUMPABLE,
+  SIOCSIFFLAGS,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+} from '../../linux/constants.ts';
+import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
+import type { NamespaceType } from '../spec.ts';
+import {
+  type CompileOptions,
+  type Context,
+  fdCgroup,
+  fdNetns,
+  fdProgram,
+  fdSync,
+  makeTarget,
+  messageCreated,
+  messageReady,
+  quote,
+  setAttributes,
+} from './context.ts';
+import { compileDevices } from './devices.ts';
+import { compileExec } from './execute.ts';
+import { compileIdentity, compileRlimits, writeProc } from './identity.ts';
+import { compileMasks, compileMounts, isBind, openBinds } from './mounts.ts';
+import { compileRoot } from './rootfs.ts';
+import { makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
+
+/** A program and what the monitor has to find in its memory. */
+export interface StartProgram {
+  builder: ProgramBuilder;
+  /** Finishes the program; with a place for the monitor's configuration. */
+  build(config?: Place): Program;
+  pid: Load;
+  pidfd: Load;
+  stdio: Stdio;
+}
+
+const cloneFlags: Readonly<Partial<Record<NamespaceType, number>>> = {
+  pid: CLONE_NEWPID,
+  network: CLONE_NEWNET,
+  mount: CLONE_NEWNS,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+};
+
+/** Compiles the start of a container. Throws `USAGE` or `UNSUPPORTED` on configs that it cannot serve. */
+export function compileStart(options: CompileOptions): StartProgram {
+  const { spec } = options;
+  const b = new ProgramBuilder();
+  const process = spec.process ?? { cwd: '/', user: { uid: 0, gid: 0 } };
+  const namespaces = new Set((spec.linux?.namespaces ?? []).map((namespace) => namespace.type));
+  const stdio = openStdio(b, process.terminal === true, options.stdin);
+
+  b.enter('namespaces');
+  const exe = b.slot('own executable');
+  if (options.init) {
+    b.call('openat', [AT_FDCWD, b.text('/proc/self/exe'), O_RDONLY | O_CLOEXEC, 0], {
+      title: 'open the own executable, a sealed memfd',
+      why: 'it has the init mode in it',
+      store: exe,
+    });
+  }
+  const pid = b.slot('pid');
+  const pidfd = b.slot('pidfd');
+  const child = clone(b, options, namespaces, pid, pidfd);
+
+  // The parent: tell the pid, keep the other ends, go back to the monitor.
+  const created = Buffer.alloc(16);
+  created.writeUInt32LE(messageCreated, 0);
+  const createdPlace = b.bytes(created, 'message: created');
+  tellPid(b, createdPlace, pid);
+  monitorStdio(b, stdio);
+  b.call('end', [], { title: 'monitor: go on with supervising' });
+
+  // The child: the container's first process.
+  b.mark(child);
+  const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  enterNamespaces(context, namespaces);
+  const binds = openBinds(context);
+  privateMounts(context);
+  compileRoot(context);
+  compileMounts(context, binds);
+  compileDevices(context);
+  const terminal = makeTerminal(context, stdio);
+  makeWorkingDirectory(context, process.cwd);
+  compileSettings(context);
+  compileMasks(context);
+  pivot(context);
+  barrier(
+    context,
+    messageReady,
+    'ready: wait for the network and the records',
+    'nothing of the container runs before the host is done',
+  );
+  takeStdio(context, stdio, terminal);
+  compileRlimits(context, process);
+  closeDescriptors(context, exe);
+  b.call('chdir', [b.text(process.cwd)], {
+    title: `working directory ${process.cwd}`,
+    why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
+    shell: `cd ${quote(process.cwd)}`,
+    hints: {
+      ENOTDIR: 'the working directory is a file in this image',
+      ENOENT: 'the working directory does not exist in the container',
+    },
+  });
+  compileIdentity(context, process);
+  unblockSignals(context);
+  compileExec(context, process);
+  return {
+    builder: b,
+    pid,
+    pidfd,
+    stdio,
+    build: (config) => b.build({ errorFd: fdSync, ...(config === undefined ? {} : { config }) }),
+  };
+}
+
+/** struct clone_args (man 2 clone): flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup. */
+function clone(
+  b: ProgramBuilder,
+  options: CompileOptions,
+  namespaces: ReadonlySet<NamespaceType>,
+  pid: Load,
+  pidfd: Load,
+): ReturnType<ProgramBuilder['label']> {
+  let flags = CLONE_PIDFD;
+  const names: string[] = [];
+  for (const type of namespaces) {
+    if (type === 'network' && options.joinNetns) continue;
+    const flag = cloneFlags[type];
+    if (flag !== undefined) {
+      flags |= flag;
+      names.push(type);
+    }
+  }
+  const args = b.reserve(88, 'struct clone_args');
+  const struct = b.at(args);
+  struct.writeBigUInt64LE(BigInt(flags) + (options.intoCgroup ? BigInt(CLONE_INTO_CGROUP) : 0n), 0);
+  struct.writeBigUInt64LE(17n, 32);
+  if (options.intoCgroup) struct.writeBigUInt64LE(BigInt(fdCgroup), 80);
+  b.relocate(args.offset + 8, { kind: 'place', offset: pidfd.offset, size: 4, label: 'pidfd', isText: false });
+  const child = b.label();
+  b.call('clone3', [args, 88], {
+    title: `make the container's first process with new namespaces: ${names.join(', ') || 'none'}`,
+    why: 'one call makes the process and its walls; with a cgroup it is inside its limits from its first moment',
+    shell: `unshare ${names.map((name) => `--${name === 'network' ? 'net' : name}`).join(' ')} --fork`,
+    store: pid,
+    branch: child,
+    hints: {
+      EPERM: 'namespaces need root',
+      ENOSPC: 'the limit of namespaces is reached: sysctl user.max_*_namespaces',
+      EINVAL: 'this kernel lacks one of the namespaces, or the cgroup cannot take processes',
+      EBUSY: 'the cgroup has controllers enabled for its children and cannot take processes itself',
+    },
+  });
+  return child;
+}
+
+function tellPid(b: ProgramBuilder, message: Place, pid: Load): void {
+  // The pid lies where clone3's result was stored: a vector of three pieces makes one message without a copy.
+  const vector = b.reserve(48, 'message: created, in three pieces');
+  b.relocate(vector.offset, message);
+  b.at(vector).writeBigUInt64LE(4n, 8);
+  b.relocate(vector.offset + 16, { kind: 'place', offset: pid.offset, size: 4, label: 'pid', isText: false });
+  b.at(vector).writeBigUInt64LE(4n, 24);
+  b.relocate(vector.offset + 32, { kind: 'place', offset: message.offset + 8, size: 8, label: 'rest', isText: false });
+  b.at(vector).writeBigUInt64LE(8n, 40);
+  b.call('writev', [fdSync, vector, 3], {
+    title: 'monitor: tell the pid',
+    why: 'records and network are made by TypeScript on the other side',
+    expect: { equals: 16 },
+  });
+}
+
+function enterNamespaces(c: Context, namespaces: ReadonlySet<NamespaceType>): void {
+  const { b } = c;
+  b.enter('namespaces');
+  b.call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], {
+    title: 'not dumpable',
+    why: 'no process of the container can look into this one while it still knows the host',
+  });
+  if (c.options.joinNetns) {
+    b.call('setns', [fdNetns, CLONE_NEWNET], {
+      title: 'enter the network namespace',
+      why: 'its interfaces are set up from outside at the same time',
+      shell: 'nsenter --net=/proc/$NETNS_PID/ns/net',
+    });
+  } else if (namespaces.has('network')) loopbackUp(c);
+  if (namespaces.has('cgroup')) {
+    b.call('unshare', [CLONE_NEWCGROUP], {
+      title: 'new cgroup namespace',
+      why: 'only now: its root is the cgroup of the process that makes it',
+      shell: 'unshare --cgroup',
+    });
+  }
+  const uts = namespaces.has('uts');
+  if (uts && c.spec.hostname !== undefined) {
+    b.call('sethostname', [b.text(c.spec.hostname), Buffer.byteLength(c.spec.hostname)], {
+      title: `hostname ${c.spec.hostname}`,
+      shell: `hostname ${quote(c.spec.hostname)}`,
+    });
+  }
+  if (uts && c.spec.domainname !== undefined) {
+    b.call('setdomainname', [b.text(c.spec.domainname), Buffer.byteLength(c.spec.domainname)], {
+      title: `NIS domain name ${c.spec.domainname}`,
+      shell: `domainname ${quote(c.spec.domainname)}`,
+    });
+  }
+}
+
+/** struct ifreq: char name[16], short flags (man 7 netdevice). */
+function loopbackUp(c: Context): void {
+  const { b } = c;
+  b.enter('network');
+  const request = Buffer.alloc(40);
+  request.write('lo', 0);
+  request.writeInt16LE(0x1 | 0x40, 16);
+  const socket = b.slot('socket');
+  b.call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], {
+    title: 'a socket, to speak to network devices',
+    store: socket,
+  });
+  b.call('ioctl', [socket, SIOCSIFFLAGS, b.bytes(request, 'struct ifreq')], {
+    title: 'loopback up',
+    why: 'a new network namespace has only a loopback device, and it is down',
+    shell: 'ip link set lo up',
+  });
+  b.call('close', [socket], { title: 'close the socket' });
+  b.enter('namespaces');
+}
+
+/** Before anything is mounted: what is mounted here is not to appear on the host. */
+function privateMounts(c: Context): void {
+  const slave = (c.spec.mounts ?? []).some(
+    (mount) => isBind(mount) && (mount.options ?? []).some((word) => /^r?(slave|shared)$/.test(word)),
+  );
+  const propagation = slave || /slave|shared/.test(c.spec.linux?.rootfsPropagation ?? '') ? 'slave' : 'private';
+  c.b.enter('mounts');
+  c.b.call('mount', [0, c.b.text('/'), 0, MS_REC | (propagation === 'slave' ? MS_SLAVE : MS_PRIVATE), 0], {
+    title: `make all mounts ${propagation}`,
+    why: 'systemd shares the mounts of the host; ours would appear there',
+    shell: `mount --make-r${propagation} /`,
+  });
+}
+
+/** A working directory that the image has not is made, as docker makes it. */
+function makeWorkingDirectory(c: Context, cwd: string): void {
+  c.b.enter('rootfs');
+  if (cwd !== '/') makeTarget(c, cwd, 'directory');
+}
+
+function compileSettings(c: Context): void {
+  c.b.enter('identity');
+  for (const [name, value] of Object.entries(c.spec.linux?.sysctl ?? {})) {
+    writeProc(c, `sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`, value, {
+      title: `sysctl ${name}=${value}`,
+      why: 'a setting of the own namespaces',
+      shell: `sysctl -w ${quote(`${name}=${value}`)}`,
+    });
+  }
+  const adjustment = c.spec.process?.oomScoreAdj;
+  if (adjustment !== undefined) {
+    writeProc(c, 'self/oom_score_adj', String(adjustment), {
+      title: `out-of-memory score ${adjustment}`,
+      why: 'whom the kernel ends first when memory runs out',
+      shell: `echo ${adjustment} >/proc/self/oom_score_adj`,
+    });
+  }
+}
+
+function pivot(c: Context): void {
+  const { b } = c;
+  b.enter('rootfs');
+  if (c.spec.root?.readonly === true) {
+    setAttributes(
+      c,
+      c.root,
+      { set: MOUNT_ATTR_RDONLY, recursive: false },
+      {
+        title: 'make the root read-only',
+        why: 'asked for; mounts below it keep their own flags',
+        shell: 'mount -o remount,bind,ro "$ROOT"',
+      },
+    );
+  }
+  b.call('fchdir', [c.root], { title: 'go into the new root', shell: 'cd "$ROOT"' });
+  b.call('pivot_root', [b.text('.'), b.text('.')], {
+    title: 'make it the root; the old one lies on top of it',
+    why: 'unlike chroot, after this the old root can be taken away for good',
+    shell: 'pivot_root . .',
+  });
+  b.call('umount2', [b.text('.'), MNT_DETACH], {
+    title: 'take the old root away',
+    why: 'with it goes every path to the host',
+    shell: 'umount -l .',
+  });
+  b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
+}
+
+/** Tells the other side, and waits for one byte; its end ends this process. */
+function barrier(c: Context, kind: number, title: string, why: string): void {
+  const { b } = c;
+  const message = Buffer.alloc(16);
+  message.writeUInt32LE(kind, 0);
+  b.call('write', [fdSync, b.bytes(message, title), 16], { title: `tell: ${title}`, expect: { equals: 16 } });
+  b.call('read', [fdSync, b.reserve(8, 'answer'), 1], { title, why, expect: { equals: 1 } });
+}
+
+/** Closes, not just marks, every descriptor but the sync socket (and init's executable). */
+function closeDescriptors(c: Context, exe: Load): void {
+  const { b } = c;
+  b.enter('security');
+  if (c.options.init) {
+    b.call('dup3', [exe, fdProgram, O_CLOEXEC], {
+      title: 'keep the executable of init',
+      why: 'it is run by its descriptor',
+    });
+  } else {
+    b.call('close', [fdProgram], { title: 'close the program' });
+  }
+  b.call('close_range', [fdSync + 1, 0xffffffff, 0], {
+    title: 'close all other descriptors',
+    why: 'a directory of the host in /proc/self/fd would be a way out (Linux 5.9)',
+  });
+  b.call('fcntl', [fdSync, 2, 1], {
+    title: 'the sync socket ends with execve',
+    why: 'its end tells the other side that the command runs',
+  });
+}
+
+function unblockSignals(c: Context): void {
+  c.b.enter('exec');
+  c.b.call('rt_sigprocmask', [2, c.b.reserve(8, 'no signals'), 0, 8], {
+    title: 'block no signals',
+    why: 'the monitor reads its signals from a descriptor and blocks them; the command starts clean',
+  });
+}

@@ -1,0 +1,206 @@
+/** Where the container's descriptors 0, 1 and 2 come from: pipes to the monitor, or a terminal of its own devpts. */
+import {
+  AF_UNIX,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDONLY,
+  O_RDWR,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  SCM_RIGHTS,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  SOL_SOCKET,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+} from '../../linux/constants.ts';
+import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
+import { attach, type Context, makeTarget, openInRoot } from './context.ts';
+
+/** Both ends of what connects the container with its monitor. */
+export type Stdio =
+  | {
+      kind: 'pipes';
+      /** The container's end and the monitor's; stdin is absent when nobody feeds it. */
+      stdin: { container: Load; monitor: Load } | undefined;
+      stdout: { container: Load; monitor: Load };
+      stderr: { container: Load; monitor: Load };
+    }
+  | {
+      kind: 'terminal';
+      /** A socket pair over which the master leaves the container. */
+      container: Load;
+      monitor: Load;
+      master: Load;
+      receive: Place;
+    };
+
+/** Makes the pipes, or the socket for the terminal's master; runs before the clone. */
+export function openStdio(b: ProgramBuilder, terminal: boolean, stdin: boolean): Stdio {
+  b.enter('console');
+  if (!terminal) {
+    const pipe = (name: string): { read: Load; write: Load } => {
+      const ends = b.reserve(8, `pipe of ${name}`);
+      const read = b.field(ends, 0, 4, `${name}, read end`);
+      const write = b.field(ends, 4, 4, `${name}, write end`);
+      b.call('pipe2', [ends, O_CLOEXEC], {
+        title: `pipe for ${name}`,
+        why: 'the monitor stands between the container and whoever looks at it: a log, a terminal, nobody',
+      });
+      return { read, write };
+    };
+    const input = stdin ? pipe('stdin') : undefined;
+    const output = pipe('stdout');
+    const error = pipe('stderr');
+    return {
+      kind: 'pipes',
+      stdin: input && { container: input.read, monitor: input.write },
+      stdout: { container: output.write, monitor: output.read },
+      stderr: { container: error.write, monitor: error.read },
+    };
+  }
+  const pair = b.reserve(8, 'console sockets');
+  b.call('socketpair', [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair], {
+    title: 'socket pair for the terminal',
+    why: "the terminal's master is opened in the container's own devpts and leaves it as a message",
+  });
+  const receive = message(b, 'receive the terminal');
+  return {
+    kind: 'terminal',
+    container: b.field(pair, 0, 4, 'console socket of the container'),
+    monitor: b.field(pair, 4, 4, 'console socket of the monitor'),
+    master: b.field(receive.control, 16, 4, "the terminal's master"),
+    receive: receive.header,
+  };
+}
+
+/** A msghdr (man 3 cmsg) with one byte of data and room for one descriptor. */
+function message(b: ProgramBuilder, label: string): { header: Place; control: Place } {
+  const data = b.bytes(Buffer.from('m'), `${label}: data`);
+  const vector = b.reserve(16, `${label}: iovec`);
+  b.relocate(vector.offset, data);
+  b.at(vector).writeBigUInt64LE(1n, 8);
+  const control = b.reserve(24, `${label}: cmsghdr`);
+  b.at(control).writeBigUInt64LE(20n, 0);
+  b.at(control).writeInt32LE(SOL_SOCKET, 8);
+  b.at(control).writeInt32LE(SCM_RIGHTS, 12);
+  b.at(control).writeInt32LE(-1, 16);
+  const header = b.reserve(56, `${label}: msghdr`);
+  b.relocate(header.offset + 16, vector);
+  b.at(header).writeBigUInt64LE(1n, 24);
+  b.relocate(header.offset + 32, control);
+  b.at(header).writeBigUInt64LE(24n, 40);
+  return { header, control };
+}
+
+/** The monitor's side, after the clone: gives up the container's ends and takes the master. */
+export function monitorStdio(b: ProgramBuilder, stdio: Stdio): void {
+  b.enter('console');
+  const closeEnd = (fd: Load): void => {
+    b.call('close', [fd], {
+      title: `monitor: close ${fd.label}`,
+      why: 'only the container holds it then, so that its end is seen',
+    });
+  };
+  if (stdio.kind === 'pipes') {
+    if (stdio.stdin !== undefined) closeEnd(stdio.stdin.container);
+    closeEnd(stdio.stdout.container);
+    closeEnd(stdio.stderr.container);
+    return;
+  }
+  closeEnd(stdio.container);
+  b.call('recvmsg', [stdio.monitor, stdio.receive, 0x40000000], {
+    title: "monitor: receive the terminal's master",
+    expect: { equals: 1 },
+    why: 'waits until the container has made its devpts; the end of the container ends the wait',
+  });
+  closeEnd(stdio.monitor);
+}
+
+/** The container's side of a terminal, after its mounts are there. */
+export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
+  if (stdio.kind !== 'terminal') return undefined;
+  const { b } = c;
+  b.enter('console');
+  const unlock = b.reserve(8, 'unlock');
+  const master = openInRoot(c, '/dev/pts/ptmx', {
+    title: "open the own devpts' multiplexer",
+    why: 'the newest terminal of a devpts that only this container has',
+    flags: O_RDWR | O_NOCTTY,
+  });
+  b.call('ioctl', [master, TIOCSPTLCK, unlock], {
+    title: 'unlock the terminal',
+    why: 'a new one is locked (man 3 unlockpt)',
+  });
+  const peer = b.slot('terminal');
+  b.call('ioctl', [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], {
+    title: 'open its other side',
+    why: 'by the master, never by a path like /dev/pts/0 that could be replaced (Linux 4.13)',
+    store: peer,
+  });
+  const { uid } = c.spec.process?.user ?? { uid: 0 };
+  b.call('fchown', [peer, uid, 5], {
+    title: `give the terminal to user ${uid}, group tty`,
+    tolerate: ['EINVAL', 'EPERM'],
+  });
+  const tree = b.slot('tree of the terminal');
+  b.call('open_tree', [peer, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+    title: "copy the terminal's mount",
+    store: tree,
+  });
+  const target = makeTarget(c, '/dev/console', 'file');
+  attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
+  const { header, control } = message(b, 'send the terminal');
+  const slot = b.field(control, 16, 4, 'descriptor in the message');
+  b.call('fcntl', [master, 1030, 0], { title: 'put the master into a message', store: slot });
+  b.call('sendmsg', [stdio.container, header, 0x4000], {
+    title: 'send the master to the monitor',
+    expect: { equals: 1 },
+  });
+  return peer;
+}
+
+/** Descriptors 0, 1 and 2, and the session; the last use of what was opened before. */
+export function takeStdio(c: Context, stdio: Stdio, terminal: Load | undefined): void {
+  const { b, spec } = c;
+  b.enter('console');
+  b.call('setsid', [], {
+    title: 'a session of its own',
+    why: 'no terminal of the host can be its controlling one',
+    shell: 'setsid',
+  });
+  if (terminal !== undefined) {
+    for (const fd of [0, 1, 2]) b.call('dup3', [terminal, fd, 0], { title: `the terminal is descriptor ${fd}` });
+    b.call('ioctl', [0, TIOCSCTTY, 0], {
+      title: 'it is the controlling terminal',
+      why: 'Ctrl-C and job control work through it',
+    });
+    return;
+  }
+  if (stdio.kind !== 'pipes') return;
+  if (stdio.stdin === undefined) {
+    const input = b.slot('null device');
+    b.call('openat', [AT_FDCWD, b.text('/dev/null'), O_RDONLY | O_CLOEXEC, 0], {
+      title: 'stdin is /dev/null',
+      store: input,
+    });
+    b.call('dup3', [input, 0, 0], { title: '/dev/null is descriptor 0' });
+  } else {
+    b.call('dup3', [stdio.stdin.container, 0, 0], { title: 'the pipe of stdin is descriptor 0' });
+  }
+  b.call('dup3', [stdio.stdout.container, 1, 0], { title: 'the pipe of stdout is descriptor 1' });
+  b.call('dup3', [stdio.stderr.container, 2, 0], { title: 'the pipe of stderr is descriptor 2' });
+  const { uid } = spec.process?.user ?? { uid: 0 };
+  if (uid !== 0) {
+    for (const fd of stdio.stdin === undefined ? [1, 2] : [0, 1, 2]) {
+      b.call('fchown', [fd, uid, -1], {
+        title: `give descriptor ${fd} to user ${uid}`,
+        why: 'a program may open /dev/stdout again, which asks for permission',
+        tolerate: ['EPERM', 'EINVAL'],
+      });
+    }
+  }
+}

@@ -9,9 +9,11 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 60_000,
-          hookTimeout: 300_000,
+          hookTimeout: 120_000,
+          // One machine, one bridge, one nft table: a test that looks for what is left must be alone.
           fileParallelism: false,
           globalSetup: ['test/integration/setup.ts'],
+          setupFiles: ['test/integration/leak-check.ts'],
         },
       },
     ],

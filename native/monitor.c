@@ -1,0 +1,319 @@
+/* The parent of a container: runs its start program, then moves bytes, waits, writes down how it ended and sees to it
+ * that somebody cleans up. One loop around ppoll(2), no memory but what is declared here; sleeps unless there is work. */
+#include "modes.h"
+#include "client.h"
+#include "log.h"
+
+#define ROUNDS 16     /* reads in a row from one output, before others get their turn */
+#define SILENCE 100   /* milliseconds after the exit that somebody else who holds an output may be silent, */
+#define DRAIN 1000    /* and may write at all */
+
+enum { POLL_SIGNALS, POLL_LISTEN, POLL_STDIN, POLL_OUTPUT, POLL_CLIENTS = POLL_OUTPUT + 2 };
+
+static struct monitor_config config;
+static int pid = -1, signals = -1, listening = -1;
+static int status = -1, recorded; /* wait status, or -1 while it runs */
+static int left[2];		  /* bytes that were in an output when the process ended */
+static u64 ended, oom_kills_before;
+
+static __attribute__((noreturn)) void refuse(int error)
+{
+	tell_error(FD_SYNC, PROGRAM_NONE, 0, error);
+	quit(1);
+}
+
+/* A descriptor or pid that the program stored; -1 where the configuration names none. */
+static int slot(struct program_header *program, u32 offset)
+{
+	s32 value;
+
+	if (offset == PROGRAM_NONE || offset > program->size - program->memory_offset - sizeof(value))
+		return -1;
+	__builtin_memcpy(&value, program_memory(program) + offset, sizeof(value));
+	return value;
+}
+
+static int own(int fd)
+{
+	/* ours alone: the container has the other end, or the pty's other side */
+	if (fd >= 0)
+		SYS(fcntl, fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static u64 oom_kills(void)
+{
+	static const char key[] = "oom_kill ";
+	char text[512], *at;
+	u64 count = 0;
+	int fd = (int)SYS(openat, FD_CGROUP, "memory.events", O_RDONLY | O_CLOEXEC);
+	long size = fd < 0 ? 0 : SYS(read, fd, text, sizeof(text) - sizeof(key));
+
+	close_fd(&fd);
+	for (at = text; at < text + size; at++) {
+		if (at > text && at[-1] != '\n')
+			continue;
+		if (memcmp(at, key, sizeof(key) - 1) == 0)
+			for (at += sizeof(key) - 1; at < text + size && *at >= '0' && *at <= '9'; at++)
+				count = count * 10 + (u64)(*at - '0');
+	}
+	return count;
+}
+
+/* From the program at fd 3 to a running container whose ends we hold. */
+static void start_container(void)
+{
+	struct program_header *program;
+	u8 keys[KEYS_MAX] = { 0 };
+	u64 memory_size;
+	int error;
+
+	error = load_program(FD_PROGRAM, &program);
+	if (error < 0)
+		refuse(-error);
+	memory_size = program->size - program->memory_offset;
+	if (program->config_offset > memory_size || memory_size - program->config_offset < sizeof(config))
+		refuse(ENOEXEC);
+	memcpy(&config, program_memory(program) + program->config_offset, sizeof(config));
+	if (config.version != MONITOR_VERSION || config.detach_keys_length > KEYS_MAX ||
+	    (config.detach_keys_length > 0 &&
+	     (config.detach_keys > memory_size || config.detach_keys_length > memory_size - config.detach_keys)))
+		refuse(ENOEXEC);
+	if (config.detach_keys_length > 0)
+		memcpy(keys, program_memory(program) + config.detach_keys, config.detach_keys_length);
+
+	/* Whatever else our maker had open by accident must not live as long as we do. */
+	SYS(close_range, FD_FIRST_PORT + config.port_count, ~0u, 0);
+	oom_kills_before = oom_kills();
+	error = run_program(program);
+	pid = slot(program, config.pid);
+	if (error < 0) {
+		if (pid > 0)
+			SYS(kill, pid, SIGKILL);
+		quit(1);
+	}
+	container.flags = config.flags;
+	container.in = own(slot(program, config.stdin_fd));
+	container.out[0] = own(slot(program, config.stdout_fd));
+	container.out[1] = own(slot(program, config.stderr_fd));
+	if (config.rows > 0) {
+		struct winsize size = { .ws_row = config.rows, .ws_col = config.columns };
+		SYS(ioctl, container.out[0], TIOCSWINSZ, &size);
+	}
+	/* From here on the container may run, and nobody waits for our part of the start. */
+	SYS(close, FD_SYNC);
+	SYS(munmap, program, program->size);
+	SYS(chdir, "/");
+
+	if (config.flags & MONITOR_LOG)
+		log_open(FD_DIRECTORY, config.log_max_size, config.log_max_files);
+	if (config.flags & MONITOR_FOREGROUND) {
+		struct client *primary = client_add(FD_CONTROL);
+
+		primary->primary = 1;
+		client_attach(primary, (const int[]){ FD_STDIN, FD_STDOUT, FD_STDERR }, config.flags, keys,
+			      config.detach_keys_length);
+	}
+}
+
+static void close_output(int s)
+{
+	if (container.flags & MONITOR_TTY)
+		stdin_close();
+	close_fd(&container.out[s]);
+}
+
+/* Also where nobody listens: a container must never wait for a reader that does not exist. */
+static void read_output(int s)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		u32 room = clients_room(s);
+		long n;
+
+		if (room == 0)
+			return;
+		n = SYS(read, container.out[s], chunk, room);
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) { /* 0: all writers are gone; EIO: the same of a terminal */
+			close_output(s);
+			return;
+		}
+		if (status >= 0)
+			left[s] -= (int)n;
+		log_output(s, chunk, (u64)n);
+		clients_give(s, chunk, (u32)n);
+	}
+}
+
+/* Others can hold an output longer than the process that ended: what was in the pipe is read in any case. */
+static void container_ended(int wait_status)
+{
+	status = wait_status;
+	ended = now();
+	stdin_close();
+	for (int s = 0; s < 2; s++)
+		if (!(container.flags & MONITOR_TTY))
+			SYS(ioctl, container.out[s], FIONREAD, &left[s]);
+}
+
+static void read_signals(void)
+{
+	struct signalfd_siginfo info;
+	int child, wait_status;
+
+	while (SYS(read, signals, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo == SIGTERM && status < 0)
+			SYS(kill, pid, SIGTERM);
+	/* as a subreaper also for what the container left to us (--pid=host) */
+	while ((child = (int)SYS(wait4, -1, &wait_status, WNOHANG | __WALL, NULL)) > 0)
+		if (child == pid && status < 0)
+			container_ended(wait_status);
+}
+
+static void accept_client(void)
+{
+	struct ucred peer = { 0, ~0u, ~0u };
+	u32 size = sizeof(peer);
+	int fd = (int)SYS(accept4, listening, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (SYS(getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    (peer.uid != 0 && peer.uid != (u32)SYS(geteuid))) {
+		SYS(close, fd);
+		return;
+	}
+	client_add(fd);
+}
+
+static int struck_by_oom_killer(void)
+{
+	return oom_kills() > oom_kills_before;
+}
+
+static void write_record(void)
+{
+	char text[160], *at = text;
+	int fd;
+
+	at = put_number(put_text(at, "{\"exitCode\":"), (u64)exit_status((u32)status));
+	at = put_number(put_text(at, ",\"signal\":"), (u64)(status & 0x7f));
+	at = put_text(put_text(at, ",\"oomKilled\":"), struck_by_oom_killer() ? "true" : "false");
+	at = put_text(put_time(put_text(at, ",\"finishedAt\":\"")), "\"}\n");
+	fd = (int)SYS(openat, FD_DIRECTORY, "exit.json.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (SYS(write, fd, text, at - text) == at - text)
+		SYS(renameat, FD_DIRECTORY, "exit.json.tmp", FD_DIRECTORY, "exit.json");
+	close_fd(&fd);
+}
+
+/* The steps after the exit, as far as they can be taken now: the rest of the output, the record, the clients. `silent`:
+ * nothing came for a while. Returns 1 when nobody is left to wait for. */
+static int wind_up(int silent)
+{
+	int late = now() - ended > DRAIN, waiting = 0;
+
+	for (int s = 0; s < 2; s++)
+		if (container.out[s] >= 0 && left[s] <= 0 && (silent || late))
+			close_output(s);
+	if (container.out[0] < 0 && container.out[1] < 0)
+		late = 1;
+	if (late && !recorded && (config.flags & MONITOR_RECORD))
+		write_record(); /* also while a client that sleeps keeps us from reading the rest */
+	recorded |= late;
+	if (container.out[0] >= 0 || container.out[1] >= 0)
+		return 0;
+
+	for (struct client *c = clients; c < clients + CLIENTS; c++) {
+		if (c->control < 0)
+			continue;
+		if (!client_pending(c) && !c->told_exit) {
+			client_tell(c, CONTROL_EXITED, exit_status((u32)status), struck_by_oom_killer());
+			c->told_exit = 1;
+			if (!c->primary || config.reap_argv == PROGRAM_NONE)
+				client_drop(c);
+		}
+		waiting |= c->control >= 0;
+	}
+	return !waiting;
+}
+
+/* Becomes the command that cleans up, with the lock and nothing else of ours. */
+static void reap(void)
+{
+	struct program_header *program;
+	char **argv;
+
+	if (config.reap_argv == PROGRAM_NONE || load_program(FD_PROGRAM, &program) < 0)
+		return;
+	argv = (char **)(program_memory(program) + config.reap_argv);
+	SYS(close_range, 0, FD_LOCK - 1, 0);
+	SYS(close_range, FD_LOCK + 1, ~0u, 0);
+	for (int i = 0; i < 3; i++)
+		SYS(openat, AT_FDCWD, "/dev/null", O_RDWR);
+	SYS(fcntl, FD_LOCK, F_SETFD, 0);
+	set_signal_mask(0);
+	SYS(execve, argv[0], argv, program_memory(program) + config.reap_envp);
+}
+
+static void watch(struct pollfd *fds)
+{
+	fds[POLL_SIGNALS] = (struct pollfd){ signals, POLLIN, 0 };
+	fds[POLL_LISTEN] = (struct pollfd){ status < 0 ? listening : -1, POLLIN, 0 };
+	fds[POLL_STDIN] = (struct pollfd){ container.in_queue.end > 0 ? container.in : -1, POLLOUT, 0 };
+	for (int s = 0; s < 2; s++)
+		fds[POLL_OUTPUT + s] = (struct pollfd){ clients_room(s) > 0 ? container.out[s] : -1, POLLIN, 0 };
+	for (int i = 0; i < CLIENTS; i++)
+		client_watch(clients + i, fds + POLL_CLIENTS + 4 * i);
+}
+
+int run_monitor(void)
+{
+	struct pollfd fds[POLL_CLIENTS + 4 * CLIENTS];
+	u64 wanted = 1ul << (SIGCHLD - 1) | 1ul << (SIGTERM - 1);
+	struct statx stat = { 0 };
+
+	/* A signal that is blocked and not taken does nothing: so HUP, INT and the like end nobody's container. */
+	set_signal_mask(~0ul);
+	SYS(setsid);
+	SYS(prctl, PR_SET_NAME, "tsrun-monitor");
+	SYS(prctl, PR_SET_DUMPABLE, 0);
+	SYS(prctl, PR_SET_CHILD_SUBREAPER, 1);
+	start_container();
+	signals = (int)SYS(signalfd4, -1, &wanted, sizeof(wanted), O_NONBLOCK | O_CLOEXEC);
+	SYS(statx, FD_LISTEN, "", AT_EMPTY_PATH, STATX_TYPE, &stat);
+	if ((stat.stx_mode & S_IFMT) == S_IFSOCK)
+		listening = FD_LISTEN;
+
+	for (;;) {
+		int draining = status >= 0 && (container.out[0] >= 0 || container.out[1] >= 0), stalling = 0, ready;
+		struct __kernel_timespec timeout = { 0, SILENCE * 1000000 };
+
+		for (struct client *c = clients; c < clients + CLIENTS; c++) {
+			if (c->control < 0 || c->primary || !client_pending(c))
+				continue;
+			if (now() - c->progress > STALL)
+				client_drop(c);
+			else
+				stalling = 1;
+		}
+		watch(fds);
+		ready = (int)SYS(ppoll, fds, sizeof(fds) / sizeof(*fds), draining || stalling ? &timeout : NULL, NULL, 8);
+		if (fds[POLL_SIGNALS].revents)
+			read_signals();
+		for (int s = 0; s < 2; s++)
+			if (fds[POLL_OUTPUT + s].revents)
+				read_output(s);
+		if (fds[POLL_STDIN].revents)
+			stdin_flush();
+		for (int i = 0; i < CLIENTS; i++)
+			if (client_ready(clients + i, fds + POLL_CLIENTS + 4 * i))
+				return 0; /* CONTROL_REAPED */
+		if (fds[POLL_LISTEN].revents)
+			accept_client();
+		if (status >= 0 && wind_up(ready == 0))
+			break;
+	}
+	reap();
+	return 0;
+}

@@ -30,12 +30,13 @@ enum {
 #define MONITOR_ATTACH_STDOUT 128u
 #define MONITOR_ATTACH_STDERR 256u
 
+#define MONITOR_VERSION 1u
+
 struct monitor_config {
-	u32 version; /* 1 */
+	u32 version;
 	u32 flags;
 	/* offsets into the memory block, where the program's parent side stores 32-bit values */
-	u32 pid;
-	u32 pidfd;
+	u32 pid;       /* of a child that clone3 made with exit_signal SIGCHLD */
 	u32 stdin_fd;  /* write end of the container's stdin; with MONITOR_TTY the pty master; PROGRAM_NONE: none */
 	u32 stdout_fd; /* read ends; with MONITOR_TTY stdout_fd == stdin_fd and stderr_fd is PROGRAM_NONE */
 	u32 stderr_fd;
@@ -44,8 +45,9 @@ struct monitor_config {
 	u32 port_count;
 	u32 log_max_files; /* container.log, container.log.1, … */
 	u32 detach_keys;   /* offset of the bytes of the detach sequence, e.g. 0x10 0x11 */
-	u32 detach_keys_length;
-	u16 rows, columns; /* initial window size, set before the container is told to go on; 0: leave it */
+	u32 detach_keys_length; /* at most 16; they are looked for with MONITOR_TTY only */
+	u16 rows, columns; /* initial window size, set when the parent's side of the program is done; 0: leave it */
+	u32 reserved;
 	u64 log_max_size;  /* bytes */
 };
 
@@ -58,9 +60,11 @@ struct control_message {
 /* client -> monitor */
 #define CONTROL_RESIZE 1u /* a rows, b columns */
 #define CONTROL_REAPED 2u /* the client has cleaned up after EXITED: the monitor just ends */
+#define CONTROL_HOLD_STDIN 4u /* a 1: the client was stopped (Ctrl-Z), leave its stdin alone; a 0: read it again */
 #define CONTROL_ATTACH 3u /* first on a new connection; SCM_RIGHTS stdin, stdout, stderr; a: MONITOR_ATTACH_* flags; payload: detach keys */
 /* monitor -> client */
 #define CONTROL_EXITED 16u /* a: exit status 0-255 (128+n for signal n), b: 1 when the kernel's OOM killer struck */
 #define CONTROL_DETACHED 17u /* the detach keys were typed; the client's descriptors are closed */
+#define CONTROL_BROKEN 18u /* output a (1 or 2) could not be written, errno b (EPIPE: its reader left); the rest goes on */
 
 #endif

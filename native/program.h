@@ -75,9 +75,9 @@ struct program_reloc {
  * /proc/PID/root and say why; then it exits. */
 struct program_error {
 	u32 kind; /* MESSAGE_ERROR */
-	u32 operation;
+	u32 operation; /* PROGRAM_NONE: the program itself is malformed */
 	u32 phase;
-	s32 error;
+	s32 error; /* an errno; 0 or below: the call succeeded with the result -error, which was not the expected one */
 };
 
 /* Kinds of messages on the sync socket, each four 32-bit words: kind, then what it says. */
@@ -86,8 +86,20 @@ struct program_error {
 #define MESSAGE_MOUNTED 3u /* before pivot_root; waits for one byte */
 #define MESSAGE_ERROR 4u   /* struct program_error */
 
-/* Runs a program that is mapped at `program`. Returns 0 at OP_END, a negative errno where an operation of the
- * parent's side failed (the error was told by then). The child's side never returns. */
+/* Maps the program in the file `fd` privately, checks every offset in it and fills in its pointers. Returns 0 and the
+ * mapping (of program->size bytes), or a negative errno: -ENOEXEC where the file is no well-formed program. */
+int load_program(int fd, struct program_header **program);
+
+/* Runs a loaded program. Returns 0 at OP_END, a negative errno where an operation of the parent's side failed (the error
+ * was told by then). The child's side never returns; it begins with no signal blocked. */
 int run_program(struct program_header *program);
+
+/* Sends a struct program_error to `fd`. */
+void tell_error(int fd, u32 operation, u32 phase, int error);
+
+static inline u8 *program_memory(struct program_header *program)
+{
+	return (u8 *)program + program->memory_offset;
+}
 
 #endif

@@ -42,7 +42,10 @@ function buildNative() {
     execFileSync('make', ['--silent', '-C', join(checkout, 'native')], { stdio: ['ignore', 'inherit', 'inherit'] });
   } catch (error) {
     if (error.code === 'ENOENT') fail('make was not found', 'apt install gcc make libc6-dev linux-libc-dev');
-    fail('native/ does not compile', 'needed are a C compiler and the kernel headers: apt install gcc libc6-dev linux-libc-dev');
+    fail(
+      'native/ does not compile',
+      'needed are a C compiler and the kernel headers: apt install gcc libc6-dev linux-libc-dev',
+    );
   }
 }
 
@@ -53,12 +56,13 @@ async function buildBundles() {
   } catch {
     fail('esbuild is not installed', 'run `npm ci` without --omit=dev: tsrun is built from its sources');
   }
+  const failed = [];
   const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
   for (const [name, source] of Object.entries(bundles)) {
     const entry = join(checkout, source);
     if (!existsSync(entry)) fail(`"${source}" does not exist`);
     const outfile = join(dist, name);
-    const result = await esbuild.build({
+    const options = {
       entryPoints: [entry],
       outfile: `${outfile}.tmp`,
       bundle: true,
@@ -74,10 +78,15 @@ async function buildBundles() {
       external: ['koffi'],
       define: { 'import.meta.dirname': '__dirname', TSRUN_VERSION: JSON.stringify(version) },
       logLevel: 'warning',
-    });
-    if (result.errors.length > 0) process.exit(1);
-    renameSync(`${outfile}.tmp`, outfile);
+    };
+    try {
+      await esbuild.build(options);
+      renameSync(`${outfile}.tmp`, outfile);
+    } catch {
+      failed.push(source);
+    }
   }
+  if (failed.length > 0) fail(`cannot bundle ${failed.join(', ')}`);
 }
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);

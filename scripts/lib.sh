@@ -18,6 +18,8 @@ as_root() {
   fi
 }
 
+is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
 # install_packages WHAT... installs the Debian packages that are missing with one call of apt-get.
 # WHAT is a package, or `command:package`, or `/file:package`: nothing is installed where the command or file is there.
 install_packages() {
@@ -27,7 +29,7 @@ install_packages() {
     case $what in
       /*:*) [[ -e $test ]] && continue ;;
       *:*) command -v "$test" >/dev/null && continue ;;
-      *) [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] && continue ;;
+      *) is_installed "$package" && continue ;;
     esac
     missing+=("$package")
   done
@@ -46,28 +48,28 @@ install_packages() {
   die "apt-get cannot install ${missing[*]}"
 }
 
-# fetch_tool COMMAND PACKAGE DIRECTORY prints the path of a program: the installed one, or one that is taken out of its
-# Debian package into DIRECTORY. So a package's service is not started and nothing conflicts with what is installed.
+# fetch_tool COMMAND PACKAGE DIRECTORY prints the path of a program: of the installed package, or taken out of the Debian
+# package into DIRECTORY. So a package's service is not started and nothing conflicts with what is installed.
 fetch_tool() {
-  local name=$1 package=$2 directory=$3
-  if command -v "$name" >/dev/null; then
+  local name=$1 package=$2 directory=$3 part
+  if is_installed "$package"; then
     command -v "$name"
     return
   fi
-  local found
-  if ! found=$(find "$directory/$package" -type f -name "$name" -perm -u+x 2>/dev/null | grep -m1 .); then
+  if [[ ! -d $directory/$package ]]; then
     say "fetching $name from Debian's package $package"
-    local part=$directory/$package.part
+    part=$(mkdir -p "$directory" && mktemp -d "$directory/.$package.XXXXXX")
+    mkdir "$part/debs" "$part/files"
+    download() { (cd "$part/debs" && apt-get -qq -o APT::Sandbox::User=root download "$package") >&2; }
+    if ! apt-cache show "$package" >/dev/null 2>&1 || ! download; then
+      as_root apt-get update -qq >&2
+      download || die "apt-get cannot download $package"
+    fi
+    dpkg-deb -x "$part"/debs/*.deb "$part/files"
+    mv -T "$part/files" "$directory/$package" 2>/dev/null || true
     rm -rf "$part"
-    mkdir -p "$part/debs"
-    apt-cache show "$package" >/dev/null 2>&1 || as_root apt-get update -qq >&2
-    (cd "$part/debs" && { apt-get -qq download "$package" || { as_root apt-get update -qq && apt-get -qq download "$package"; }; }) >&2
-    dpkg-deb -x "$part"/debs/*.deb "$part"
-    rm -rf "$part/debs" "${directory:?}/$package"
-    mv "$part" "$directory/$package"
-    found=$(find "$directory/$package" -type f -name "$name" -perm -u+x | grep -m1 .)
   fi
-  printf '%s\n' "$found"
+  find "$directory/$package" -type f -name "$name" -perm -u+x | grep -m1 .
 }
 
 need_node() {

@@ -2,9 +2,9 @@
  * `node scripts/run-ts.mjs FILE.ts [argument…]` runs a TypeScript program of this repository: Node 20 cannot strip types.
  * It is bundled into dist/scripts/, from where `import.meta.dirname` is two levels below the checkout.
  */
-import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -13,7 +13,8 @@ if (source === undefined) {
   console.error('usage: node scripts/run-ts.mjs FILE.ts [argument…]');
   process.exit(2);
 }
-const outfile = join(checkout, 'dist/scripts', `${basename(dirname(source))}-${basename(source, '.ts')}.mjs`);
+const name = `${basename(dirname(source))}-${basename(source, '.ts')}`;
+const outfile = join(checkout, 'dist/scripts', `${name}.${process.pid}.mjs`);
 await build({
   entryPoints: [source],
   outfile,
@@ -25,6 +26,10 @@ await build({
   sourcemap: 'inline',
   logLevel: 'warning',
 });
-const child = spawnSync(process.execPath, ['--enable-source-maps', outfile, ...args], { stdio: 'inherit' });
-if (child.signal) process.kill(process.pid, child.signal);
-process.exit(child.status ?? 1);
+process.setSourceMapsEnabled(true);
+process.argv = [process.argv[0] ?? 'node', source, ...args];
+try {
+  await import(pathToFileURL(outfile).href);
+} finally {
+  rmSync(outfile, { force: true });
+}

@@ -28,6 +28,8 @@ export interface MountOption {
   tmpfsOptions?: string[];
   /** As typed, for inspect's Mode. */
   mode: string;
+  /** The flag that asked for it, and its text: where inspect shows it. */
+  origin?: { flag: 'volume' | 'mount' | 'tmpfs'; text: string };
 }
 
 export interface DeviceOption {

@@ -180,3 +180,7 @@ export const SIOCSIFFLAGS = 0x8914;
 // renameat2: fs.h
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
+
+// fcntl.h: locks that belong to an open file description, not to a process
+export const F_OFD_SETLK = 37;
+export const F_WRLCK = 1;

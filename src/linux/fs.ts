@@ -5,10 +5,12 @@
 import {
   AT_FDCWD,
   F_ADD_SEALS,
+  F_OFD_SETLK,
   F_SEAL_GROW,
   F_SEAL_SEAL,
   F_SEAL_SHRINK,
   F_SEAL_WRITE,
+  F_WRLCK,
   LOCK_EX,
   LOCK_NB,
   LOCK_SH,
@@ -81,6 +83,22 @@ export function flock(fd: number, kind: 'shared' | 'exclusive', wait: boolean): 
   const result = uninterrupted(() => syscall('flock', fd, operation));
   if (result === -errno.EAGAIN) return false;
   check(result, 'flock');
+  return true;
+}
+
+/**
+ * man 2 fcntl, "Open file description locks": takes the exclusive lock of one byte of a file, which need not exist.
+ * Returns whether it was got. It ends with the descriptor, so also with the process; another descriptor of the same
+ * process is another owner. Independent of `flock` on the same file.
+ */
+export function lockByte(fd: number, offset: number): boolean {
+  const request = Buffer.alloc(32); // struct flock: type, whence, start, length, pid
+  request.writeInt16LE(F_WRLCK, 0);
+  request.writeBigInt64LE(BigInt(offset), 8);
+  request.writeBigInt64LE(1n, 16);
+  const result = syscall('fcntl', fd, F_OFD_SETLK, request);
+  if (result === -errno.EAGAIN || result === -errno.EACCES) return false;
+  check(result, 'fcntl');
   return true;
 }
 

@@ -4,7 +4,7 @@
  * so that all answers wait in the socket when it returns, and nothing here ever blocks.
  */
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts';
-import { errno, SyscallError } from './errno.ts';
+import { errno, errnoName, SyscallError } from './errno.ts';
 import { syscall } from './ffi.ts';
 import { check, close, uninterrupted } from './fs.ts';
 import {
@@ -12,13 +12,13 @@ import {
   decodeMessages,
   encodeMessage,
   malformed,
+  type NetlinkMessage,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
-  type NetlinkMessage,
 } from './netlink-message.ts';
 
 export const NETLINK_ROUTE = 0;
@@ -62,9 +62,11 @@ export class NetlinkError extends SyscallError {
     this.name = 'NetlinkError';
     this.index = index;
     this.detail = detail;
-    this.message = `cannot ${action}: ${this.message.slice(this.message.lastIndexOf(': ') + 2)}${detail ? ` (${detail})` : ''}`;
+    this.message = `cannot ${action}: ${errnoName(number)}${detail ? ` (${detail})` : ''}`;
   }
 }
+
+const requestsPerDatagram = 64;
 
 /** Receives up to this many bytes at once; the kernel fills dumps to at most 32 KiB. */
 const receiveBuffer = Buffer.alloc(64 * 1024);
@@ -88,42 +90,51 @@ export class NetlinkSocket {
     close(this.fd);
   }
 
-  [Symbol.dispose](): void {
-    this.close();
+  /**
+   * Closes the socket a little later, or with the process. Closing one of nf_tables just after a deletion waits until
+   * the kernel has freed what was deleted (10 ms), unless it has begun with that.
+   */
+  closeLater(): void {
+    setTimeout(() => close(this.fd), 5).unref();
   }
 
   /**
-   * Sends all requests in one datagram. The kernel does them in order and goes on after an error: check what depends on
-   * what. Returns one answer per request; throws the first error that its request does not tolerate.
+   * Sends requests, all in one datagram (per 64: more answers could overflow the socket). The kernel does them in order
+   * and goes on after an error: check what depends on what. Returns one answer per request; throws the first error that
+   * its request does not tolerate.
    */
   run(requests: readonly NetlinkRequest[]): NetlinkAnswer[] {
-    const first = this.sequence;
-    this.sequence += requests.length;
-    this.send(
-      requests.map((request, i) =>
-        encodeMessage(request.type, request.flags | NLM_F_REQUEST | NLM_F_ACK, first + i, request.body),
-      ),
-    );
     const answers: NetlinkAnswer[] = requests.map(() => ({ messages: [] }));
     let acknowledged = 0;
     let failure: NetlinkError | undefined;
-    this.drain((message) => {
-      const index = message.sequence - first;
-      const request = requests[index];
-      const answer = answers[index];
-      if (request === undefined || answer === undefined) return;
-      if (message.type !== NLMSG_ERROR) {
-        answer.messages.push(message);
-        return;
-      }
-      acknowledged++;
-      const error = decodeError(message, request.action, index);
-      if (error === undefined) return;
-      if (request.tolerate?.includes(error.errno)) answer.error = error;
-      else failure ??= error;
-    });
+    for (let start = 0; start < requests.length; start += requestsPerDatagram) {
+      const part = requests.slice(start, start + requestsPerDatagram);
+      const first = this.sequence - start;
+      this.sequence += part.length;
+      this.send(
+        part.map(({ type, flags, body }, i) =>
+          encodeMessage(type, flags | NLM_F_REQUEST | NLM_F_ACK, first + start + i, body),
+        ),
+      );
+      this.drain((message) => {
+        const index = message.sequence - first;
+        const request = requests[index];
+        const answer = answers[index];
+        if (request === undefined || answer === undefined) return;
+        if (message.type !== NLMSG_ERROR) {
+          answer.messages.push(message);
+          return;
+        }
+        acknowledged++;
+        const error = decodeError(message, request.action, index);
+        if (error === undefined) return;
+        if (request.tolerate?.includes(error.errno)) answer.error = error;
+        else failure ??= error;
+      });
+    }
     if (failure !== undefined) throw failure;
-    if (acknowledged < requests.length) throw malformed(`${requests.length - acknowledged} acknowledgements are missing`);
+    if (acknowledged < requests.length)
+      throw malformed(`${requests.length - acknowledged} acknowledgements are missing`);
     return answers;
   }
 
@@ -206,7 +217,8 @@ export class NetlinkSocket {
   }
 
   private drain(each: (message: NetlinkMessage) => void): void {
-    for (let part = this.receive(); part !== undefined; part = this.receive()) for (const message of part) each(message);
+    for (let part = this.receive(); part !== undefined; part = this.receive())
+      for (const message of part) each(message);
   }
 }
 

@@ -43,19 +43,17 @@ export function renderProgram(program: Program, format: ProgramFormat): string {
     .join('\n');
 }
 
-/** What a failed step means: `cannot attach proc at /proc: EPERM (step 23 of 172)`, with the hint that belongs to it. */
-export function describeFailure(
-  program: Program,
-  index: number,
-  errorNumber: number,
-): { message: string; hint: string | undefined } {
+/**
+ * What a failed step means: `cannot attach proc at /proc: EPERM (step 23 of 172)`, with the hint that belongs to it.
+ * `error` is an errno; 0 or below, the call succeeded with the result -error, which was not the expected one.
+ */
+export function describeFailure(program: Program, index: number, error: number): { message: string; hint: string | undefined } {
   const operation = program.operations[index];
-  const name = errnoName(errorNumber);
-  if (operation === undefined)
-    return { message: `the start program failed with ${name} at a step that it has not`, hint: undefined };
+  if (operation === undefined) return { message: `the start program is malformed (step ${index + 1})`, hint: undefined };
+  const answer = error > 0 ? errnoName(error) : `the answer was ${-error}, not the expected one`;
   const hints: Readonly<Record<string, string | undefined>> = operation.hints;
   return {
-    message: `cannot ${operation.title}: ${name} (step ${index + 1} of ${program.operations.length}, ${renderCall(operation)})`,
-    hint: hints[name],
+    message: `cannot ${operation.title}: ${answer} (step ${index + 1} of ${program.operations.length}: ${renderCall(operation)})`,
+    hint: hints[answer],
   };
 }

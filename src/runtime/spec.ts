@@ -325,10 +325,10 @@ export type SeccompOperator =
 export interface LinuxSeccompArg {
   /** 0 to 5. */
   index: number;
-  /** With SCMP_CMP_MASKED_EQ the mask. */
-  value: number;
+  /** 64 bits without sign: a bigint where a number would lose some. With SCMP_CMP_MASKED_EQ the mask. */
+  value: number | bigint;
   /** With SCMP_CMP_MASKED_EQ what the masked argument must be. */
-  valueTwo?: number;
+  valueTwo?: number | bigint;
   op: SeccompOperator;
 }
 

@@ -32,8 +32,6 @@ export const fdNetns = 9;
 /** Kinds of messages on the sync socket (native/program.h). */
 export const messageCreated = 1;
 export const messageReady = 2;
-export const messageMounted = 3;
-export const messageError = 4;
 
 /** Where the root filesystem comes from. */
 export type RootSource =
@@ -194,7 +192,7 @@ export function detachedMount(
   type: string,
   parameters: readonly string[],
   attributes: number,
-  info: { title: string; why?: string; hints?: Partial<Record<ErrnoName, string>>; mount?: Load },
+  info: { title: string; why?: string; source?: string; hints?: Partial<Record<ErrnoName, string>>; mount?: Load },
 ): Load {
   const { b } = c;
   const context = b.slot(`${type} context`);
@@ -203,7 +201,8 @@ export function detachedMount(
     store: context,
     hints: { ENODEV: `this kernel has no ${type} filesystem` },
   });
-  for (const parameter of parameters) {
+  // The source is only a name here, for those who read /proc/mounts.
+  for (const parameter of [`source=${info.source ?? type}`, ...parameters]) {
     const at = parameter.indexOf('=');
     if (at < 0) {
       b.call('fsconfig', [context, FSCONFIG_SET_FLAG, b.text(parameter), 0, 0], {

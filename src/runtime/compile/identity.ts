@@ -1,8 +1,13 @@
 /** Who the process is and what it may do: limits, capabilities, users, seccomp, in the order that lets each succeed. */
 import { TsrunError } from '../../error.ts';
-import { capabilityName, capabilityNumber, lastCapability } from '../../linux/capabilities.ts';
 import {
-  LINUX_CAPABILITY_VERSION_3,
+  boundingDrops,
+  capabilityNames,
+  capabilityNumber,
+  capabilitySet,
+  encodeCapset,
+} from '../../linux/capabilities.ts';
+import {
   O_WRONLY,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
@@ -126,19 +131,13 @@ export function compileIdentity(c: Context, process: Process): void {
   }
 }
 
-function numbers(names: readonly string[] | undefined): Set<number> {
-  const last = lastCapability();
-  return new Set((names ?? []).map(capabilityNumber).filter((number) => number <= last));
-}
-
 function dropBounding(c: Context, process: Process): void {
-  const keep = numbers(process.capabilities?.bounding);
-  for (let number = 0; number <= lastCapability(); number++) {
-    if (keep.has(number)) continue;
+  for (const number of boundingDrops(process.capabilities?.bounding ?? [])) {
+    const name = capabilityNames[number] ?? `capability ${number}`;
     c.b.call('prctl', [PR_CAPBSET_DROP, number, 0, 0, 0], {
-      title: `drop ${capabilityName(number)} from the bounding set`,
+      title: `drop ${name} from the bounding set`,
       why: 'no program of the container can ever get it again, not even by setuid or file capabilities',
-      shell: `capsh --drop=${capabilityName(number).toLowerCase()}`,
+      shell: `capsh --drop=${name.toLowerCase()}`,
     });
   }
 }
@@ -146,28 +145,22 @@ function dropBounding(c: Context, process: Process): void {
 function setCapabilities(c: Context, process: Process): void {
   const { b } = c;
   const sets = process.capabilities ?? {};
-  const word = (names: readonly string[] | undefined, half: 0 | 1): number => {
-    let bits = 0;
-    for (const number of numbers(names)) if (number >> 5 === half) bits |= 1 << (number & 31);
-    return bits >>> 0;
-  };
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(LINUX_CAPABILITY_VERSION_3, 0);
-  const data = Buffer.alloc(24);
-  for (const half of [0, 1] as const) {
-    data.writeUInt32LE(word(sets.effective, half), half * 12);
-    data.writeUInt32LE(word(sets.permitted, half), half * 12 + 4);
-    data.writeUInt32LE(word(sets.inheritable, half), half * 12 + 8);
-  }
+  const { header, data } = encodeCapset({
+    effective: capabilitySet(sets.effective ?? []),
+    permitted: capabilitySet(sets.permitted ?? []),
+    inheritable: capabilitySet(sets.inheritable ?? []),
+  });
   b.call('capset', [b.bytes(header, 'capability header'), b.bytes(data, 'capability sets')], {
     title: 'set effective, permitted and inheritable capabilities',
     why: 'root in the container can do what these name, not what root of the host can',
-    shell: 'setpriv --inh-caps … --bounding-set …',
+    shell: `setpriv --inh-caps=-all --bounding-set=-all${(sets.bounding ?? []).map((name) => `,+${name.slice(4).toLowerCase()}`).join('')}`,
   });
   b.call('prctl', [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], { title: 'clear the ambient set' });
-  for (const number of numbers(sets.ambient)) {
+  for (const name of sets.ambient ?? []) {
+    const number = capabilityNumber(name);
+    if (number === undefined) continue;
     b.call('prctl', [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], {
-      title: `raise ${capabilityName(number)} in the ambient set`,
+      title: `raise ${name} in the ambient set`,
     });
   }
 }

@@ -102,6 +102,7 @@ function newFilesystem(c: Context, mount: Mount): void {
   const fd = detachedMount(c, type, parameters, attributes, {
     title: `${type} for ${mount.destination}`,
     why: reasons[type] ?? '',
+    source: mount.source ?? type,
     ...(isProc ? { mount: c.proc } : {}),
   });
   attach(c, fd, target, {

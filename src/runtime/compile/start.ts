@@ -26,7 +26,7 @@ import {
   SOCK_DGRAM,
 } from '../../linux/constants.ts';
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
-import type { NamespaceType } from '../spec.ts';
+import type { LinuxNamespace, NamespaceType } from '../spec.ts';
 import {
   type CompileOptions,
   type Context,
@@ -63,6 +63,7 @@ const cloneFlags: Readonly<Partial<Record<NamespaceType, number>>> = {
   mount: CLONE_NEWNS,
   ipc: CLONE_NEWIPC,
   uts: CLONE_NEWUTS,
+  cgroup: CLONE_NEWCGROUP,
 };
 
 /** Compiles the start of a container. Throws `USAGE` or `UNSUPPORTED` on configs that it cannot serve. */
@@ -70,7 +71,12 @@ export function compileStart(options: CompileOptions): StartProgram {
   const { spec } = options;
   const b = new ProgramBuilder();
   const process = spec.process ?? { cwd: '/', user: { uid: 0, gid: 0 } };
-  const namespaces = new Set((spec.linux?.namespaces ?? []).map((namespace) => namespace.type));
+  const joined = (spec.linux?.namespaces ?? []).filter((namespace) => namespace.path !== undefined);
+  const namespaces = new Set(
+    (spec.linux?.namespaces ?? [])
+      .filter((namespace) => namespace.path === undefined)
+      .map((namespace) => namespace.type),
+  );
   const stdio = openStdio(b, process.terminal === true, options.stdin);
 
   b.enter('namespaces');
@@ -84,12 +90,19 @@ export function compileStart(options: CompileOptions): StartProgram {
   }
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
+  const ownPidNamespace = joinPidNamespace(b, joined);
   const child = clone(b, options, namespaces, pid, pidfd);
 
   // The parent: tell the pid, keep the other ends, go back to the monitor.
   const created = Buffer.alloc(16);
   created.writeUInt32LE(messageCreated, 0);
   const createdPlace = b.bytes(created, 'message: created');
+  if (ownPidNamespace !== undefined) {
+    b.call('setns', [ownPidNamespace, CLONE_NEWPID], {
+      title: 'monitor: children belong to the own pid namespace again',
+      why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
+    });
+  }
   tellPid(b, createdPlace, pid);
   monitorStdio(b, stdio);
   b.call('end', [], { title: 'monitor: go on with supervising' });
@@ -97,6 +110,7 @@ export function compileStart(options: CompileOptions): StartProgram {
   // The child: the container's first process.
   b.mark(child);
   const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  joinNamespaces(context, joined);
   enterNamespaces(context, namespaces);
   const binds = openBinds(context);
   privateMounts(context);
@@ -127,7 +141,6 @@ export function compileStart(options: CompileOptions): StartProgram {
     },
   });
   compileIdentity(context, process);
-  unblockSignals(context);
   compileExec(context, process);
   return {
     builder: b,
@@ -136,6 +149,38 @@ export function compileStart(options: CompileOptions): StartProgram {
     stdio,
     build: (config) => b.build({ errorFd: fdSync, ...(config === undefined ? {} : { config }) }),
   };
+}
+
+/** Opens a namespace by its path and enters it (man 2 setns). */
+function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): void {
+  const fd = b.slot(`${type} namespace`);
+  b.call('openat', [AT_FDCWD, b.text(path), O_RDONLY | O_CLOEXEC, 0], {
+    title: `open the ${type} namespace ${path}`,
+    store: fd,
+    hints: { ENOENT: 'the process that it belongs to has ended' },
+  });
+  b.call('setns', [fd, cloneFlags[type] ?? 0], {
+    title: `enter the ${type} namespace ${path}`,
+    shell: `nsenter --${type === 'network' ? 'net' : type}=${quote(path)}`,
+  });
+}
+
+/** A pid namespace is entered by children only: before the clone, and left again behind it. */
+function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[]): Load | undefined {
+  const namespace = joined.find(({ type }) => type === 'pid');
+  if (namespace === undefined) return undefined;
+  const own = b.slot('own pid namespace');
+  b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
+    title: 'open the own pid namespace',
+    store: own,
+  });
+  enter(b, namespace);
+  return own;
+}
+
+function joinNamespaces(c: Context, joined: readonly LinuxNamespace[]): void {
+  c.b.enter('namespaces');
+  for (const namespace of joined) if (namespace.type !== 'pid') enter(c.b, namespace);
 }
 
 /** struct clone_args (man 2 clone): flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup. */
@@ -151,7 +196,8 @@ function clone(
   for (const type of namespaces) {
     if (type === 'network' && options.joinNetns) continue;
     const flag = cloneFlags[type];
-    if (flag !== undefined) {
+    // A cgroup namespace made by clone3 would have the parent's cgroup as its root: it is made by the child.
+    if (flag !== undefined && type !== 'cgroup') {
       flags |= flag;
       names.push(type);
     }
@@ -348,13 +394,5 @@ function closeDescriptors(c: Context, exe: Load): void {
   b.call('fcntl', [fdSync, 2, 1], {
     title: 'the sync socket ends with execve',
     why: 'its end tells the other side that the command runs',
-  });
-}
-
-function unblockSignals(c: Context): void {
-  c.b.enter('exec');
-  c.b.call('rt_sigprocmask', [2, c.b.reserve(8, 'no signals'), 0, 8], {
-    title: 'block no signals',
-    why: 'the monitor reads its signals from a descriptor and blocks them; the command starts clean',
   });
 }

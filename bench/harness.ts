@@ -1,0 +1,134 @@
+/** Measures contestants side by side, interleaved, so that what else the machine does meets all of them alike. */
+import { spawnSync } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+
+/** One way to do the job; `run` returns what it cost (milliseconds, or what the comparison's unit says). */
+export interface Contestant {
+  name: string;
+  run: () => number | Promise<number>;
+}
+
+/** Ours is to be at most `factor` times the fastest of `peers` (by median), or at most `value`. */
+export interface Target {
+  peers?: string[];
+  factor?: number;
+  value?: number;
+}
+
+export interface Comparison {
+  title: string;
+  unit: 'ms' | 's' | 'MiB';
+  ours: string;
+  /** Samples by contestant, in the comparison's unit. */
+  samples: Record<string, number[]>;
+  target?: Target;
+}
+
+export interface Verdict {
+  text: string;
+  pass: boolean;
+}
+
+/** Runs every contestant once per round, after one round that does not count. */
+export async function interleave(
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<Record<string, number[]>> {
+  const samples: Record<string, number[]> = {};
+  for (let round = -1; round < rounds; round++) {
+    for (const contestant of contestants) {
+      const cost = await contestant.run();
+      if (round < 0) samples[contestant.name] = [];
+      else samples[contestant.name]?.push(cost);
+    }
+    process.stderr.write('.');
+  }
+  process.stderr.write('\n');
+  return samples;
+}
+
+export interface CommandOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Descriptors 3 and up. */
+  descriptors?: number[];
+}
+
+/** Milliseconds from starting a command to its end. Throws with its stderr when it fails. */
+export function time(command: readonly string[], options: CommandOptions = {}): number {
+  const [file = '', ...args] = command;
+  const start = performance.now();
+  const result = spawnSync(file, args, {
+    stdio: ['ignore', 'ignore', 'pipe', ...(options.descriptors ?? [])],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const duration = performance.now() - start;
+  if (result.status !== 0) {
+    const why = result.error?.message ?? `exit ${result.status ?? result.signal}`;
+    throw new Error(`${command.join(' ')}: ${why}\n${result.stderr}`);
+  }
+  return duration;
+}
+
+/** What a command prints. Throws with its stderr when it fails. */
+export function output(command: readonly string[], options: CommandOptions = {}): string {
+  const [file = '', ...args] = command;
+  const result = spawnSync(file, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    maxBuffer: 1 << 26,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  if (result.status !== 0) throw new Error(`${command.join(' ')}: exit ${result.status}\n${result.stderr}`);
+  return result.stdout.trim();
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[(sorted.length >> 1) - 1] ?? Number.NaN)) / 2;
+}
+
+/** Whether ours reaches the target, or undefined where there is none or nobody to compare with. */
+export function judge(comparison: Comparison): Verdict | undefined {
+  const { target, samples, ours, unit } = comparison;
+  const own = samples[ours];
+  if (target === undefined || own === undefined) return undefined;
+  if (target.value !== undefined) {
+    return { text: `at most ${target.value} ${unit}`, pass: median(own) <= target.value };
+  }
+  const present = (target.peers ?? []).filter((peer) => samples[peer] !== undefined);
+  if (present.length === 0 || target.factor === undefined) return undefined;
+  const best = Math.min(...present.map((peer) => median(samples[peer] ?? [])));
+  const of = present.length === 1 ? present[0] : `the faster of ${present.join(', ')}`;
+  return { text: `at most ${target.factor} of ${of}`, pass: median(own) / best <= target.factor };
+}
+
+/** The comparison as a table for a terminal. */
+export function render(comparison: Comparison): string {
+  const { title, unit, ours, samples } = comparison;
+  const number = (value: number) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+  const own = samples[ours] === undefined ? Number.NaN : median(samples[ours]);
+  const rows = Object.entries(samples).map(([name, values]) => {
+    const ratio = own / median(values);
+    return [
+      name,
+      number(Math.min(...values)),
+      number(median(values)),
+      name === ours || Number.isNaN(ratio) ? '' : ratio.toFixed(2),
+    ];
+  });
+  const table = [['', `min ${unit}`, `median ${unit}`, `${ours} / it`], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  '),
+  );
+  const verdict = judge(comparison);
+  const closing = verdict === undefined ? '' : `\n  target: ${verdict.text}: ${verdict.pass ? 'reached' : 'MISSED'}`;
+  const rounds = Math.max(0, ...Object.values(samples).map((values) => values.length));
+  return `${title} (${rounds} rounds)\n${lines.map((line) => `  ${line.trimEnd()}`).join('\n')}${closing}\n`;
+}

@@ -1,0 +1,178 @@
+/**
+ * The engines that tsrun is compared with. Each gets a directory of its own; what is started is stopped by its pid.
+ * All of it runs in the private network and mount namespaces that scripts/bench.sh makes: bridges, addresses and
+ * firewall rules of all engines end with them.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { checkout } from '../scripts/images/paths.ts';
+import { output } from './harness.ts';
+
+export interface Engine {
+  name: string;
+  /** The command line up to the subcommand. */
+  command: string[];
+  env: Record<string, string>;
+  /** Flags of `run` that this engine needs here. */
+  runFlags: string[];
+  pull: (image: string) => string[];
+  /** Gives a pulled image the short name that the benchmarks use. */
+  alias: (image: string) => void;
+  stop: () => Promise<void>;
+}
+
+export const registryVariable = 'TSRUN_BENCH_REGISTRY';
+
+function registry(): string {
+  const address = process.env[registryVariable];
+  if (address === undefined) throw new Error('the registry has not been started');
+  return address;
+}
+
+export function tsrun(directory: string): Engine {
+  const env = {
+    TSRUN_ROOT: join(directory, 'root'),
+    TSRUN_STATE: join(directory, 'state'),
+    TSRUN_MIRRORS: `docker.io=http://${registry()}`,
+  };
+  const command = [join(checkout, 'bin/tsrun')];
+  return {
+    name: 'tsrun',
+    command,
+    env,
+    runFlags: [],
+    pull: (image) => [...command, 'pull', '-q', image],
+    alias: () => {},
+    stop: async () => {},
+  };
+}
+
+/** dockerd with everything below `directory`. Undefined where docker is not installed. */
+export async function docker(directory: string): Promise<Engine | undefined> {
+  if (!existsSync('/usr/sbin/dockerd')) return undefined;
+  mkdirSync(directory, { recursive: true });
+  const socket = join(directory, 'docker.sock');
+  const log = openSync(join(directory, 'dockerd.log'), 'w');
+  const daemon = spawn(
+    '/usr/sbin/dockerd',
+    [
+      ...['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')],
+      ...['--pidfile', join(directory, 'docker.pid'), '--host', `unix://${socket}`],
+    ],
+    { stdio: ['ignore', log, log] },
+  );
+  closeSync(log);
+  const ended = new Promise((resolve) => daemon.once('exit', resolve));
+  const command = ['docker', '--host', `unix://${socket}`];
+  const stop = async (): Promise<void> => {
+    daemon.kill('SIGTERM');
+    await Promise.race([ended, delay(20_000)]);
+    if (daemon.exitCode === null) daemon.kill('SIGKILL');
+    await ended;
+  };
+  for (let attempt = 0; ; attempt++) {
+    try {
+      output([...command, 'version', '--format', '{{.Server.Version}}']);
+      break;
+    } catch (error) {
+      if (attempt < 200 && daemon.exitCode === null) await delay(100);
+      else {
+        await stop();
+        const end = readFileSync(join(directory, 'dockerd.log'), 'utf8').split('\n').slice(-5).join('\n');
+        throw new Error(`dockerd did not start: ${end}`, { cause: error });
+      }
+    }
+  }
+  return {
+    name: 'docker',
+    command,
+    env: {},
+    runFlags: [],
+    pull: (image) => [...command, 'pull', '-q', `${registry()}/library/${image}`],
+    alias: (image) => {
+      output([...command, 'tag', `${registry()}/library/${image}`, image]);
+    },
+    stop,
+  };
+}
+
+/**
+ * podman without its own cgroups: as root in the root cgroup it would move every process of the machine into a cgroup
+ * of its own. Undefined where it is not installed.
+ */
+export function podman(directory: string): Engine | undefined {
+  if (!existsSync('/usr/bin/podman')) return undefined;
+  mkdirSync(directory, { recursive: true });
+  const command = [
+    ...[
+      'podman',
+      '--root',
+      join(directory, 'root'),
+      '--runroot',
+      join(directory, 'run'),
+      '--tmpdir',
+      join(directory, 'tmp'),
+    ],
+    ...['--cgroup-manager', 'cgroupfs', '--storage-driver', 'overlay', '--events-backend', 'file'],
+  ];
+  return {
+    name: 'podman',
+    command,
+    env: {},
+    runFlags: ['--cgroups=disabled'],
+    pull: (image) => [...command, 'pull', '-q', '--tls-verify=false', `${registry()}/library/${image}`],
+    alias: (image) => {
+      output([...command, 'tag', `${registry()}/library/${image}`, image]);
+    },
+    stop: async () => {},
+  };
+}
+
+/** All engines that are installed, `image` pulled into each. */
+export async function withEngines<T>(
+  directory: string,
+  images: readonly string[],
+  use: (engines: Engine[]) => Promise<T>,
+): Promise<T> {
+  const engines: Engine[] = [];
+  try {
+    engines.push(tsrun(join(directory, 'tsrun')));
+    const others = [await docker(join(directory, 'docker')), podman(join(directory, 'podman'))];
+    engines.push(...others.filter((engine) => engine !== undefined));
+    for (const engine of engines) {
+      for (const image of images) {
+        output(engine.pull(image), { env: engine.env });
+        engine.alias(image);
+      }
+    }
+    return await use(engines);
+  } finally {
+    for (const engine of engines) await engine.stop();
+    removeTree(directory);
+  }
+}
+
+/** Removes a directory whose mounts have ended, or will with the mount namespace. */
+export function removeTree(directory: string): void {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
+    const point = line.split(' ')[4];
+    if (point?.startsWith(`${directory}/`)) output(['umount', '-l', point]);
+  }
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** Processes whose executable's path or name matches, by pid. */
+export function processesOf(pattern: RegExp, read: (pid: string) => string): Set<number> {
+  const found = new Set<number>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (pattern.test(read(name))) found.add(Number(name));
+    } catch {
+      // It ended, or is a kernel thread.
+    }
+  }
+  return found;
+}

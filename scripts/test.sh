@@ -1,0 +1,35 @@
+#!/bin/bash
+# `npm test`: from a clone to the whole test suite. Installs what is missing, builds, checks, runs the unit and the
+# integration tests (as root), and ends with one line that sums them up. Arguments go to vitest: npm test -- network
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+. scripts/lib.sh
+
+need_node
+install_packages cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev \
+  mmdebstrap nft:nftables ip:iproute2 iptables:iptables strace:strace tmux:tmux curl:curl getfattr:attr \
+  setcap:libcap2-bin unshare:util-linux setpriv:util-linux zstd:zstd umoci:umoci skopeo:skopeo mkfs.ext4:e2fsprogs \
+  python3:python3 ps:procps losetup:mount
+need_node_modules
+npm run --silent build
+
+say 'checking: types, style, layers, size of native/, documentation'
+npm run --silent check
+
+# The images are built once per machine; setup.ts starts the registry that serves them.
+if ((EUID == 0)); then bash scripts/local-registry.sh build busybox test debian; fi
+
+results=$(mktemp -d "${TMPDIR:-/var/tmp}/tsrun-results.XXXXXX")
+trap 'rm -rf "$results"' EXIT
+failed=0
+for project in unit integration; do
+  if [[ $project == integration ]] && ((EUID != 0)); then
+    say 'integration tests need root: skipped'
+    continue
+  fi
+  say "$project tests"
+  npx vitest run --project "$project" --passWithNoTests --reporter=default --reporter=json \
+    --outputFile.json="$results/$project.json" "$@" </dev/null || failed=1
+done
+node scripts/sum-results.mjs "$results"/*.json || failed=1
+exit "$failed"

@@ -1,0 +1,306 @@
+/**
+ * Limits as files of a cgroup: one table from the fields of LinuxResources (OCI runtime-spec, config-linux.md) to file,
+ * value, controller and reason. createCgroup writes what it says, and docs are made of it.
+ */
+import { TsrunError } from '../error.ts';
+import type { LinuxResources, LinuxThrottleDevice } from '../runtime/spec.ts';
+
+/** One value for one file of the cgroup. */
+export interface Setting {
+  /** Name of the file. */
+  file: string;
+  value: string;
+  /** Empty for the files that each cgroup has (`cgroup.*`). */
+  controller: string;
+  /** Flags and field that ask for it, for messages. */
+  wantedBy: string;
+  why: string;
+  /** What to say when the kernel refuses the value. */
+  hint?: string | undefined;
+  /** It is what a new cgroup has anyway, so that creating needs no controller for it. */
+  isDefault: boolean;
+}
+
+/** A row of the table. */
+export interface Limit {
+  /** The field of LinuxResources. */
+  field: string;
+  /** The flags of the command line that set it; the first speaks in messages. */
+  flags: readonly string[];
+  controller: string;
+  /** The file that it is written to; `*` where it depends on the value. */
+  file: string;
+  why: string;
+  hint?: string;
+  values: (resources: LinuxResources) => readonly (string | { file: string; value: string })[];
+}
+
+/** No limit is `max` in files of cgroup v2; -1 in the specification, and 0 for a number that is not set. */
+const maximum = 'max';
+
+function bytes(value: number | undefined): string[] {
+  if (value === undefined || value === 0) return [];
+  return [value < 0 ? maximum : String(value)];
+}
+
+/** memory.swap.max counts swap alone, the specification memory and swap together. */
+function swap({ memory }: LinuxResources): string[] {
+  if (memory?.swap === undefined || memory.swap === 0) return memory?.limit === -1 ? [maximum] : [];
+  if (memory.swap < 0) return [maximum];
+  if (memory.limit === undefined || memory.limit <= 0) {
+    throw new TsrunError('USAGE', 'You should always set the Memory limit when using Memoryswap limit, see usage');
+  }
+  if (memory.swap < memory.limit) {
+    throw new TsrunError('USAGE', 'Minimum memoryswap limit should be larger than memory limit, see usage');
+  }
+  return [String(memory.swap - memory.limit)];
+}
+
+function cpuMax({ cpu }: LinuxResources): string[] {
+  const [quota, period] = [cpu?.quota ?? 0, cpu?.period ?? 0];
+  if (quota === 0 && period === 0) return [];
+  return [`${quota > 0 ? quota : maximum} ${period > 0 ? period : 100_000}`];
+}
+
+/**
+ * Shares (2 to 262144, usually 1024) to weight (1 to 10000, usually 100): the curve through these three pairs that runc
+ * (1.3.2) and crun (1.23) use. The older, linear one made 39 of the usual share.
+ */
+export function cpuWeight(shares: number): number {
+  if (shares <= 2) return 1;
+  if (shares >= 262_144) return 10_000;
+  const l = Math.log2(shares);
+  const exact = 10 ** ((l * l + 125 * l) / 612 - 7 / 34);
+  return Math.ceil(exact - 1e-9);
+}
+
+/** Weight of cgroup v1 (10 to 1000) to that of io.weight (1 to 10000), linear as in runc and crun. */
+export function ioWeight(weight: number): number {
+  return Math.floor(1 + ((weight - 10) * 9999) / 990);
+}
+
+function throttle(key: 'rbps' | 'wbps' | 'riops' | 'wiops', devices: LinuxThrottleDevice[] | undefined): string[] {
+  return (devices ?? []).map(({ major, minor, rate }) => `${major}:${minor} ${key}=${rate > 0 ? rate : maximum}`);
+}
+
+const noSuchDevice = 'the device must be a whole disk that exists: see lsblk';
+
+/** In the order of writing. */
+export const limits: readonly Limit[] = [
+  {
+    field: 'memory.limit',
+    flags: ['--memory'],
+    controller: 'memory',
+    file: 'memory.max',
+    why: 'memory beyond this is taken back, and where that is not enough a process is killed',
+    values: ({ memory }) => bytes(memory?.limit),
+  },
+  {
+    field: 'memory.swap',
+    flags: ['--memory-swap', '--memory'],
+    controller: 'memory',
+    file: 'memory.swap.max',
+    why: 'swap alone: the flag counts memory and swap together; without it as much swap as memory is allowed',
+    values: swap,
+  },
+  {
+    field: 'memory.reservation',
+    flags: ['--memory-reservation'],
+    controller: 'memory',
+    file: 'memory.low',
+    why: 'below this, memory is taken from others first when the machine runs short',
+    values: ({ memory }) => bytes(memory?.reservation),
+  },
+  {
+    field: 'cpu.shares',
+    flags: ['--cpu-shares'],
+    controller: 'cpu',
+    file: 'cpu.weight',
+    why: 'the share when processors are wanted by several; 1024 shares are the usual weight 100',
+    values: ({ cpu }) => (cpu?.shares ? [String(cpuWeight(cpu.shares))] : []),
+  },
+  {
+    field: 'cpu.idle',
+    flags: [],
+    controller: 'cpu',
+    file: 'cpu.idle',
+    why: '1: runs only when nothing else wants the processor (Linux 5.15)',
+    values: ({ cpu }) => (cpu?.idle === undefined ? [] : [String(cpu.idle)]),
+  },
+  {
+    field: 'cpu.quota and cpu.period',
+    flags: ['--cpus', '--cpu-quota', '--cpu-period'],
+    controller: 'cpu',
+    file: 'cpu.max',
+    why: 'microseconds of processor time in each period, over all processors',
+    hint: 'the period is 1000 to 1000000 microseconds, the quota at least 1000',
+    values: cpuMax,
+  },
+  {
+    field: 'cpu.burst',
+    flags: [],
+    controller: 'cpu',
+    file: 'cpu.max.burst',
+    why: 'microseconds of unused quota that may be saved for later (Linux 5.14)',
+    hint: 'it cannot be more than the quota',
+    values: ({ cpu }) => (cpu?.burst === undefined ? [] : [String(cpu.burst)]),
+  },
+  {
+    field: 'cpu.cpus',
+    flags: ['--cpuset-cpus'],
+    controller: 'cpuset',
+    file: 'cpuset.cpus',
+    why: 'the processors that may be used',
+    hint: 'a list like 0-2,4 of processors that the machine has',
+    values: ({ cpu }) => (cpu?.cpus ? [cpu.cpus] : []),
+  },
+  {
+    field: 'cpu.mems',
+    flags: ['--cpuset-mems'],
+    controller: 'cpuset',
+    file: 'cpuset.mems',
+    why: 'the memory nodes that may be used',
+    hint: 'a list like 0,1 of memory nodes that the machine has',
+    values: ({ cpu }) => (cpu?.mems ? [cpu.mems] : []),
+  },
+  {
+    field: 'pids.limit',
+    flags: ['--pids-limit'],
+    controller: 'pids',
+    file: 'pids.max',
+    why: 'how many processes and threads there may be: what stops a fork bomb',
+    values: ({ pids }) => (pids === undefined ? [] : [pids.limit > 0 ? String(pids.limit) : maximum]),
+  },
+  {
+    field: 'blockIO.weight',
+    flags: ['--blkio-weight'],
+    controller: 'io',
+    file: 'io.weight',
+    why: 'the share when a disk is wanted by several',
+    hint: 'it needs the scheduler BFQ on the disk or a kernel with CONFIG_BLK_CGROUP_IOCOST',
+    values: ({ blockIO }) => (blockIO?.weight ? [`default ${ioWeight(blockIO.weight)}`] : []),
+  },
+  {
+    field: 'blockIO.weightDevice',
+    flags: ['--blkio-weight-device'],
+    controller: 'io',
+    file: 'io.weight',
+    why: 'the share of one disk',
+    hint: noSuchDevice,
+    values: ({ blockIO }) =>
+      (blockIO?.weightDevice ?? []).flatMap(({ major, minor, weight }) =>
+        weight ? [`${major}:${minor} ${ioWeight(weight)}`] : [],
+      ),
+  },
+  {
+    field: 'blockIO.throttleReadBpsDevice',
+    flags: ['--device-read-bps'],
+    controller: 'io',
+    file: 'io.max',
+    why: 'bytes read from a disk in a second',
+    hint: noSuchDevice,
+    values: ({ blockIO }) => throttle('rbps', blockIO?.throttleReadBpsDevice),
+  },
+  {
+    field: 'blockIO.throttleWriteBpsDevice',
+    flags: ['--device-write-bps'],
+    controller: 'io',
+    file: 'io.max',
+    why: 'bytes written to a disk in a second',
+    hint: noSuchDevice,
+    values: ({ blockIO }) => throttle('wbps', blockIO?.throttleWriteBpsDevice),
+  },
+  {
+    field: 'blockIO.throttleReadIOPSDevice',
+    flags: ['--device-read-iops'],
+    controller: 'io',
+    file: 'io.max',
+    why: 'reads from a disk in a second',
+    hint: noSuchDevice,
+    values: ({ blockIO }) => throttle('riops', blockIO?.throttleReadIOPSDevice),
+  },
+  {
+    field: 'blockIO.throttleWriteIOPSDevice',
+    flags: ['--device-write-iops'],
+    controller: 'io',
+    file: 'io.max',
+    why: 'writes to a disk in a second',
+    hint: noSuchDevice,
+    values: ({ blockIO }) => throttle('wiops', blockIO?.throttleWriteIOPSDevice),
+  },
+  {
+    field: 'hugepageLimits',
+    flags: [],
+    controller: 'hugetlb',
+    file: '*',
+    why: 'bytes in huge pages of one size: hugetlb.<size>.max',
+    hint: 'the sizes that the machine has are in /sys/kernel/mm/hugepages',
+    values: ({ hugepageLimits }) =>
+      (hugepageLimits ?? []).map(({ pageSize, limit }) => ({ file: `hugetlb.${pageSize}.max`, value: String(limit) })),
+  },
+  {
+    field: 'rdma',
+    flags: [],
+    controller: 'rdma',
+    file: 'rdma.max',
+    why: 'handles and objects of an RDMA device',
+    values: ({ rdma }) =>
+      Object.entries(rdma ?? {}).map(
+        ([device, { hcaHandles, hcaObjects }]) =>
+          `${device} hca_handle=${hcaHandles ?? maximum} hca_object=${hcaObjects ?? maximum}`,
+      ),
+  },
+];
+
+/**
+ * What to write for `resources`, in order. Throws `USAGE` for limits that contradict each other, `UNSUPPORTED` for what
+ * only cgroup v1 had.
+ */
+export function settingsFor(resources: LinuxResources): Setting[] {
+  refuseVersion1(resources);
+  const settings = limits.flatMap((limit) =>
+    limit.values(resources).map((given): Setting => {
+      const { file, value } = typeof given === 'string' ? { file: limit.file, value: given } : given;
+      return {
+        file,
+        value,
+        controller: limit.controller,
+        wantedBy: limit.flags[0] ?? `linux.resources.${limit.field}`,
+        why: limit.why,
+        hint: limit.hint,
+        isDefault: value === maximum || value === `${maximum} 100000` || (value === '0' && file === 'cpu.idle'),
+      };
+    }),
+  );
+  return [...settings, ...Object.entries(resources.unified ?? {}).map(unified)];
+}
+
+/** A file named by the configuration itself. */
+function unified([file, value]: [string, string]): Setting {
+  if (!/^[a-z_]+\.[A-Za-z0-9_.]+$/.test(file)) {
+    throw new TsrunError('USAGE', `unified resource ${JSON.stringify(file)} must be the name of a file of a cgroup`);
+  }
+  const controller = file.slice(0, file.indexOf('.'));
+  return {
+    file,
+    value,
+    controller: controller === 'cgroup' ? '' : controller,
+    wantedBy: `linux.resources.unified[${JSON.stringify(file)}]`,
+    why: 'written as the configuration has it',
+    isDefault: false,
+  };
+}
+
+function refuseVersion1({ memory, cpu, network }: LinuxResources): void {
+  const asked = [
+    memory?.swappiness !== undefined && 'memory.swappiness (--memory-swappiness)',
+    memory?.disableOOMKiller === true && 'memory.disableOOMKiller (--oom-kill-disable)',
+    Boolean(cpu?.realtimeRuntime || cpu?.realtimePeriod) && 'cpu.realtimeRuntime (--cpu-rt-runtime)',
+    Boolean(network?.classID || network?.priorities?.length) && 'network',
+  ].find((name) => name !== false);
+  if (asked !== undefined) {
+    throw new TsrunError('UNSUPPORTED', `linux.resources.${asked} exists in cgroup v1 only`, {
+      hint: 'leave it out: tsrun uses cgroup v2',
+    });
+  }
+}

@@ -1,0 +1,312 @@
+/** From the flags of `run` and `create` to what the engine is asked for: the checks that docker's client and daemon make. */
+import { existsSync } from 'node:fs';
+import type { RunOptions } from '../../container/run-options.ts';
+import { TsrunError } from '../../error.ts';
+import { parsePlatform } from '../../image/platform.ts';
+import { parsePublish } from '../../network/publish.ts';
+import type { ParsedFlags } from '../arguments.ts';
+import { refusals } from '../run-flags.ts';
+import { parseBytes } from '../units.ts';
+import { environmentOf, labelsOf } from './environment.ts';
+import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
+import { mountsOf } from './mounts.ts';
+import { parseExpose, parseExtraHost } from './network.ts';
+
+const defaultShmSize = 64 * 1024 * 1024;
+
+function usage(message: string, hint?: string): TsrunError {
+  return new TsrunError('USAGE', message, { hint });
+}
+
+function notYet(message: string, hint?: string): TsrunError {
+  return new TsrunError('UNSUPPORTED', message, { hint });
+}
+
+/** `{ [name]: value }`, or nothing where the value is undefined. */
+function optional<Name extends string, T>(name: Name, value: T | undefined): { [P in Name]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in Name]: T });
+}
+
+/** What a check throws as a plain `Error` is a mistake of the user's. */
+function asUsage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
+    throw usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parsed<T>(flags: ParsedFlags, name: string, parse: (text: string) => T): T | undefined {
+  const text = flags.string(name);
+  return text === undefined ? undefined : asUsage(() => parse(text));
+}
+
+/** An absent or empty value. */
+function given(flags: ParsedFlags, name: string): string | undefined {
+  return flags.string(name) || undefined;
+}
+
+function oneOf<T extends string>(text: string | undefined, choices: readonly T[], message: string): T | undefined {
+  if (text === undefined) return undefined;
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw usage(message);
+  return found;
+}
+
+export interface Terminals {
+  /** Whether stdin and stdout are terminals: then a foreground `run` is interactive without being told. */
+  stdin: boolean;
+  stdout: boolean;
+}
+
+/**
+ * Builds the options of a container from `args`, the image and its command.
+ * Throws `USAGE` with docker's words, `UNSUPPORTED` for what tsrun does not do.
+ */
+export function buildRunOptions(
+  flags: ParsedFlags,
+  args: readonly string[],
+  terminals: Terminals,
+  caller: NodeJS.ProcessEnv = process.env,
+): RunOptions {
+  for (const [name, reason] of refusals) {
+    if (flags.has(name)) throw notYet(`--${name} is not supported: ${reason}`);
+  }
+  const [image = '', ...command] = args;
+  const options: RunOptions = {
+    image,
+    command,
+    ...optional('entrypoint', parsed(flags, 'entrypoint', (text) => (text === '' ? [] : [text]))),
+    ...optional('name', given(flags, 'name')),
+    ...optional('platform', platformOf(flags)),
+    pull: oneOf(
+      given(flags, 'pull'),
+      ['always', 'missing', 'never'],
+      `invalid pull option: '${flags.string('pull')}': must be one of "always", "missing" or "never"`,
+    ) ?? 'missing',
+    ...processOf(flags, terminals),
+    env: environmentOf(flags.strings('env-file'), flags.strings('env'), caller),
+    labels: labelsOf(flags.strings('label-file'), flags.strings('label')),
+    ...optional('user', given(flags, 'user')),
+    groupAdd: flags.strings('group-add'),
+    ...optional('workingDir', workingDir(flags)),
+    ...optional('hostname', given(flags, 'hostname')),
+    ...optional('domainname', given(flags, 'domainname')),
+    ...optional('stopSignal', given(flags, 'stop-signal')),
+    ...optional('stopTimeout', flags.integer('stop-timeout')),
+    ...networkOf(flags),
+    mounts: mountsOf(flags.strings('volume'), flags.strings('mount'), flags.strings('tmpfs')),
+    readOnly: flags.boolean('read-only'),
+    shmSize: parsed(flags, 'shm-size', parseBytes) || defaultShmSize,
+    ...privilegesOf(flags),
+    ...namespacesOf(flags),
+    ...limitsOf(flags),
+    restart: restartOf(flags),
+    log: logOf(flags),
+  };
+  checkTogether(options);
+  return options;
+}
+
+function platformOf(flags: ParsedFlags): string | undefined {
+  const text = given(flags, 'platform');
+  if (text !== undefined) parsePlatform(text);
+  return text;
+}
+
+function workingDir(flags: ParsedFlags): string | undefined {
+  const path = given(flags, 'workdir');
+  if (path !== undefined && !path.startsWith('/')) {
+    throw usage(`the working directory '${path}' is invalid, it needs to be an absolute path`);
+  }
+  return path;
+}
+
+type ProcessOptions = Pick<
+  RunOptions,
+  'detach' | 'interactive' | 'terminal' | 'attach' | 'remove' | 'init' | 'sigProxy' | 'detachKeys' | 'cidfile'
+>;
+
+function processOf(flags: ParsedFlags, terminals: Terminals): ProcessOptions {
+  const detach = flags.boolean('detach');
+  const attach = flags.strings('attach').map((stream) => stream.toLowerCase() as 'stdin' | 'stdout' | 'stderr');
+  if (detach && attach.length > 0) throw usage('Conflicting options: -a and -d');
+  const silent = !flags.has('interactive') && !flags.has('tty') && !flags.has('attach');
+  const obvious = silent && !detach && terminals.stdin && terminals.stdout;
+  const cidfile = given(flags, 'cidfile');
+  if (cidfile !== undefined && existsSync(cidfile)) {
+    throw usage(`container ID file found, make sure the other container isn't running or delete ${cidfile}`);
+  }
+  return {
+    detach,
+    interactive: obvious || flags.boolean('interactive'),
+    terminal: obvious || flags.boolean('tty'),
+    attach,
+    remove: flags.boolean('rm'),
+    init: flags.boolean('init'),
+    sigProxy: flags.boolean('sig-proxy', true),
+    ...optional('detachKeys', given(flags, 'detach-keys')),
+    ...optional('cidfile', cidfile),
+  };
+}
+
+type NetworkOptions = Pick<
+  RunOptions,
+  | 'network'
+  | 'publish'
+  | 'publishAll'
+  | 'expose'
+  | 'extraHosts'
+  | 'dns'
+  | 'dnsSearch'
+  | 'dnsOptions'
+  | 'macAddress'
+  | 'firewall'
+>;
+
+function networkOf(flags: ParsedFlags): NetworkOptions {
+  const network = given(flags, 'network') ?? 'default';
+  if (flags.strings('network').length > 1) throw notYet('a container has one network so far: --network was given twice');
+  if (/^container:?$/.test(network)) {
+    throw usage('Invalid network mode: invalid container format container:<name|id>');
+  }
+  return {
+    network,
+    publish: flags.strings('publish').flatMap((text) => asUsage(() => parsePublish(text))),
+    publishAll: flags.boolean('publish-all'),
+    expose: flags.strings('expose').flatMap((text) => asUsage(() => parseExpose(text))),
+    extraHosts: flags.strings('add-host').map((text) => {
+      const { name, address } = asUsage(() => parseExtraHost(text));
+      return `${name}:${address}`;
+    }),
+    dns: flags.strings('dns').map((text) => text.trim()),
+    dnsSearch: flags.strings('dns-search'),
+    dnsOptions: flags.strings('dns-option'),
+    ...optional('macAddress', given(flags, 'mac-address')),
+    firewall:
+      oneOf(given(flags, 'firewall'), ['warn', 'cooperate'], '--firewall must be "warn" or "cooperate"') ?? 'warn',
+  };
+}
+
+type PrivilegeOptions = Pick<
+  RunOptions,
+  'privileged' | 'capAdd' | 'capDrop' | 'securityOpt' | 'devices' | 'sysctls' | 'ulimits'
+>;
+
+function privilegesOf(flags: ParsedFlags): PrivilegeOptions {
+  return {
+    privileged: flags.boolean('privileged'),
+    capAdd: flags.strings('cap-add'),
+    capDrop: flags.strings('cap-drop'),
+    securityOpt: flags.strings('security-opt'),
+    devices: flags.strings('device').map((text) => asUsage(() => parseDevice(text))),
+    sysctls: labelsOf([], flags.strings('sysctl')),
+    ulimits: [...new Map(flags.strings('ulimit').map((text) => [text.split('=')[0], parseUlimit(text)])).values()],
+  };
+}
+
+type NamespaceOptions = Pick<RunOptions, 'pidMode' | 'ipcMode' | 'utsMode' | 'cgroupns'>;
+
+function namespacesOf(flags: ParsedFlags): NamespaceOptions {
+  const userns = given(flags, 'userns');
+  if (userns !== undefined && userns !== 'host') {
+    throw notYet(`--userns ${userns}: user namespaces are not there yet`, 'leave it out, or say --userns=host');
+  }
+  return {
+    pidMode: joined(flags, 'pid') ?? oneOf(given(flags, 'pid'), ['host'], '--pid: invalid PID mode') ?? '',
+    ipcMode:
+      joined(flags, 'ipc') ??
+      oneOf(
+        given(flags, 'ipc'),
+        ['private', 'shareable', 'none', 'host'],
+        `Invalid IPC mode: ${flags.string('ipc')}`,
+      ) ??
+      '',
+    utsMode: oneOf(given(flags, 'uts'), ['host'], '--uts: invalid UTS mode') ?? '',
+    cgroupns: oneOf(given(flags, 'cgroupns'), ['private', 'host'], '--cgroupns: invalid CGROUP mode') ?? '',
+  };
+}
+
+function joined(flags: ParsedFlags, name: string): `container:${string}` | undefined {
+  const other = /^container:(.+)$/s.exec(flags.string(name) ?? '')?.[1];
+  return other === undefined ? undefined : `container:${other}`;
+}
+
+function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+  const limits = {
+    ...optional('memory', parsed(flags, 'memory', parseBytes)),
+    ...optional('memoryReservation', parsed(flags, 'memory-reservation', parseBytes)),
+    ...optional('memorySwap', parsed(flags, 'memory-swap', parseMemorySwap)),
+    ...optional('nanoCpus', parsed(flags, 'cpus', parseCpus)),
+    ...optional('cpuShares', flags.integer('cpu-shares')),
+    ...optional('cpuPeriod', flags.integer('cpu-period')),
+    ...optional('cpuQuota', flags.integer('cpu-quota')),
+    ...optional('cpusetCpus', given(flags, 'cpuset-cpus')),
+    ...optional('cpusetMems', given(flags, 'cpuset-mems')),
+    ...optional('pidsLimit', flags.integer('pids-limit')),
+    ...optional('oomScoreAdj', flags.integer('oom-score-adj')),
+  };
+  checkLimits(limits);
+  return limits;
+}
+
+/** The restart policy: docker's checks first, so that a mistake is told before what is missing. */
+function restartOf(flags: ParsedFlags): RunOptions['restart'] {
+  const [name = 'no', count] = (given(flags, 'restart') ?? 'no').split(/:(.*)/s);
+  if (count !== undefined && !/^-?\d+$/.test(count)) throw usage('maximum retry count must be an integer');
+  const policy = oneOf(
+    name || 'no',
+    ['no', 'always', 'unless-stopped', 'on-failure'],
+    `invalid restart policy '${name}'`,
+  );
+  if (policy === undefined || policy === 'no') {
+    if (count !== undefined) throw usage("maximum retry count cannot be used with restart policy 'no'");
+    return { name: 'no', maximumRetryCount: 0 };
+  }
+  if (flags.boolean('rm')) throw usage('Conflicting options: --restart and --rm');
+  if (count !== undefined && policy !== 'on-failure') {
+    throw usage(`maximum retry count cannot be used with restart policy '${policy}'`);
+  }
+  throw notYet(`--restart ${policy}: restart policies are not there yet`, 'leave it out, or say --restart=no');
+}
+
+function logOf(flags: ParsedFlags): RunOptions['log'] {
+  const driver = flags.string('log-driver') || 'json-file';
+  if (driver !== 'json-file' && driver !== 'none') {
+    throw usage(`error looking up logging plugin ${driver}: plugin "${driver}" not found`, 'there are json-file and none');
+  }
+  const log: RunOptions['log'] = { driver };
+  for (const option of flags.strings('log-opt')) {
+    const [name = '', value = ''] = option.split(/=(.*)/s);
+    if (name === 'max-size') {
+      log.maxSize = asUsage(() => parseBytes(value));
+      if (log.maxSize < 1) throw usage('max-size must be a positive number');
+    } else if (name === 'max-file') {
+      log.maxFiles = Number(value);
+      if (!/^\d+$/.test(value) || log.maxFiles < 1) throw usage('max-file must be a positive number');
+    } else {
+      throw usage(`unknown log opt '${name}' for ${driver} log driver`, 'there are max-size and max-file');
+    }
+  }
+  return log;
+}
+
+/** Options that exclude one another. */
+function checkTogether(options: RunOptions): void {
+  const shared = options.network.startsWith('container:');
+  if (shared) {
+    const conflicts: readonly (readonly [boolean, string])[] = [
+      [options.hostname !== undefined, 'hostname and the network mode'],
+      [options.publish.length > 0 || options.publishAll, 'port publishing and the container type network mode'],
+      [options.expose.length > 0, 'port exposing and the container type network mode'],
+      [options.dns.length > 0, 'dns and the network mode'],
+      [options.extraHosts.length > 0, 'custom host-to-IP mapping and the network mode'],
+      [options.macAddress !== undefined, 'mac-address and the network mode'],
+    ];
+    for (const [conflict, what] of conflicts) if (conflict) throw usage(`conflicting options: ${what}`);
+  }
+  if (options.utsMode === 'host' && options.hostname !== undefined) {
+    throw usage('conflicting options: hostname and the UTS mode');
+  }
+}

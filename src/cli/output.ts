@@ -1,0 +1,69 @@
+/**
+ * Writing to the terminal or pipe of the user. Synchronous writes to the descriptors: nothing is lost at exit, and
+ * process.stdout, which takes milliseconds to set up, is never touched.
+ */
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
+const exitAfterBrokenPipe = 141;
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Writes all of `bytes`. Where the reader has left (`| head`) the process ends quietly. */
+export function writeBytes(fd: number, bytes: Uint8Array): void {
+  let offset = 0;
+  while (offset < bytes.length) {
+    try {
+      offset += writeSync(fd, bytes, offset);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'EPIPE') process.exit(exitAfterBrokenPipe);
+      // Somebody else made the pipe non-blocking (a pipe is shared with all its users): wait a moment.
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
+}
+
+/** Writes text to stdout as it is. */
+export function print(text: string): void {
+  if (text !== '') writeBytes(1, Buffer.from(text));
+}
+
+/** Writes a line to stderr; control characters from names and foreign messages are made visible. */
+export function printError(line: string): void {
+  writeBytes(2, Buffer.from(`${escapeControls(line, true)}\n`));
+}
+
+/** Whether a person sees it: 0 stdin, 1 stdout, 2 stderr. */
+export function isTerminal(fd: number): boolean {
+  return isatty(fd);
+}
+
+/**
+ * Makes control characters visible (`\x1b`), those of C1 and the ones that turn the direction of writing too: text from
+ * images and containers must not drive the terminal. `lines` keeps tabs and line breaks.
+ */
+export function escapeControls(text: string, lines = false): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => {
+      if (lines && (character === '\n' || character === '\t')) return character;
+      const code = character.charCodeAt(0);
+      if (character === '\n') return '\\n';
+      if (character === '\t') return '\\t';
+      if (character === '\r') return '\\r';
+      return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+    },
+  );
+}
+
+/** Prints text that holds foreign values in a form of the user's: raw for programs, made harmless on a terminal. */
+export function printForeign(text: string): void {
+  print(isTerminal(1) ? escapeControls(text, true) : text);
+}

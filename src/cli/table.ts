@@ -1,0 +1,46 @@
+/**
+ * Columns as Go's text/tabwriter lays them out: a cell ends at a tab, a column is as wide as the widest cell of the
+ * lines that follow one another and have it, and at least ten; three spaces part it from the next.
+ */
+
+const minimumWidth = 10;
+const padding = 3;
+
+/** How many columns a text takes: code points, as docker counts. */
+function displayWidth(text: string): number {
+  let width = 0;
+  for (const _ of text) width++;
+  return width;
+}
+
+/** Aligns text of lines and tabs. The last cell of a line belongs to no column. */
+export function alignColumns(text: string): string {
+  const lines = text.split('\n').map((line) => line.split('\t'));
+  const widths = lines.map((): number[] => []);
+  const columns = Math.max(...lines.map((cells) => cells.length)) - 1;
+  for (let column = 0; column < columns; column++) {
+    let first = 0;
+    while (first < lines.length) {
+      let last = first;
+      let width = minimumWidth;
+      while (last < lines.length && (lines[last]?.length ?? 0) > column + 1) {
+        width = Math.max(width, displayWidth(lines[last]?.[column] ?? '') + padding);
+        last++;
+      }
+      for (let line = first; line < last; line++) widths[line]?.push(width);
+      first = last + 1;
+    }
+  }
+  return lines
+    .map((cells, line) =>
+      cells
+        .map((cell, column) => {
+          const width = widths[line]?.[column];
+          return width === undefined || column === cells.length - 1
+            ? cell
+            : cell + ' '.repeat(width - displayWidth(cell));
+        })
+        .join(''),
+    )
+    .join('\n');
+}

@@ -1,0 +1,156 @@
+/** What the commands call: the stores of one data root, and the operations that need more than one of them. */
+import { writeFileSync } from 'node:fs';
+import { TsrunError } from '../error.ts';
+import { ImageStore, type PullEvent, parsePlatform, parseReference, pull, type StoredImage } from '../image/index.ts';
+import { parseDetachKeys } from '../linux/tty.ts';
+import { createContainer, type ImageForContainer } from './create.ts';
+import { followForeground, foregroundOf } from './foreground.ts';
+import type { Container } from './record.ts';
+import type { RunOptions } from './run-options.ts';
+import { validateSecurityOptions } from './security.ts';
+import { startContainer } from './start.ts';
+import { ContainerStore } from './store.ts';
+
+const defaultDetachKeys = 'ctrl-p,ctrl-q';
+
+/** How an operation speaks to the user while it works. */
+export interface EngineIo {
+  /** A line for stderr: a warning, a notice. */
+  notice(line: string): void;
+  /** Called before a pull that a missing image makes necessary; returns where its events go. */
+  pulling(reference: string): (event: PullEvent) => void;
+  signal?: AbortSignal;
+}
+
+export class Engine {
+  readonly containers: ContainerStore;
+  readonly images: ImageStore;
+
+  constructor(containers = new ContainerStore(), images = new ImageStore(containers.root)) {
+    this.containers = containers;
+    this.images = images;
+  }
+
+  /** The image that a container is to be made from, pulled when the options say so. */
+  async ensureImage(options: Pick<RunOptions, 'image' | 'pull' | 'platform'>, io: EngineIo): Promise<StoredImage> {
+    const present = this.images.resolve(options.image);
+    if (present !== undefined && options.pull !== 'always') return present;
+    if (options.pull === 'never') {
+      throw new TsrunError('NOT_FOUND', `No such image: ${options.image}`, {
+        hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
+      });
+    }
+    return pull(this.images, parseReference(options.image), {
+      ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+      onProgress: io.pulling(options.image),
+      ...(io.signal === undefined ? {} : { signal: io.signal }),
+    });
+  }
+
+  /** `create`: makes the container, and its image when that is missing. */
+  async create(options: RunOptions, io: EngineIo): Promise<Container> {
+    validateSecurityOptions(options.securityOpt);
+    if (process.geteuid?.() !== 0) {
+      throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
+    }
+    const image = await this.ensureImage(options, io);
+    const container = createContainer(this.containers, options, this.forContainer(image), (line) => io.notice(line));
+    if (options.cidfile !== undefined) {
+      try {
+        writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
+      } catch (cause) {
+        this.containers.remove(container.record);
+        throw new TsrunError(
+          'USAGE',
+          `cannot write the container ID to "${options.cidfile}": it exists, or cannot be made`,
+          { cause },
+        );
+      }
+    }
+    return container;
+  }
+
+  /**
+   * Starts a container that exists. In the foreground it resolves to the exit status when the container has ended and
+   * was cleaned up, or to 'detached'; in the background to 0 when its command runs.
+   */
+  async start(
+    container: Container,
+    attach: { stdin: boolean; stdout: boolean; stderr: boolean; detachKeys?: string; sigProxy: boolean } | undefined,
+    io: EngineIo,
+  ): Promise<number | 'detached'> {
+    const { record } = container;
+    const { terminal } = record.process;
+    const foreground =
+      attach === undefined
+        ? undefined
+        : foregroundOf(attach, terminal, parseDetachKeys(attach.detachKeys ?? defaultDetachKeys));
+    const started = await startContainer(this.containers, container, {
+      foreground,
+      layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
+      onNotice: (line) => io.notice(line),
+    });
+    if (attach === undefined) {
+      started.monitor.close();
+      started.lock.release();
+      return 0;
+    }
+    return followForeground(this.containers, container, started, {
+      terminal,
+      stdin: attach.stdin,
+      sigProxy: attach.sigProxy && !terminal,
+    });
+  }
+
+  /** `run`: create and start. A container that was run with --rm and could not start is removed. */
+  async run(
+    options: RunOptions,
+    io: EngineIo,
+    onCreated: (container: Container) => void,
+  ): Promise<number | 'detached'> {
+    const container = await this.create(options, io);
+    onCreated(container);
+    try {
+      return await this.start(container, options.detach ? undefined : attachment(options), io);
+    } catch (error) {
+      if (options.remove && this.containers.read(container.record.id) !== undefined)
+        this.containers.remove(container.record);
+      throw error;
+    }
+  }
+
+  private forContainer(image: StoredImage): ImageForContainer {
+    const { execution } = image.config;
+    return {
+      id: image.id,
+      layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
+      env: execution.env,
+      entrypoint: execution.entrypoint,
+      cmd: execution.cmd,
+      user: execution.user,
+      workingDir: execution.workingDir,
+      exposedPorts: execution.exposedPorts,
+      volumes: execution.volumes,
+      labels: execution.labels,
+      stopSignal: execution.stopSignal,
+    };
+  }
+}
+
+/** Which streams the caller is connected to: those of -a, else stdout and stderr, and stdin with -i. */
+function attachment(options: RunOptions): {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  detachKeys?: string;
+  sigProxy: boolean;
+} {
+  const all = options.attach.length === 0;
+  return {
+    stdin: all ? options.interactive : options.attach.includes('stdin'),
+    stdout: all || options.attach.includes('stdout'),
+    stderr: all || options.attach.includes('stderr'),
+    sigProxy: options.sigProxy,
+    ...(options.detachKeys === undefined ? {} : { detachKeys: options.detachKeys }),
+  };
+}

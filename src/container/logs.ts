@@ -1,0 +1,95 @@
+/**
+ * Reads a container's log: records of one line each, as the container runtime interface of Kubernetes has them:
+ * `2026-01-02T03:04:05.123456789Z stdout F text`, with P instead of F where the line goes on in the next record.
+ */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface LogRecord {
+  /** RFC 3339 with nanoseconds. */
+  time: string;
+  stream: 'stdout' | 'stderr';
+  /** Bytes of the line, with its newline unless the line is still open. */
+  data: Buffer;
+}
+
+/** The files of the log, oldest first. */
+export function logFiles(directory: string): string[] {
+  const files: string[] = [];
+  for (let index = 0; index < 1000; index++) {
+    const path = join(directory, index === 0 ? 'container.log' : `container.log.${index}`);
+    if (!existsSync(path)) break;
+    files.unshift(path);
+  }
+  return files;
+}
+
+/** Parses one record without its newline; undefined for a line that is none (a log that was cut by a full disk). */
+export function parseLogLine(line: Buffer): LogRecord | undefined {
+  const first = line.indexOf(0x20);
+  const second = line.indexOf(0x20, first + 1);
+  const third = line.indexOf(0x20, second + 1);
+  if (first < 20 || second < 0 || third < 0) return undefined;
+  const stream = line.toString('latin1', first + 1, second);
+  if (stream !== 'stdout' && stream !== 'stderr') return undefined;
+  const partial = line[second + 1] === 0x50;
+  const text = line.subarray(third + 1);
+  return {
+    time: line.toString('latin1', 0, first),
+    stream,
+    data: partial ? text : Buffer.concat([text, Buffer.from('\n')]),
+  };
+}
+
+/** All records of one file from `offset`, in order; resolves to the offset behind the last whole record. */
+export async function readLogFile(
+  path: string,
+  offset: number,
+  onRecord: (record: LogRecord) => void,
+): Promise<number> {
+  let rest: Buffer = Buffer.alloc(0);
+  let position = offset;
+  for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 256 * 1024 })) {
+    let data: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a)) {
+      const record = parseLogLine(data.subarray(0, end));
+      if (record !== undefined) onRecord(record);
+      position += end + 1;
+      data = data.subarray(end + 1);
+    }
+    rest = data;
+  }
+  return position;
+}
+
+/**
+ * Follows the log for as long as `running` says so, from `offset` of the newest file; survives rotation.
+ * `tick` milliseconds pass between two looks.
+ */
+export async function followLog(
+  directory: string,
+  offset: number,
+  running: () => boolean,
+  onRecord: (record: LogRecord) => void,
+  tick = 50,
+): Promise<void> {
+  const path = join(directory, 'container.log');
+  let inode = statSync(path, { throwIfNoEntry: false })?.ino;
+  let position = offset;
+  for (;;) {
+    const alive = running();
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined) {
+      if (inode !== undefined && stats.ino !== inode) {
+        const previous = join(directory, 'container.log.1');
+        if (statSync(previous, { throwIfNoEntry: false })?.ino === inode)
+          await readLogFile(previous, position, onRecord);
+        position = 0;
+      }
+      inode = stats.ino;
+      if (stats.size > position) position = await readLogFile(path, position, onRecord);
+    }
+    if (!alive) return;
+    await new Promise((resolve) => setTimeout(resolve, tick));
+  }
+}

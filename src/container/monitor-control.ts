@@ -1,0 +1,127 @@
+/**
+ * The control socket between a client and a container's monitor (native/monitor.h): a foreground start has one from its
+ * birth, `attach` connects one. The bytes of stdin, stdout and stderr never come here: the monitor has the client's
+ * descriptors and reads and writes them itself.
+ */
+import { Socket } from 'node:net';
+import { errno } from '../linux/errno.ts';
+import { connectSocket, sendDescriptors } from '../linux/unix-socket.ts';
+
+/** Layout and numbers of native/monitor.h; a test reads them out of the header. */
+export const controlMessageSize = 16;
+export const controlKinds = {
+  resize: 1,
+  reaped: 2,
+  attach: 3,
+  holdStdin: 4,
+  exited: 16,
+  detached: 17,
+  broken: 18,
+} as const;
+export const attachFlags = { stdin: 64, stdout: 128, stderr: 256 } as const;
+
+/**
+ * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container. `detached`: the detach keys
+ * were typed. `lost`: the monitor is gone, or it dropped this client because it took nothing for a second.
+ */
+export type MonitorExit = { status: number; oomKilled: boolean } | 'detached' | 'lost';
+
+/** An output of the client that could not be written any more: 1 or 2, and the errno. */
+export type BrokenOutput = { stream: 1 | 2; errno: number };
+
+function encodeControl(kind: number, a = 0, b = 0, payload: Uint8Array = new Uint8Array(0)): Buffer {
+  const message = Buffer.alloc(controlMessageSize + payload.length);
+  message.writeUInt32LE(kind, 0);
+  message.writeInt32LE(a, 4);
+  message.writeInt32LE(b, 8);
+  message.writeUInt32LE(payload.length, 12);
+  message.set(payload, controlMessageSize);
+  return message;
+}
+
+/** One client's side of the conversation. Keeps the event loop alive until it has ended. */
+export class MonitorControl {
+  /** Resolves once, never rejects. */
+  readonly onExit: Promise<MonitorExit>;
+  private readonly socket: Socket;
+  private received = Buffer.alloc(0);
+  private finish: (exit: MonitorExit) => void = () => {};
+
+  /** Takes ownership of `fd`. `onBroken` hears of outputs that failed for another reason than a reader that left. */
+  constructor(
+    fd: number,
+    private readonly onBroken: (broken: BrokenOutput) => void = () => {},
+  ) {
+    this.onExit = new Promise((resolve) => {
+      this.finish = resolve;
+    });
+    this.socket = new Socket({ fd, readable: true, writable: true });
+    this.socket.on('data', (bytes: Buffer) => this.take(bytes));
+    this.socket.on('error', () => this.finish('lost'));
+    this.socket.on('close', () => this.finish('lost'));
+  }
+
+  private take(bytes: Buffer): void {
+    this.received = Buffer.concat([this.received, bytes]);
+    while (this.received.length >= controlMessageSize) {
+      const kind = this.received.readUInt32LE(0);
+      const a = this.received.readInt32LE(4);
+      const b = this.received.readInt32LE(8);
+      this.received = this.received.subarray(controlMessageSize);
+      if (kind === controlKinds.exited) this.finish({ status: a, oomKilled: b !== 0 });
+      else if (kind === controlKinds.detached) this.finish('detached');
+      else if (kind === controlKinds.broken && b !== errno.EPIPE) this.onBroken({ stream: a === 2 ? 2 : 1, errno: b });
+    }
+  }
+
+  private send(kind: number, a = 0, b = 0): void {
+    if (!this.socket.destroyed) this.socket.write(encodeControl(kind, a, b));
+  }
+
+  /** The terminal of the client has a new size, in characters. */
+  resize(rows: number, columns: number): void {
+    this.send(controlKinds.resize, rows, columns);
+  }
+
+  /** While this client is stopped (Ctrl-Z) its stdin belongs to the shell: the monitor leaves it alone. */
+  holdStdin(hold: boolean): void {
+    this.send(controlKinds.holdStdin, hold ? 1 : 0);
+  }
+
+  /** After `onExit`: this client has cleaned up, so that the monitor just ends. */
+  reaped(): void {
+    this.send(controlKinds.reaped);
+    this.socket.end();
+  }
+
+  /** Leaves; the monitor drops the descriptors of this client. */
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/**
+ * Attaches to a running container: its monitor gets the descriptors of this client that are given (-1 for none) and
+ * moves the bytes. The caller must not read `stdin` itself. Throws `SyscallError` ENOENT or ECONNREFUSED where no monitor
+ * listens.
+ */
+export function attachClient(
+  socketPath: string,
+  options: {
+    stdin: number;
+    stdout: number;
+    stderr: number;
+    /** Of a terminal; empty for none. */
+    detachKeys: Uint8Array;
+    onBroken?: (broken: BrokenOutput) => void;
+  },
+): MonitorControl {
+  const { stdin, stdout, stderr } = options;
+  const flags =
+    (stdin < 0 ? 0 : attachFlags.stdin) | (stdout < 0 ? 0 : attachFlags.stdout) | (stderr < 0 ? 0 : attachFlags.stderr);
+  const fd = connectSocket(socketPath);
+  // Three descriptors always: what is not connected is closed at once, the socket itself stands in for it.
+  const descriptors = [stdin, stdout, stderr].map((descriptor) => (descriptor < 0 ? fd : descriptor));
+  sendDescriptors(fd, encodeControl(controlKinds.attach, flags, 0, options.detachKeys), descriptors);
+  return new MonitorControl(fd, options.onBroken);
+}

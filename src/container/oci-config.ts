@@ -1,0 +1,243 @@
+/** The OCI runtime config of a container: docker's defaults and what the user changed, as one document. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
+import { availableCapabilities, containerCapabilities } from '../linux/capabilities.ts';
+import { defaultMounts, maskedPaths, readonlyPaths } from '../runtime/defaults.ts';
+import {
+  type LinuxDevice,
+  type LinuxNamespace,
+  type LinuxResources,
+  type Mount,
+  OCI_VERSION,
+  type Rlimit,
+  type Spec,
+} from '../runtime/spec.ts';
+import type { ContainerRecord } from './record.ts';
+import type { MountOption, RunOptions } from './run-options.ts';
+import type { ResolvedUser } from './users.ts';
+
+export interface SpecInputs {
+  record: ContainerRecord;
+  user: ResolvedUser;
+  /** `containers/<id>`, where hosts, hostname and resolv.conf lie. */
+  directory: string;
+  /** `bridge`, `none`, `host`, `container:<id>`. */
+  networkMode: string;
+  /** Of the caller's terminal. */
+  term: string | undefined;
+  /** Where joined namespaces are: /proc/PID/ns of the other container. */
+  joinedPid?: string;
+  joinedIpc?: string;
+}
+
+/** Builds the config. Throws `USAGE` or `UNSUPPORTED` for options that cannot be served. */
+export function buildSpec(inputs: SpecInputs): Spec {
+  const { record, user } = inputs;
+  const { options } = record;
+  const capabilities = containerCapabilities({
+    add: options.capAdd,
+    drop: options.capDrop,
+    privileged: options.privileged,
+    available: availableCapabilities(),
+  });
+  const root = user.uid === 0;
+  return {
+    ociVersion: OCI_VERSION,
+    process: {
+      terminal: record.process.terminal,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: record.process.args,
+      env: environment(inputs),
+      cwd: record.process.cwd,
+      capabilities: {
+        bounding: capabilities,
+        effective: root ? capabilities : [],
+        permitted: root ? capabilities : [],
+        inheritable: [],
+      },
+      rlimits: rlimits(options),
+      noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([:=]true)?$/.test(option)),
+      ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
+    },
+    root: { path: 'rootfs', readonly: options.readOnly },
+    hostname: record.hostname,
+    ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
+    mounts: mounts(inputs),
+    linux: {
+      namespaces: namespaces(inputs),
+      sysctl: { ...defaultSysctls(inputs.networkMode, options), ...options.sysctls },
+      devices: devices(options),
+      resources: resources(options),
+      maskedPaths: options.privileged ? [] : [...maskedPaths],
+      readonlyPaths: options.privileged ? [] : [...readonlyPaths],
+      rootfsPropagation: 'rprivate',
+    },
+  };
+}
+
+function environment({ record, user, term }: SpecInputs): string[] {
+  const env = [...record.process.env];
+  const add = (name: string, value: string): void => {
+    if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`);
+  };
+  add('HOSTNAME', record.hostname);
+  if (record.process.terminal) add('TERM', term || 'xterm');
+  add('HOME', user.home);
+  return env;
+}
+
+function rlimits(options: RunOptions): Rlimit[] {
+  const asked = options.ulimits.map(({ name, soft, hard }) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
+  if (asked.some((limit) => limit.type === 'RLIMIT_NOFILE')) return asked;
+  return [{ type: 'RLIMIT_NOFILE', soft: 1048576, hard: 1048576 }, ...asked];
+}
+
+/** Ports below 1024 and ping for everybody: they belong to the container alone, since it has a network of its own. */
+function defaultSysctls(networkMode: string, options: RunOptions): Record<string, string> {
+  if (networkMode === 'host' || networkMode.startsWith('container:') || options.privileged) return {};
+  return { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' };
+}
+
+function namespaces({ record, networkMode, joinedPid, joinedIpc }: SpecInputs): LinuxNamespace[] {
+  const { options } = record;
+  const list: LinuxNamespace[] = [{ type: 'mount' }];
+  if (networkMode !== 'host') list.push({ type: 'network' });
+  if (options.pidMode === '') list.push({ type: 'pid' });
+  else if (joinedPid !== undefined) list.push({ type: 'pid', path: joinedPid });
+  if (joinedIpc !== undefined) list.push({ type: 'ipc', path: joinedIpc });
+  else if (options.ipcMode !== 'host') list.push({ type: 'ipc' });
+  if (options.utsMode !== 'host') list.push({ type: 'uts' });
+  // Docker gives privileged containers the host's cgroup namespace.
+  if (options.cgroupns !== 'host' && !(options.privileged && options.cgroupns === '')) list.push({ type: 'cgroup' });
+  return list;
+}
+
+function mounts({ record, directory, networkMode }: SpecInputs): Mount[] {
+  const { options } = record;
+  const list: Mount[] = defaultMounts(options.shmSize)
+    .filter((mount) => !(mount.destination === '/dev/shm' && options.ipcMode === 'none'))
+    .map((mount) => {
+      if (options.ipcMode === 'host' && (mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue')) {
+        return { destination: mount.destination, type: 'bind', source: mount.destination, options: ['rbind'] };
+      }
+      if (options.pidMode === 'host' && mount.destination === '/proc') return mount;
+      if (networkMode === 'host' && mount.destination === '/sys') return mount;
+      if (options.privileged && (mount.type === 'sysfs' || mount.type === 'cgroup')) {
+        return { ...mount, options: (mount.options ?? []).filter((option) => option !== 'ro') };
+      }
+      return mount;
+    });
+  const own: Mount[] = ['resolv.conf', 'hostname', 'hosts'].map((name) => ({
+    destination: `/etc/${name}`,
+    type: 'bind',
+    source: join(directory, name),
+    options: ['rbind', 'rprivate'],
+  }));
+  const asked = options.mounts.map(toMount);
+  const taken = new Set(asked.map((mount) => normal(mount.destination)));
+  const base = [...list, ...own].filter((mount) => !taken.has(normal(mount.destination)));
+  // Parents before children, so that no mount hides another that was asked for.
+  asked.sort((a, b) => depth(a.destination) - depth(b.destination));
+  return [...base, ...asked];
+}
+
+function normal(path: string): string {
+  return `/${path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')}`;
+}
+
+function depth(path: string): number {
+  return path.split('/').filter((part) => part !== '').length;
+}
+
+function toMount(mount: MountOption): Mount {
+  if (mount.type === 'tmpfs') {
+    const options = ['nosuid', 'nodev', 'noexec', ...(mount.tmpfsOptions ?? [])];
+    if (mount.tmpfsSize !== undefined) options.push(`size=${mount.tmpfsSize}`);
+    if (mount.tmpfsMode !== undefined) options.push(`mode=${mount.tmpfsMode.toString(8)}`);
+    if (mount.readOnly) options.push('ro');
+    return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options };
+  }
+  return {
+    destination: mount.target,
+    type: 'bind',
+    source: mount.source,
+    options: [
+      mount.nonRecursive ? 'bind' : 'rbind',
+      ...(mount.readOnly ? ['rro'] : []),
+      mount.propagation === '' ? 'rprivate' : mount.propagation,
+    ],
+  };
+}
+
+/** The nodes of --device; with --privileged all devices of the host, as docker has it. */
+function devices(options: RunOptions): LinuxDevice[] {
+  const asked = options.devices.map(({ hostPath, containerPath }) => {
+    const device = deviceAt(hostPath, containerPath);
+    if (typeof device !== 'string') return device;
+    throw new TsrunError(
+      'USAGE',
+      `error gathering device information while adding custom device "${hostPath}": ${device}`,
+    );
+  });
+  return options.privileged ? [...hostDevices('/dev'), ...asked] : asked;
+}
+
+/** Filesystems of their own below /dev, and what belongs to one terminal. */
+const notShared = new Set(['pts', 'shm', 'fd', 'mqueue', 'console', '.lxc', '.lxd-mounts', '.udev']);
+
+function hostDevices(directory: string): LinuxDevice[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry): LinuxDevice[] => {
+    const path = join(directory, entry.name);
+    if (notShared.has(entry.name)) return [];
+    if (entry.isDirectory()) return hostDevices(path);
+    const device = entry.isCharacterDevice() || entry.isBlockDevice() ? deviceAt(path, path) : '';
+    return typeof device === 'string' ? [] : [device];
+  });
+}
+
+/** The node at a path of the host as one of the container, or why there is none. */
+function deviceAt(hostPath: string, containerPath: string): LinuxDevice | string {
+  const stats = statSync(hostPath, { throwIfNoEntry: false });
+  if (stats === undefined) return 'no such file or directory';
+  if (!stats.isCharacterDevice() && !stats.isBlockDevice()) return 'not a device node';
+  // glibc's encoding of dev_t, in which Node gives st_rdev (man 3 makedev).
+  const number = BigInt(stats.rdev);
+  return {
+    path: containerPath,
+    type: stats.isBlockDevice() ? 'b' : 'c',
+    major: Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n)),
+    minor: Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n)),
+    fileMode: stats.mode & 0o777,
+    uid: stats.uid,
+    gid: stats.gid,
+  };
+}
+
+/** Limits in the form of the runtime-spec; absent ones are left out, so that no controller is asked for them. */
+export function resources(options: RunOptions): LinuxResources {
+  const result: LinuxResources = {};
+  const memory: NonNullable<LinuxResources['memory']> = {};
+  if (options.memory) memory.limit = options.memory;
+  if (options.memoryReservation) memory.reservation = options.memoryReservation;
+  if (options.memorySwap) memory.swap = options.memorySwap;
+  // Docker allows as much swap as memory when only memory is limited.
+  else if (options.memory) memory.swap = options.memory * 2;
+  if (Object.keys(memory).length > 0) result.memory = memory;
+  const cpu: NonNullable<LinuxResources['cpu']> = {};
+  if (options.nanoCpus) {
+    cpu.period = 100_000;
+    cpu.quota = Math.round(options.nanoCpus / 10_000);
+  }
+  if (options.cpuPeriod) cpu.period = options.cpuPeriod;
+  if (options.cpuQuota) cpu.quota = options.cpuQuota;
+  if (options.cpuShares) cpu.shares = options.cpuShares;
+  if (options.cpusetCpus) cpu.cpus = options.cpusetCpus;
+  if (options.cpusetMems) cpu.mems = options.cpusetMems;
+  if (Object.keys(cpu).length > 0) result.cpu = cpu;
+  if (options.pidsLimit !== undefined && options.pidsLimit > 0) result.pids = { limit: options.pidsLimit };
+  return result;
+}

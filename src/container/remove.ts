@@ -1,0 +1,44 @@
+/** `rm`. */
+import { TsrunError } from '../error.ts';
+import { reap } from './reap.ts';
+import type { Container } from './record.ts';
+import { killContainer, waitUntilReaped } from './signal.ts';
+import { readStart } from './state.ts';
+import type { ContainerStore } from './store.ts';
+
+/**
+ * Removes a container. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
+ */
+export async function removeContainer(store: ContainerStore, container: Container, force: boolean): Promise<void> {
+  const { record, state } = container;
+  if (state.pid !== 0) {
+    if (!force) {
+      const status = state.status === 'paused' ? 'paused' : 'running';
+      throw new TsrunError(
+        'CONFLICT',
+        status === 'paused'
+          ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
+          : `You cannot remove a running container ${record.id}. Stop the container before attempting removal or force remove`,
+      );
+    }
+    try {
+      killContainer(container, 'SIGKILL');
+    } catch (error) {
+      if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
+    }
+    if (state.unsupervised) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await waitUntilReaped(store, record.id, 15_000);
+  if (store.read(record.id) === undefined) return;
+  const lock = store.lock(record.id, false);
+  if (lock === undefined)
+    throw new TsrunError('CONFLICT', `container "${record.name}" is being started or cleaned up`, {
+      hint: 'try again',
+    });
+  try {
+    reap(store, record, readStart(container.directory));
+    store.remove(record);
+  } finally {
+    lock.release();
+  }
+}

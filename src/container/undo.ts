@@ -1,0 +1,20 @@
+/** A stack of undos: whatever a start did, taken back when it fails. */
+
+/** Undoes what was done, last first, when a start fails; each undo is tried even when another failed. */
+export class Undo {
+  private readonly actions: (() => void)[] = [];
+
+  add(action: () => void): void {
+    this.actions.push(action);
+  }
+
+  run(): void {
+    for (const action of this.actions.reverse()) {
+      try {
+        action();
+      } catch {
+        // The error that brought us here is the one to be told; what is left is found by the next sweep.
+      }
+    }
+  }
+}

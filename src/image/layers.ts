@@ -1,0 +1,217 @@
+/**
+ * Unpacked layers by chain id (OCI image-spec config.md, "Layer ChainID"):
+ *
+ *     layers/<chain id>/fs          the tree, with whiteouts as overlayfs wants them
+ *     layers/<chain id>/layer.json  what it is
+ *     layers/.tmp-<pid>-<chain id>  one that is being made or deleted
+ *     layers/.lock                  flock: shared by who counts on layers, exclusive for who deletes some;
+ *                                   one byte of it per layer: locked by who makes or deletes that layer
+ *
+ * A layer appears by rename, complete or not at all. Contents are not forced to disk: they can be pulled again.
+ */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
+import { type Digest, digestHex } from './digest.ts';
+import { errorCode } from './errors.ts';
+import { parseJson } from './json.ts';
+import { delay } from './retry.ts';
+import { removeTree } from './unpack/remove-tree.ts';
+
+/** layer.json. */
+export interface LayerRecord {
+  chainId: Digest;
+  /** Chain id of the layer below; absent for the lowest. */
+  parent?: Digest;
+  diffId: Digest;
+  /** The blob that it was unpacked from, and the repository that had it: a registry can be asked to mount it from there. */
+  digest: Digest;
+  mediaType: string;
+  size: number;
+  source: string;
+  /** Bytes of files, and number of entries of the archive. */
+  bytes: number;
+  entries: number;
+}
+
+/** Something that is held until it is released. */
+export interface Held {
+  release(): void;
+}
+
+/** A layer that is being made: fill `directory`, then commit it or discard it. */
+export interface LayerDraft {
+  directory: string;
+  commit(record: LayerRecord): void;
+  discard(): void;
+}
+
+const temporaryName = /^\.tmp-\d+-([0-9a-f]{64})(?:-old)?$/;
+/** Milliseconds between two looks at a lock that another process has. */
+const lockPollInterval = 100;
+
+/** The byte of the lock file that stands for a layer: 48 bits of its hash; two layers that share one only wait. */
+function lockOffset(hex: string): number {
+  return Number.parseInt(hex.slice(0, 12), 16);
+}
+
+export class LayerStore {
+  readonly directory: string;
+
+  constructor(root: string) {
+    this.directory = join(root, 'layers');
+  }
+
+  #base(chainId: Digest): string {
+    return join(this.directory, digestHex(chainId));
+  }
+
+  /** Where the layer's tree is, whether it exists or not. */
+  path(chainId: Digest): string {
+    return join(this.#base(chainId), 'fs');
+  }
+
+  #recordPath(chainId: Digest): string {
+    return join(this.#base(chainId), 'layer.json');
+  }
+
+  /** Whether the layer is there: its record reads and its tree exists. */
+  has(chainId: Digest): boolean {
+    return this.record(chainId) !== undefined && existsSync(this.path(chainId));
+  }
+
+  /** The layer's record; undefined where it is absent or does not read. */
+  record(chainId: Digest): { bytes: number; diffId: string } | undefined {
+    try {
+      const text = readFileSync(this.#recordPath(chainId), 'utf8');
+      const json = parseJson(text, { name: this.#recordPath(chainId), code: 'CORRUPT' });
+      if (json.get('chainId').string() !== chainId) return undefined;
+      return { bytes: json.get('bytes').size(), diffId: json.get('diffId').string() };
+    } catch {
+      return undefined;
+    }
+  }
+
+  #openLock(): number {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    return openat(AT_FDCWD, join(this.directory, '.lock'), O_RDWR | O_CREAT, 0o600);
+  }
+
+  /** As long as this is held no layer is deleted: by who pulls, and by who makes a container and has not recorded it yet. */
+  hold(): Held {
+    const fd = this.#openLock();
+    flock(fd, 'shared', true);
+    return { release: () => close(fd) };
+  }
+
+  /** The right to delete layers; undefined while anyone holds them. */
+  tryExclusive(): Held | undefined {
+    const fd = this.#openLock();
+    if (flock(fd, 'exclusive', false)) return { release: () => close(fd) };
+    close(fd);
+    return undefined;
+  }
+
+  #tryLock(hex: string): Held | undefined {
+    const fd = this.#openLock();
+    if (lockByte(fd, lockOffset(hex))) return { release: () => close(fd) };
+    close(fd);
+    return undefined;
+  }
+
+  /** Waits until nobody else makes or deletes this layer. `onWait` is called once when that takes time. */
+  async lock(chainId: Digest, options: { signal?: AbortSignal; onWait?: () => void }): Promise<Held> {
+    const hex = digestHex(chainId);
+    let held = this.#tryLock(hex);
+    if (held === undefined) options.onWait?.();
+    while (held === undefined) {
+      await delay(lockPollInterval, options.signal);
+      held = this.#tryLock(hex);
+    }
+    return held;
+  }
+
+  /** A place to make the layer in. The caller holds its lock. */
+  begin(chainId: Digest): LayerDraft {
+    const temporary = this.#temporary(chainId);
+    removeTree(temporary);
+    const directory = join(temporary, 'fs');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // The root of a container whose lowest layer does not say otherwise.
+    chmodSync(directory, 0o755);
+    return {
+      directory,
+      commit: (record) => {
+        writeFileSync(join(temporary, 'layer.json'), `${JSON.stringify({ version: 1, ...record })}\n`, { mode: 0o600 });
+        // What is damaged stands in the way; its replacement is complete.
+        this.#setAside(chainId);
+        renameSync(temporary, this.#base(chainId));
+        removeTree(`${temporary}-old`);
+      },
+      discard: () => removeTree(temporary),
+    };
+  }
+
+  #temporary(chainId: Digest): string {
+    return join(this.directory, `.tmp-${process.pid}-${digestHex(chainId)}`);
+  }
+
+  #setAside(chainId: Digest): void {
+    try {
+      renameSync(this.#base(chainId), `${this.#temporary(chainId)}-old`);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Deletes a layer. The caller has `tryExclusive`. Returns false when someone is at work on it. */
+  remove(chainId: Digest): boolean {
+    const lock = this.#tryLock(digestHex(chainId));
+    if (lock === undefined) return false;
+    try {
+      const temporary = this.#temporary(chainId);
+      removeTree(temporary);
+      try {
+        renameSync(this.#base(chainId), temporary);
+      } catch (error) {
+        if (errorCode(error) === 'ENOENT') return true;
+        throw error;
+      }
+      removeTree(temporary);
+      return true;
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Chain ids of all complete layers. */
+  list(): Digest[] {
+    return this.#names()
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .map((name) => `sha256:${name}` as Digest);
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.directory);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** Deletes what processes that were killed left half done: temporaries whose layer nobody has locked. */
+  sweep(): void {
+    for (const name of this.#names()) {
+      const hex = temporaryName.exec(name)?.[1];
+      const lock = hex === undefined ? undefined : this.#tryLock(hex);
+      if (lock === undefined) continue;
+      try {
+        removeTree(join(this.directory, name));
+      } finally {
+        lock.release();
+      }
+    }
+  }
+}

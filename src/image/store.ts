@@ -1,0 +1,303 @@
+/**
+ * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
+ * their unpacked layers. What people ask for is found as docker finds it.
+ */
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { TsrunError } from '../error.ts';
+import { rootDirectory } from '../linux/paths.ts';
+import { type Catalogue, CatalogueFile, type ImageEntry, type StoredLayer } from './catalogue.ts';
+import { type ImageConfig, parseConfig } from './config.ts';
+import { type Digest, digestAlgorithm, digestHex, matchesDigest } from './digest.ts';
+import { errorCode, storeError } from './errors.ts';
+import { type Held, LayerStore } from './layers.ts';
+import { findImage, noSuchImage } from './lookup.ts';
+import type { Platform } from './platform.ts';
+import { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
+import { type ImageUser, type Removal, removeFromCatalogue } from './removal.ts';
+
+/** An image as the store has it. */
+export interface StoredImage {
+  /** Digest of the config: what people see as the image's id. */
+  readonly id: Digest;
+  /** Of the manifest for this platform. */
+  readonly manifestDigest: Digest;
+  /** Full names with a tag: `docker.io/library/debian:latest`. */
+  readonly references: readonly string[];
+  /** Full names with a digest: `docker.io/library/debian@sha256:…`. */
+  readonly repoDigests: readonly string[];
+  readonly platform: Platform;
+  /** RFC 3339, or empty. */
+  readonly created: string;
+  /** Lowest first. */
+  readonly layers: readonly StoredLayer[];
+  /** Bytes of all files in its layers. */
+  readonly size: number;
+  /** Read when it is asked for. Throws `CORRUPT` when its file is missing or not what its name says. */
+  readonly config: ImageConfig;
+}
+
+/** What a pull hands over. */
+export interface NewImage {
+  id: Digest;
+  entry: ImageEntry;
+  /** Names that it has from now on. */
+  references: Reference[];
+  /** The documents that its entry and its id name. */
+  blobs: { digest: Digest; bytes: Uint8Array }[];
+}
+
+export interface RemoveOptions {
+  force?: boolean;
+  /** Containers made from an image. */
+  usersOf: (id: Digest) => readonly ImageUser[];
+  /** Whether a container still stands on this layer, whatever became of its image. */
+  layerInUse: (chainId: Digest) => boolean;
+}
+
+class CataloguedImage implements StoredImage {
+  readonly id: Digest;
+  readonly references: readonly string[];
+  readonly repoDigests: readonly string[];
+  readonly #entry: ImageEntry;
+  readonly #store: ImageStore;
+  #config: ImageConfig | undefined;
+
+  constructor(store: ImageStore, id: Digest, entry: ImageEntry, names: readonly string[]) {
+    this.id = id;
+    this.#entry = entry;
+    this.#store = store;
+    this.references = names.filter((name) => !name.includes('@')).sort();
+    this.repoDigests = names.filter((name) => name.includes('@')).sort();
+  }
+
+  get manifestDigest(): Digest {
+    return this.#entry.manifest;
+  }
+
+  get platform(): Platform {
+    return this.#entry.platform;
+  }
+
+  get created(): string {
+    return this.#entry.created;
+  }
+
+  get layers(): readonly StoredLayer[] {
+    return this.#entry.layers;
+  }
+
+  get size(): number {
+    return this.#entry.layers.reduce((sum, layer) => sum + layer.bytes, 0);
+  }
+
+  get config(): ImageConfig {
+    this.#config ??= this.#store.readConfig(this.id, this.references[0]);
+    return this.#config;
+  }
+}
+
+export class ImageStore {
+  readonly root: string;
+  readonly layers: LayerStore;
+  readonly #catalogue: CatalogueFile;
+
+  constructor(root = rootDirectory()) {
+    this.root = root;
+    this.layers = new LayerStore(root);
+    this.#catalogue = new CatalogueFile(root);
+  }
+
+  /** All images, newest first. Throws `CORRUPT`. */
+  list(): StoredImage[] {
+    const catalogue = this.#catalogue.read();
+    const names = new Map<Digest, string[]>();
+    for (const [name, id] of catalogue.references) {
+      const list = names.get(id);
+      if (list === undefined) names.set(id, [name]);
+      else list.push(name);
+    }
+    const images: StoredImage[] = [];
+    for (const [id, entry] of catalogue.images) images.push(new CataloguedImage(this, id, entry, names.get(id) ?? []));
+    return images.sort((a, b) => (Date.parse(b.created) || 0) - (Date.parse(a.created) || 0));
+  }
+
+  /**
+   * The image that `text` means: an id, a name, or the beginning of an id, in this order.
+   * Throws `CONFLICT` for a beginning of several ids, `CORRUPT`; undefined: there is none.
+   */
+  resolve(text: string): StoredImage | undefined {
+    const catalogue = this.#catalogue.read();
+    const found = findImage(catalogue, text);
+    return found === undefined ? undefined : this.#image(catalogue, found.id);
+  }
+
+  /** `resolve` for those who cannot go on without. Throws `NOT_FOUND` in docker's words. */
+  require(text: string): StoredImage {
+    const image = this.resolve(text);
+    if (image === undefined) throw noSuchImage(text);
+    return image;
+  }
+
+  #image(catalogue: Catalogue, id: Digest): StoredImage | undefined {
+    const entry = catalogue.images.get(id);
+    if (entry === undefined) return undefined;
+    const names = [...catalogue.references].filter(([, owner]) => owner === id).map(([name]) => name);
+    return new CataloguedImage(this, id, entry, names);
+  }
+
+  /** Where the tree of a layer is: `layers/<hex>/fs`. */
+  layerPath(chainId: string): string {
+    return this.layers.path(chainId as Digest);
+  }
+
+  /** The trees of an image's layers, lowest first. Throws `CORRUPT` when one is not there. */
+  layerPaths(image: StoredImage): string[] {
+    return image.layers.map((layer) => {
+      const path = this.layerPath(layer.chainId);
+      try {
+        if (statSync(path).isDirectory()) return path;
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR')
+          throw storeError(error, `cannot read "${path}"`);
+      }
+      throw corrupt(`layer "${path}" is missing`, image.references[0]);
+    });
+  }
+
+  /** Keeps every layer until it is released: for who makes a container and has not recorded it yet. */
+  hold(): Held {
+    return this.layers.hold();
+  }
+
+  /** Gives an image another name; the name leaves the image that had it. Throws `NOT_FOUND`, `USAGE`. */
+  tag(text: string, reference: Reference): void {
+    if (reference.digest !== undefined) {
+      throw new TsrunError('USAGE', 'refusing to create a tag with a digest reference', {
+        hint: 'write NAME:TAG without @sha256:…',
+      });
+    }
+    this.#catalogue.update((catalogue) => {
+      const found = findImage(catalogue, text);
+      if (found === undefined) throw noSuchImage(text);
+      catalogue.references.set(formatReference(reference), found.id);
+    });
+  }
+
+  /**
+   * Removes a name, or an image when it was its last one, and the layers that nothing needs any more.
+   * Returns what rmi prints. Throws `NOT_FOUND`, `CONFLICT`.
+   */
+  remove(text: string, options: RemoveOptions): Removal[] {
+    const removals = this.#catalogue.update((catalogue) => {
+      const found = findImage(catalogue, text);
+      if (found === undefined) throw noSuchImage(text);
+      const { id, reference } = found;
+      const entry = catalogue.images.get(id);
+      const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
+      const result = removeFromCatalogue(catalogue, reference === undefined ? request : { ...request, reference });
+      if (entry !== undefined && !catalogue.images.has(id)) this.#removeDocuments(catalogue, id, entry);
+      return result;
+    });
+    this.collectGarbage(options.layerInUse);
+    return removals;
+  }
+
+  /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */
+  collectGarbage(layerInUse: (chainId: Digest) => boolean): void {
+    const { removing } = this.#catalogue.read();
+    if (removing.size === 0) return;
+    const exclusive = this.layers.tryExclusive();
+    // Someone pulls or makes a container: the next removal will do it.
+    if (exclusive === undefined) return;
+    try {
+      // Nobody can come to need a layer as long as we have the lock; what was pulled again since then is not in the list.
+      const current = this.#catalogue.read();
+      const done = [...current.removing].filter((chainId) => !layerInUse(chainId) && this.layers.remove(chainId));
+      if (done.length === 0) return;
+      this.#catalogue.update((catalogue) => {
+        for (const chainId of done) catalogue.removing.delete(chainId);
+      });
+    } finally {
+      exclusive.release();
+    }
+  }
+
+  #removeDocuments(catalogue: Catalogue, id: Digest, entry: ImageEntry): void {
+    const needed = new Set<Digest>();
+    for (const [otherId, other] of catalogue.images)
+      for (const digest of [otherId, ...other.documents]) needed.add(digest);
+    for (const digest of [id, ...entry.documents]) {
+      if (!needed.has(digest)) rmSync(this.#blobPath(digest), { force: true });
+    }
+  }
+
+  /**
+   * Records an image whose layers are all there. What its names meant before is returned by name.
+   * @param onDamaged called when images.json did not read and was set aside under the name that it is told
+   */
+  add(image: NewImage, onDamaged?: (path: string) => void): Map<string, Digest | undefined> {
+    return this.#catalogue.update((catalogue) => {
+      // Under the lock, so that a removal of an image with the same documents comes before or after all of this.
+      for (const blob of image.blobs) this.#writeBlob(blob.digest, blob.bytes);
+      const before = new Map<string, Digest | undefined>();
+      const existing = catalogue.images.get(image.id);
+      const documents = new Set([...(existing?.documents ?? []), ...image.entry.documents]);
+      catalogue.images.set(image.id, { ...image.entry, documents: [...documents] });
+      for (const reference of image.references) {
+        const name = formatReference(reference);
+        before.set(name, catalogue.references.get(name));
+        catalogue.references.set(name, image.id);
+      }
+      for (const layer of image.entry.layers) catalogue.removing.delete(layer.chainId);
+      return before;
+    }, onDamaged);
+  }
+
+  #blobPath(digest: Digest): string {
+    return join(this.root, 'blobs', digestAlgorithm(digest), digestHex(digest));
+  }
+
+  /** A document by its digest; undefined where it is absent or its content is another one. */
+  readBlob(digest: Digest): Buffer | undefined {
+    try {
+      const bytes = readFileSync(this.#blobPath(digest));
+      return matchesDigest(bytes, digest) ? bytes : undefined;
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw storeError(error, `cannot read "${this.#blobPath(digest)}"`);
+    }
+  }
+
+  #writeBlob(digest: Digest, bytes: Uint8Array): void {
+    if (this.readBlob(digest) !== undefined) return;
+    const path = this.#blobPath(digest);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const temporary = `${path}.tmp-${process.pid}`;
+    try {
+      writeFileSync(temporary, bytes, { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  /** The config of an image, verified. Throws `CORRUPT`; `name` is what to pull again. */
+  readConfig(id: Digest, name?: string): ImageConfig {
+    const bytes = this.readBlob(id);
+    const path = this.#blobPath(id);
+    if (bytes === undefined) throw corrupt(`"${path}" is missing or not what its name says`, name);
+    return parseConfig(bytes, { name: `"${path}"`, code: 'CORRUPT', hint: repairHint(name) });
+  }
+}
+
+function repairHint(name: string | undefined): string {
+  return name === undefined
+    ? 'remove the image and pull it again'
+    : `pull it again: tsrun pull ${familiarName(parseReference(name))}`;
+}
+
+function corrupt(problem: string, name: string | undefined): TsrunError {
+  return new TsrunError('CORRUPT', problem, { hint: repairHint(name) });
+}

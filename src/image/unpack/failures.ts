@@ -1,0 +1,36 @@
+/** What a failed call means to somebody who unpacks a layer. */
+import { TsrunError } from '../../error.ts';
+import { errno, errnoName } from '../../linux/errno.ts';
+import { archiveError, type BytePath, printable } from './byte-path.ts';
+
+/** Errors that the archive itself causes, and what is wrong with it then. */
+const archivesFault: Partial<Record<number, string>> = {
+  [errno.ENAMETOOLONG]: 'has a name that is too long',
+  [errno.EFBIG]: 'is larger than a file can be',
+  [errno.EMLINK]: 'has too many hard links',
+  [errno.ELOOP]: 'goes through a loop of symbolic links',
+  [errno.ENOTDIR]: 'goes through something that is no directory',
+};
+
+/** The error for `action` ("create", "write", …) on an entry that the kernel answered with `-result`. */
+export function unpackError(action: string, path: BytePath, result: number): TsrunError {
+  const number = Math.abs(result);
+  const fault = archivesFault[number];
+  if (fault !== undefined) return archiveError(path, `${fault} (${errnoName(number)})`);
+  const subject = path === '' ? 'the layer' : printable(path);
+  const message = `cannot ${action} ${subject}: ${errnoName(number)}`;
+  if (number === errno.ENOSPC || number === errno.EDQUOT) {
+    return new TsrunError('NO_SPACE', `${message} (no space left)`, {
+      hint: 'remove images that are not needed (tsrun rmi), or set TSRUN_ROOT to a larger filesystem; `df -i` shows whether inodes ran out',
+    });
+  }
+  if (number === errno.EPERM || number === errno.EACCES) {
+    const root = process.geteuid?.() === 0;
+    return new TsrunError('PERMISSION', message, {
+      hint: root
+        ? 'unpacking needs CAP_CHOWN, CAP_FOWNER, CAP_FSETID, CAP_MKNOD and CAP_SYS_ADMIN (for trusted.* attributes)'
+        : 'unpacking an image needs root, because its files belong to several users: run it with sudo',
+    });
+  }
+  return new TsrunError('SYSCALL', message);
+}

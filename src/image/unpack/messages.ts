@@ -1,0 +1,31 @@
+/**
+ * What a `LayerWriter` and its worker thread say to each other:
+ *
+ *     LayerWriter                                worker
+ *       chunk (compressed bytes, transferred)  ->
+ *                                              <- taken (the same memory, given back for the next chunk)
+ *       end                                    ->
+ *                                              <- done (digest, sizes, what is left to settle)
+ *       abort                                  ->  (the worker closes what it has open and exits)
+ *                                              <- failed (at any time; the worker exits)
+ */
+import type { ErrorCode } from '../../error.ts';
+import type { UnpackedLayer } from './deferred.ts';
+
+export interface UnpackOptions {
+  /** The directory to fill: exists and is empty. */
+  directory: string;
+  /** Of the descriptor; for messages only, the first bytes decide. */
+  mediaType: string;
+  /** Bytes that the archive may have after inflating. */
+  maxBytes: number;
+  /** Files, directories and markers that the archive may make. */
+  maxEntries: number;
+}
+
+export type ToWorker = { type: 'chunk'; memory: ArrayBuffer; length: number } | { type: 'end' } | { type: 'abort' };
+
+export type FromWorker =
+  | { type: 'taken'; memory: ArrayBuffer; length: number }
+  | { type: 'done'; layer: UnpackedLayer }
+  | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined };

@@ -1,0 +1,137 @@
+/**
+ * Unix sockets as Node does not have them: pairs, SOCK_SEQPACKET, descriptors in messages (man 7 unix, man 3 cmsg).
+ * Paths of more than 107 bytes go by a descriptor of their directory.
+ */
+import { basename, dirname } from 'node:path';
+import {
+  AF_UNIX,
+  AT_FDCWD,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  O_DIRECTORY,
+  O_PATH,
+  POLLIN,
+  SCM_RIGHTS,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from './constants.ts';
+import { errno } from './errno.ts';
+import { addressOf, keepAlive, syscall } from './ffi.ts';
+import { check, close, openat, uninterrupted } from './fs.ts';
+
+const sunPathSize = 108;
+
+/** man 2 socketpair, close-on-exec. */
+export function socketPair(type: number): [number, number] {
+  const pair = Buffer.alloc(8);
+  check(syscall('socketpair', AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 'socketpair');
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/** Calls `use` with a struct sockaddr_un for `path`. */
+function withAddress<T>(path: string, use: (address: Buffer) => T): T {
+  const build = (short: string): Buffer => {
+    const address = Buffer.alloc(2 + Buffer.byteLength(short) + 1);
+    address.writeUInt16LE(AF_UNIX, 0);
+    address.write(short, 2);
+    return address;
+  };
+  if (Buffer.byteLength(path) < sunPathSize) return use(build(path));
+  const directory = openat(AT_FDCWD, dirname(path), O_PATH | O_DIRECTORY);
+  try {
+    return use(build(`/proc/self/fd/${directory}/${basename(path)}`));
+  } finally {
+    close(directory);
+  }
+}
+
+/**
+ * A socket that listens on `path` (which must not exist); accept on it never blocks.
+ * `mode` is set before bind, so that the path never exists with another one.
+ */
+export function listenSocket(path: string, mode = 0o600): number {
+  const fd = check(syscall('socket', AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), 'socket');
+  try {
+    check(syscall('fchmod', fd, mode), 'fchmod', path);
+    withAddress(path, (address) => check(syscall('bind', fd, address, address.length), 'bind', path));
+    check(syscall('listen', fd, 16), 'listen', path);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** A stream connected to the socket at `path`. Throws `SyscallError` ECONNREFUSED where nobody listens any more. */
+export function connectSocket(path: string): number {
+  const fd = check(syscall('socket', AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');
+  try {
+    withAddress(path, (address) =>
+      check(
+        uninterrupted(() => syscall('connect', fd, address, address.length)),
+        'connect',
+        path,
+      ),
+    );
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** One sendmsg of `bytes` with `descriptors` in a control message (SCM_RIGHTS). */
+export function sendDescriptors(fd: number, bytes: Uint8Array, descriptors: readonly number[]): void {
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(addressOf(bytes), 0);
+  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
+  // struct cmsghdr: u64 length, s32 level, s32 type; then the descriptors, padded to 8 bytes
+  const control = Buffer.alloc(16 + Math.ceil((descriptors.length * 4) / 8) * 8);
+  control.writeBigUInt64LE(BigInt(16 + descriptors.length * 4), 0);
+  control.writeInt32LE(SOL_SOCKET, 8);
+  control.writeInt32LE(SCM_RIGHTS, 12);
+  descriptors.forEach((descriptor, index) => {
+    control.writeInt32LE(descriptor, 16 + index * 4);
+  });
+  // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(addressOf(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(addressOf(control), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  check(
+    uninterrupted(() => syscall('sendmsg', fd, message, MSG_NOSIGNAL)),
+    'sendmsg',
+  );
+  keepAlive(bytes, vector, control);
+}
+
+/** man 2 send without SIGPIPE; EPIPE and ECONNRESET (nobody is there any more) return false. */
+export function send(fd: number, bytes: Uint8Array): boolean {
+  const result = uninterrupted(() => syscall('sendto', fd, bytes, bytes.length, MSG_NOSIGNAL, 0, 0));
+  if (result === -errno.EPIPE || result === -errno.ECONNRESET) return false;
+  check(result, 'sendto');
+  return true;
+}
+
+/** One message or piece that is there: its bytes, empty at the end of the stream; undefined when there is none yet. */
+export function receive(fd: number, size: number): Buffer | undefined {
+  const buffer = Buffer.alloc(size);
+  const result = uninterrupted(() => syscall('recvfrom', fd, buffer, size, MSG_DONTWAIT, 0, 0));
+  if (result === -errno.EAGAIN) return undefined;
+  if (result === -errno.ECONNRESET) return buffer.subarray(0, 0);
+  return buffer.subarray(0, check(result, 'recvfrom'));
+}
+
+/** Waits until `fd` can be read, blocking this thread for at most `milliseconds`. */
+export function waitReadable(fd: number, milliseconds: number): boolean {
+  const poll = Buffer.alloc(8);
+  poll.writeInt32LE(fd, 0);
+  poll.writeInt16LE(POLLIN, 4);
+  const timeout = Buffer.alloc(16);
+  timeout.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0);
+  timeout.writeBigInt64LE(BigInt(Math.floor((milliseconds % 1000) * 1e6)), 8);
+  return syscall('ppoll', poll, 1, timeout, 0, 8) > 0;
+}

@@ -1,0 +1,218 @@
+/**
+ * The bridge that containers are plugged into: created once, repaired where something of it is missing.
+ * Everything here runs under the network lock.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
+import type { NetlinkSocket } from '../linux/netlink.ts';
+import {
+  addAddress,
+  changeLink,
+  createBridge,
+  dumpAddresses,
+  dumpRoutes,
+  getLink,
+  IFF_UP,
+  ipv4Number,
+  ipv4Text,
+  type Link,
+  parseAddress,
+  parseLink,
+  parseRoute,
+  type Route,
+} from '../linux/netlink-route.ts';
+import { stateDirectory } from '../linux/paths.ts';
+import { step } from '../trace.ts';
+import {
+  type BridgeNetwork,
+  chooseSubnet,
+  loadNetwork,
+  macOf,
+  networkOf,
+  overlaps,
+  parseSubnet,
+  saveNetwork,
+} from './ipam.ts';
+import { hostNameservers } from './resolver.ts';
+
+export const bridgeName = 'tsrun0';
+/** Bytes; less where the way out takes less. */
+const defaultMtu = 1500;
+
+/** A link by name, undefined where there is none. */
+export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
+  const message = socket.run([getLink(name)])[0]?.messages[0];
+  return message === undefined ? undefined : parseLink(message);
+}
+
+/**
+ * The bridge network. Where the bridge stands its address counts (another data root may have made it); else the
+ * network's file; else a choice that is made now. A subnet that came to overlap a route of the host, on a laptop that met
+ * another network, is chosen anew as long as neither bridge nor containers have it.
+ */
+export function ensureNetwork(socket: NetlinkSocket, bridge: Link | undefined, inUse: boolean): BridgeNetwork {
+  if (bridge !== undefined) {
+    const standing = networkOnBridge(socket, bridge);
+    if (standing !== undefined) return standing;
+  }
+  const stored = loadNetwork('bridge');
+  if (stored !== undefined && inUse) return stored;
+  const routes = routesOf(socket);
+  const nameservers = hostNameservers();
+  if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers)) return stored;
+  const network = networkOf('bridge', bridgeName, chooseSubnet(routes, nameservers));
+  saveNetwork(network);
+  return network;
+}
+
+/** Undefined where the bridge has no address that is the first of a subnet. */
+function networkOnBridge(socket: NetlinkSocket, bridge: Link): BridgeNetwork | undefined {
+  for (const message of socket.dump(dumpAddresses())) {
+    const found = parseAddress(message);
+    if (found?.index !== bridge.index) continue;
+    const subnet = `${ipv4Text(ipv4Number(found.address) - 1)}/${found.prefix}`;
+    if (parseSubnet(subnet) !== undefined) return networkOf('bridge', bridge.name, subnet);
+  }
+  return undefined;
+}
+
+function routesOf(socket: NetlinkSocket): Route[] {
+  return socket
+    .dump(dumpRoutes())
+    .map(parseRoute)
+    .filter((route) => route !== undefined);
+}
+
+/**
+ * Sees to it that the bridge is there, up, and has its address; returns its link. The table that guards it must be there
+ * before. Throws `CONFLICT` where another kind of interface has its name.
+ */
+export function ensureBridge(socket: NetlinkSocket, network: BridgeNetwork, found: Link | undefined): Link {
+  const { bridge, gateway, prefix, subnet } = network;
+  if (found !== undefined && found.kind !== 'bridge') {
+    throw new TsrunError('CONFLICT', `the interface "${bridge}" is not a bridge`, {
+      hint: `rename or remove it: ip link delete ${bridge}`,
+    });
+  }
+  const link = found ?? addBridge(socket, network);
+  if ((link.flags & IFF_UP) === 0 || networkOnBridge(socket, link) === undefined) {
+    step(
+      {
+        phase: 'network',
+        title: `give ${bridge} the address ${gateway}/${prefix} and set it up`,
+        why: `the host is the router of ${subnet}`,
+        shell: `ip address add ${gateway}/${prefix} brd + dev ${bridge} && ip link set ${bridge} up`,
+      },
+      () => socket.run([addAddress(link.index, gateway, prefix), changeLink(link.index, { up: true })]),
+    );
+  }
+  return link;
+}
+
+function addBridge(socket: NetlinkSocket, { bridge, gateway }: BridgeNetwork): Link {
+  const mac = macOf(gateway);
+  const mtu = uplinkMtu(socket);
+  const link = step(
+    {
+      phase: 'network',
+      title: `create the bridge ${bridge}`,
+      why: 'a switch inside the kernel that the containers are plugged into',
+      shell: `ip link add ${bridge} address ${mac} mtu ${mtu} type bridge`,
+    },
+    () => {
+      const answers = socket.run([
+        createBridge(bridge, mac, mtu),
+        changeLink(bridge, { noLinkLocal: true }),
+        getLink(bridge),
+      ]);
+      const message = answers[2]?.messages[0];
+      if (message === undefined) throw new TsrunError('NOT_FOUND', `the bridge "${bridge}" was removed meanwhile`);
+      return parseLink(message);
+    },
+  );
+  quietIpv6(bridge);
+  return link;
+}
+
+/** What the interface of the default route takes at most, but not more than the usual. */
+function uplinkMtu(socket: NetlinkSocket): number {
+  const uplink = routesOf(socket).find(({ prefix, interface: index }) => prefix === 0 && index !== 0);
+  if (uplink === undefined) return defaultMtu;
+  const message = socket.run([getLink(uplink.interface)])[0]?.messages[0];
+  const mtu = message === undefined ? 0 : parseLink(message).mtu;
+  return mtu >= 576 ? Math.min(mtu, defaultMtu) : defaultMtu;
+}
+
+/**
+ * No IPv6 on an interface of the calling thread's network namespace, which has IPv4 addresses only. Without accept_ra=0
+ * any container could send a router advertisement and so become the router of its neighbours, or of the host.
+ */
+export function quietIpv6(name: string): void {
+  step(
+    {
+      phase: 'network',
+      title: `no IPv6 and no router advertisements on ${name}`,
+      why: 'any neighbour on the bridge could pose as a router',
+      shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.disable_ipv6=1`,
+    },
+    () => {
+      setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
+      setSysctl(`ipv6/conf/${name}/disable_ipv6`, '1');
+    },
+  );
+}
+
+/** Writes below /proc/sys/net, of the calling thread's namespace. A kernel without IPv6 lacks its files: tolerated. */
+function setSysctl(name: string, value: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/${name}`, value);
+  } catch (error) {
+    if (name.startsWith('ipv6/') && (error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new TsrunError('SYSCALL', `cannot set the sysctl net.${name.replaceAll('/', '.')} to ${value}`, {
+      cause: error,
+      hint: 'is /proc/sys mounted read-only? tsrun must run on the host or in a privileged container',
+    });
+  }
+}
+
+/** Reads below /proc/sys/net, of the calling thread's namespace; empty where there is no such file. */
+export function readSysctl(name: string): string {
+  try {
+    return readFileSync(`/proc/sys/net/${name}`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Beside the state: that it was tsrun that turned forwarding on. */
+export const forwardingMarker = () => join(stateDirectory(), 'ip-forward');
+
+/** Makes the host a router for IPv4. IPv6 forwarding is left alone. */
+export function ensureForwarding(): void {
+  if (readSysctl('ipv4/ip_forward') === '1') return;
+  step(
+    {
+      phase: 'network',
+      title: 'turn IPv4 forwarding on',
+      why: 'without it the kernel drops what goes from one interface to another',
+      shell: 'sysctl -w net.ipv4.ip_forward=1',
+    },
+    () => setSysctl('ipv4/ip_forward', '1'),
+  );
+  writeFileSync(forwardingMarker(), `${new Date().toISOString()}\n`, { mode: 0o600 });
+}
+
+/** Lets packets with a loopback address pass the bridge, for ports published on 127.0.0.1; the table guards it. */
+export function ensureRouteLocalnet(socket: NetlinkSocket, link: Link): void {
+  if (link.routeLocalnet) return;
+  step(
+    {
+      phase: 'network',
+      title: `let ${link.name} carry packets from 127.0.0.1`,
+      why: 'a published port is reached by 127.0.0.1 too',
+      shell: `sysctl -w net.ipv4.conf.${link.name}.route_localnet=1`,
+    },
+    () => socket.run([changeLink(link.index, { routeLocalnet: true })]),
+  );
+}

@@ -1,0 +1,41 @@
+/** The network of containers: a bridge with NAT, published ports, names. What the rest of tsrun may use of it. */
+import { newNetns } from '../linux/namespaces.ts';
+import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
+import { changeLink } from '../linux/netlink-route.ts';
+import { step } from '../trace.ts';
+
+export {
+  type AttachOptions,
+  attachBridge,
+  type BridgeAttachment,
+  type DetachOptions,
+  detachBridge,
+  removeStale,
+} from './attach.ts';
+export { bridgeName } from './bridge.ts';
+export type { ForeignFirewall } from './foreign-firewall.ts';
+export { type NetworkInfo, networkInfo } from './info.ts';
+export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
+export type { PublishedPort } from './ports.ts';
+export { type PortRequest, parsePublish } from './publish.ts';
+
+/** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
+export function createNetns(): number {
+  return step(
+    {
+      phase: 'network',
+      title: 'create a network namespace',
+      why: 'interfaces, addresses, routes and ports of its own; only the loopback interface is there, and set up',
+      shell: 'unshare --net sh -c "ip link set lo up; exec $SHELL"',
+    },
+    () =>
+      newNetns(() => {
+        const socket = NetlinkSocket.open(NETLINK_ROUTE);
+        try {
+          socket.run([changeLink('lo', { up: true })]);
+        } finally {
+          socket.close();
+        }
+      }),
+  );
+}

@@ -1,0 +1,140 @@
+/**
+ * Published ports as the kernel sees them: a bound socket per port, on which nobody ever listens. It is held as long as
+ * the container runs, so that the kernel arbitrates with every other process, and frees the port even on kill -9.
+ * Packets never reach it: they are redirected before. IPv4 only: a name that has an IPv6 address too is refused there
+ * at once, and programs go on with the IPv4 one.
+ */
+import { TsrunError } from '../error.ts';
+import { AF_INET, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET } from '../linux/constants.ts';
+import { errno, SyscallError } from '../linux/errno.ts';
+import { syscall } from '../linux/ffi.ts';
+import { check, close } from '../linux/fs.ts';
+import { ipv4Bytes } from '../linux/netlink-route.ts';
+import { step } from '../trace.ts';
+import { describeHolder, onlyRemains } from './port-holder.ts';
+import type { PortRequest, Protocol } from './publish.ts';
+
+const SO_RCVBUF = 8;
+
+/** What a request became. */
+export interface PublishedPort {
+  /** `0.0.0.0` for every address of the host. */
+  hostIp: string;
+  hostPort: number;
+  containerPort: number;
+  protocol: Protocol;
+}
+
+export type PortOwner = (port: PublishedPort) => string | undefined;
+
+/**
+ * Takes the ports. `portOwner` names the container that has a port published, as far as the caller knows.
+ * Throws `CONFLICT` naming the owner, `USAGE` for an address that the host has not; nothing stays bound then.
+ */
+export function bindPorts(
+  requests: readonly PortRequest[],
+  portOwner: PortOwner,
+): { ports: PublishedPort[]; fds: number[] } {
+  const ports: PublishedPort[] = [];
+  const fds: number[] = [];
+  try {
+    for (const request of distinct(requests)) {
+      const { port, fd } = step(
+        {
+          phase: 'network',
+          title: `take the port ${request.hostIp || '0.0.0.0'}:${request.hostPort || '*'}/${request.protocol}`,
+          why: 'bound, never listened on: no other process gets it while the container runs',
+        },
+        () => bindRequest(request, portOwner),
+      );
+      fds.push(fd);
+      ports.push(port);
+    }
+    return { ports, fds };
+  } catch (error) {
+    fds.forEach(close);
+    throw error;
+  }
+}
+
+/** `-p 80:80 -p 80:80` is one port. */
+function distinct(requests: readonly PortRequest[]): PortRequest[] {
+  const seen = new Set<string>();
+  return requests.filter((request) => {
+    const { hostIp, hostPort, hostPortEnd, containerPort, protocol } = request;
+    const key = [hostIp || '0.0.0.0', hostPort, hostPortEnd, containerPort, protocol].join(' ');
+    if (hostPort !== 0 && seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function bindRequest(request: PortRequest, portOwner: PortOwner): { port: PublishedPort; fd: number } {
+  const { hostPort, hostPortEnd = hostPort, containerPort, protocol } = request;
+  const hostIp = request.hostIp || '0.0.0.0';
+  for (let candidate = hostPort; ; candidate++) {
+    const port = { hostIp, hostPort: candidate, containerPort, protocol };
+    const bound = bind(port);
+    if (typeof bound !== 'number') return { port: { ...port, hostPort: bound.port }, fd: bound.fd };
+    if (bound === errno.EADDRINUSE && candidate < hostPortEnd) continue;
+    if (bound === errno.EADDRINUSE && hostPortEnd > hostPort) {
+      throw new TsrunError('CONFLICT', `every port of ${hostIp}:${hostPort}-${hostPortEnd}/${protocol} is in use`, {
+        hint: 'give a wider range, or none to take any free port',
+      });
+    }
+    throw refused(port, bound, portOwner);
+  }
+}
+
+/** The bound socket with its port, or the errno of bind(2). */
+function bind(port: PublishedPort): { fd: number; port: number } | number {
+  const type = port.protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
+  const fd = check(syscall('socket', AF_INET, type | SOCK_CLOEXEC, 0), 'socket', port.protocol);
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(AF_INET, 0);
+  address.writeUInt16BE(port.hostPort, 2);
+  address.set(ipv4Bytes(port.hostIp), 4);
+  let result = syscall('bind', fd, address, address.length);
+  if (result === -errno.EADDRINUSE && port.protocol === 'tcp' && onlyRemains(port)) {
+    // Connections of a server that has ended, in TIME_WAIT for a minute: nothing to wait for. The flag goes again at
+    // once, since two sockets that both have it may be bound to one port.
+    setOption(fd, SO_REUSEADDR, 1);
+    result = syscall('bind', fd, address, address.length);
+    setOption(fd, SO_REUSEADDR, 0);
+  }
+  if (result < 0) {
+    close(fd);
+    return -result;
+  }
+  // Multicast and broadcast are not redirected; as little as possible of them may pile up.
+  if (port.protocol === 'udp') setOption(fd, SO_RCVBUF, 0);
+  syscall('getsockname', fd, address, Buffer.of(address.length, 0, 0, 0));
+  return { fd, port: address.readUInt16BE(2) };
+}
+
+function setOption(fd: number, option: number, value: number): void {
+  const bytes = Buffer.of(value, 0, 0, 0);
+  syscall('setsockopt', fd, SOL_SOCKET, option, bytes, bytes.length);
+}
+
+function refused(port: PublishedPort, number: number, portOwner: PortOwner): TsrunError {
+  const name = `${port.hostIp}:${port.hostPort}/${port.protocol}`;
+  if (number === errno.EADDRINUSE) {
+    const container = portOwner(port);
+    const anyPort = port.hostIp === '0.0.0.0' ? port.containerPort : `${port.hostIp}::${port.containerPort}`;
+    const owner = container === undefined ? describeHolder(port) : `container ${JSON.stringify(container)}`;
+    return new TsrunError('CONFLICT', `cannot publish ${name}: port is already allocated, in use by ${owner}`, {
+      hint: `stop it, or publish another port; -p ${anyPort} takes a free one`,
+      cause: new SyscallError('bind', number, name),
+    });
+  }
+  if (number === errno.EADDRNOTAVAIL) {
+    return new TsrunError('USAGE', `cannot publish ${name}: ${port.hostIp} is not an address of this machine`, {
+      hint: 'see `ip address`',
+      cause: new SyscallError('bind', number, name),
+    });
+  }
+  return new SyscallError('bind', number, name, {
+    hint: number === errno.EACCES ? 'ports below 1024 need root' : undefined,
+  });
+}

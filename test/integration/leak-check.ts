@@ -1,0 +1,16 @@
+/** Around every integration test, and around every file: nothing may be left that was not there before. */
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { assertNothingLeft, type Snapshot, snapshot } from './leaks.ts';
+
+let beforeFile: Snapshot;
+let beforeTest: Snapshot;
+
+// Hooks of a set-up file run first before and last after those of the tests.
+beforeAll(() => {
+  beforeFile = snapshot();
+});
+beforeEach(() => {
+  beforeTest = snapshot();
+});
+afterEach(() => assertNothingLeft(beforeTest));
+afterAll(() => assertNothingLeft(beforeFile));

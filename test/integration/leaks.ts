@@ -1,0 +1,204 @@
+/**
+ * What a container could leave behind on the host, as the kernel tells it: mounts, network namespaces, interfaces,
+ * cgroups, nft elements, processes, and files of the store. Independent of src/: it judges it.
+ *
+ * On a machine that others use (the default) only what can be told to be tsrun's counts; with CI=true everything that
+ * is new counts.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inject } from 'vitest';
+
+/** Kind of object -> identity -> how to name it to a person. */
+export type Snapshot = Map<string, Map<string, string>>;
+
+/** Kernel teardown (network namespaces above all) is asynchronous: how long it may take, in milliseconds. */
+const patience = 5000;
+
+const wholeMachine = process.env.CI === 'true';
+
+function tryRead(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function tryLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function tryList(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+interface ProcessEntry {
+  pid: number;
+  parent: number;
+  startTime: string;
+  description: string;
+  ours: boolean;
+}
+
+/** All processes; `ours` are monitors, what runs below one, in a cgroup of tsrun or with this run's environment. */
+function listProcesses(): ProcessEntry[] {
+  const state = inject('state');
+  const entries = new Map<number, ProcessEntry>();
+  for (const name of tryList('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    // The name in field 2 may hold spaces and parentheses: fields count from the last one.
+    const stat = tryRead(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (stat === '' || fields[0] === 'Z') continue;
+    const commandLine = tryRead(`/proc/${pid}/cmdline`).split('\0').join(' ').trim();
+    const executable = tryLink(`/proc/${pid}/exe`);
+    const ours =
+      executable.startsWith('/memfd:tsrun') ||
+      /\/tsrun[^\n]*/.test(tryRead(`/proc/${pid}/cgroup`)) ||
+      tryRead(`/proc/${pid}/environ`).split('\0').includes(`TSRUN_STATE=${state}`);
+    entries.set(pid, {
+      pid,
+      parent: Number(fields[1]),
+      startTime: fields[19] ?? '',
+      description: `process ${pid} ${executable.replace(' (deleted)', '')} \`${commandLine.slice(0, 120)}\``,
+      ours,
+    });
+  }
+  const isOurs = (entry: ProcessEntry): boolean => {
+    for (let at: ProcessEntry | undefined = entry; at !== undefined; at = entries.get(at.parent)) {
+      if (at.ours || at.parent === process.pid) return true;
+    }
+    return false;
+  };
+  return [...entries.values()].map((entry) => ({ ...entry, ours: isOurs(entry) }));
+}
+
+function mounts(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of tryRead('/proc/self/mountinfo').split('\n')) {
+    const [id, , , root, point] = line.split(' ');
+    if (id === undefined || point === undefined) continue;
+    if (!wholeMachine && !line.includes('tsrun')) continue;
+    found.set(`${id} ${point}`, `mount on ${point} (${root}, ${line.split(' - ')[1] ?? ''})`);
+  }
+  return found;
+}
+
+/** Network namespaces that a process lives in or holds open. */
+function networkNamespaces(processes: readonly ProcessEntry[]): Map<string, string> {
+  const own = tryLink('/proc/self/ns/net');
+  const found = new Map<string, string>();
+  for (const entry of processes) {
+    if (!wholeMachine && !entry.ours) continue;
+    const links = [tryLink(`/proc/${entry.pid}/ns/net`)];
+    if (entry.ours) links.push(...tryList(`/proc/${entry.pid}/fd`).map((fd) => tryLink(`/proc/${entry.pid}/fd/${fd}`)));
+    for (const link of links) {
+      if (link.startsWith('net:[') && link !== own)
+        found.set(link, `network namespace ${link} of ${entry.description}`);
+    }
+  }
+  return found;
+}
+
+function interfaces(): Map<string, string> {
+  const names = tryList('/sys/class/net').filter((name) => name !== 'tsrun0');
+  const counted = wholeMachine ? names : names.filter((name) => /^(tsrun|veth)/.test(name));
+  return new Map(counted.map((name) => [name, `network interface ${name}`]));
+}
+
+function cgroups(): Map<string, string> {
+  const found = new Map<string, string>();
+  const walk = (path: string): void => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      const child = join(path, entry.name);
+      if (wholeMachine || child.includes('tsrun')) found.set(child, `cgroup ${child}`);
+      try {
+        walk(child);
+      } catch {
+        // It went away meanwhile.
+      }
+    }
+  };
+  for (const line of tryRead('/proc/self/mountinfo').split('\n')) {
+    if (line.includes(' - cgroup2 ')) walk(line.split(' ')[4] ?? '/sys/fs/cgroup');
+  }
+  // The parent of all containers' cgroups stays.
+  for (const path of [...found.keys()]) if (/\/tsrun(\.slice)?$/.test(path)) found.delete(path);
+  return found;
+}
+
+/** Elements of the sets and maps of `table inet tsrun`: published ports. */
+function firewallElements(): Map<string, string> {
+  const found = new Map<string, string>();
+  const answer = spawnSync('nft', ['-j', 'list', 'table', 'inet', 'tsrun'], { encoding: 'utf8' });
+  if (answer.status !== 0) return found;
+  const listed: { nftables: Record<string, { name?: string; elem?: unknown[] } | undefined>[] } = JSON.parse(
+    answer.stdout,
+  );
+  for (const object of listed.nftables) {
+    const collection = object.set ?? object.map;
+    for (const element of collection?.elem ?? []) {
+      const text = `${collection?.name} ${JSON.stringify(element)}`;
+      found.set(text, `nft element ${text}`);
+    }
+  }
+  return found;
+}
+
+/** Containers in the store, their state, and temporary files with tsrun in their name. */
+function files(): Map<string, string> {
+  const paths = [
+    ...['containers', 'names'].map((name) => join(inject('root'), name)),
+    ...['containers'].map((name) => join(inject('state'), name)),
+  ].flatMap((directory) => tryList(directory).map((name) => join(directory, name)));
+  const temporary = tryList(tmpdir()).filter((name) => name.includes('tsrun'));
+  paths.push(...temporary.map((name) => join(tmpdir(), name)));
+  return new Map(paths.map((path) => [path, `file ${path}`]));
+}
+
+/** Everything that counts, as it is now. */
+export function snapshot(): Snapshot {
+  const processes = listProcesses();
+  const ours = processes.filter((entry) => entry.ours);
+  return new Map([
+    ['processes', new Map(ours.map((entry) => [`${entry.pid} ${entry.startTime}`, entry.description]))],
+    ['mounts', mounts()],
+    ['network namespaces', networkNamespaces(processes)],
+    ['interfaces', interfaces()],
+    ['cgroups', cgroups()],
+    ['nft elements', firewallElements()],
+    ['files', files()],
+  ]);
+}
+
+/** What is there now and was not before. */
+export function newSince(before: Snapshot): string[] {
+  return [...snapshot()].flatMap(([kind, now]) =>
+    [...now].filter(([identity]) => before.get(kind)?.has(identity) !== true).map(([, description]) => description),
+  );
+}
+
+/** Fails with a list of what is new since `before`, after it had a bounded time to go away. */
+export async function assertNothingLeft(before: Snapshot): Promise<void> {
+  const deadline = Date.now() + patience;
+  let left = newSince(before);
+  while (left.length > 0 && Date.now() < deadline) {
+    await delay(50);
+    left = newSince(before);
+  }
+  if (left.length > 0) throw new Error(`left behind:\n  ${left.join('\n  ')}`);
+}

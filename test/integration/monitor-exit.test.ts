@@ -1,0 +1,245 @@
+/** How a monitor starts, waits, and ends: exit status, exit record, reaping, what it keeps open and what it lets go. */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { messageKinds } from '../../src/container/monitor.ts';
+import { errno } from '../../src/linux/errno.ts';
+import { close } from '../../src/linux/fs.ts';
+import { Fixture, isAlive, pipe, Reader, until } from './monitor-fixture.ts';
+
+const nothing: [number, number, number] = [-1, -1, -1];
+
+test.each([
+  ['exit 0', 0, 0],
+  ['exit 42', 42, 0],
+  ['exit 255', 255, 0],
+  ['kill -KILL $$', 137, 9],
+  ['kill -TERM $$', 143, 15],
+])('`%s` is told to the client as %i and recorded', async (script, status, signal) => {
+  using fixture = await Fixture.start({ script, client: nothing });
+  expect(await fixture.handle.onExit).toEqual({ status, oomKilled: false });
+  const record = JSON.parse(fixture.file('exit.json'));
+  expect(record).toEqual({ exitCode: status, signal, oomKilled: false, finishedAt: expect.any(String) });
+  expect(record.finishedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+  expect(Math.abs(Date.now() - Date.parse(record.finishedAt))).toBeLessThan(5000);
+  expect(readdirSync(join(fixture.directory, 'container'))).toEqual(['exit.json']);
+  await fixture.handle.ended;
+});
+
+test('the command starts with no signal blocked and none ignored', async () => {
+  const out = pipe();
+  using fixture = await Fixture.start({ script: 'grep Sig /proc/self/status', client: [-1, out.write, -1] });
+  close(out.write);
+  const reader = new Reader(out.read);
+  await fixture.handle.onExit;
+  await reader.ended;
+  for (const name of ['SigPnd', 'SigBlk', 'SigIgn']) {
+    expect(reader.text).toContain(`${name}:\t0000000000000000\n`);
+  }
+});
+
+test('a client that has cleaned up says so, and no other cleaning runs', async () => {
+  using fixture = await Fixture.start({ script: 'exit 3', client: nothing, reap: 'exit 0' });
+  expect(await fixture.handle.onExit).toEqual({ status: 3, oomKilled: false });
+  expect(isAlive(fixture.handle.pid)).toBe(true);
+  expect(fixture.locked).toBe(true);
+  fixture.handle.reaped();
+  await fixture.handle.ended;
+  expect(fixture.locked).toBe(false);
+});
+
+test('without a client the monitor becomes the command that cleans up, with the lock and nothing else', async () => {
+  using fixture = await Fixture.start({
+    script: 'exit 3',
+    reap: `cd /var/tmp; { readlink /proc/$$/cwd; id -u; echo $REAPED; grep SigBlk /proc/self/status
+           for fd in /proc/$$/fd/*; do echo $(basename $fd) $(readlink $fd); done; } > $(dirname $(readlink /proc/$$/fd/7))/reaped.tmp
+           mv $(dirname $(readlink /proc/$$/fd/7))/reaped.tmp $(dirname $(readlink /proc/$$/fd/7))/reaped; read x < $(dirname $(readlink /proc/$$/fd/7))/go`,
+  });
+  const reaped = join(fixture.directory, 'reaped');
+  await until(() => existsSync(reaped));
+  const lines = readFileSync(reaped, 'utf8').trim().split('\n');
+  expect(lines.slice(0, 4)).toEqual(['/var/tmp', '0', 'yes', 'SigBlk:\t0000000000000000']);
+  // Descriptor 1 is where the script itself writes to; sh keeps the saved one at 10.
+  const descriptors = lines.slice(4).filter((line) => !line.startsWith('1 ') && !/^1\d /.test(line));
+  expect(descriptors).toEqual(['0 /dev/null', '2 /dev/null', `7 ${fixture.lockPath}`]);
+  await fixture.handle.ended;
+  expect(fixture.locked).toBe(false);
+  expect(JSON.parse(fixture.file('exit.json'))).toMatchObject({ exitCode: 3 });
+});
+
+test('when the client is killed the container goes on, and is cleaned up after its end', async () => {
+  const out = pipe();
+  using fixture = await Fixture.start({
+    script: 'echo started; sleep 0.3; echo more; exit 5',
+    client: [-1, out.write, -1],
+    reap: 'touch "$(dirname "$(readlink /proc/$$/fd/7)")/reaped"',
+  });
+  close(out.write);
+  const reader = new Reader(out.read);
+  await reader.waitFor('started');
+  // All of the client's descriptors vanish at once, as by kill -9.
+  fixture.handle.close();
+  await reader.ended;
+  expect(isAlive(fixture.pid)).toBe(true);
+  await until(() => existsSync(join(fixture.directory, 'reaped')));
+  expect(JSON.parse(fixture.file('exit.json'))).toMatchObject({ exitCode: 5 });
+});
+
+test('a client that dies between the exit and its cleaning leaves the cleaning to the monitor', async () => {
+  using fixture = await Fixture.start({
+    script: 'exit 6',
+    client: nothing,
+    reap: 'touch "$(dirname "$(readlink /proc/$$/fd/7)")/reaped"',
+  });
+  expect(await fixture.handle.onExit).toMatchObject({ status: 6 });
+  fixture.handle.close();
+  await until(() => existsSync(join(fixture.directory, 'reaped')));
+});
+
+test('the bare form for exec tells the status and ends', async () => {
+  using fixture = await Fixture.start({ script: 'exit 7', client: nothing, bare: true });
+  expect(await fixture.handle.onExit).toEqual({ status: 7, oomKilled: false });
+  await fixture.handle.ended;
+  expect(readdirSync(join(fixture.directory, 'container'))).toEqual([]);
+});
+
+test('SIGTERM to the monitor goes to the command; hangups and Ctrl-C do nothing', async () => {
+  const out = pipe();
+  using fixture = await Fixture.start({
+    script: 'trap "echo terminated; exit 8" TERM; echo ready; while :; do sleep 0.02; done',
+    client: [-1, out.write, -1],
+  });
+  close(out.write);
+  const reader = new Reader(out.read);
+  await reader.waitFor('ready');
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGPIPE', 'SIGUSR1'] as const) {
+    process.kill(fixture.handle.pid, signal);
+  }
+  await delay(50);
+  expect(isAlive(fixture.pid)).toBe(true);
+  process.kill(fixture.handle.pid, 'SIGTERM');
+  expect(await fixture.handle.onExit).toMatchObject({ status: 8 });
+  await reader.waitFor('terminated');
+  reader.close();
+});
+
+test('a monitor is named, in a session of its own, not dumpable, and holds only what it was given', async () => {
+  const server: Server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const held = pipe();
+  using fixture = await Fixture.start({ script: 'sleep 100', ports: [held.read, held.write] });
+  const proc = `/proc/${fixture.handle.pid}`;
+  expect(readFileSync(`${proc}/comm`, 'utf8')).toBe('tsrun-monitor\n');
+  expect(readFileSync(`${proc}/cmdline`, 'utf8')).toMatch(/^tsrun-monitor\0/);
+  expect(readFileSync(`${proc}/environ`, 'utf8')).toBe('');
+  expect(readFileSync(`${proc}/stat`, 'utf8').split(' ')[5]).toBe(String(fixture.handle.pid));
+  expect(readlinkSync(`${proc}/cwd`)).toBe('/');
+  await until(() => readlinkSync(`${proc}/fd/4`) === 'anon_inode:[signalfd]');
+  const descriptors = Object.fromEntries(
+    readdirSync(`${proc}/fd`).map((fd) => [fd, readlinkSync(`${proc}/fd/${fd}`).replace(/[:[]\d.*$/, '')]),
+  );
+  expect(descriptors).toEqual({
+    '0': '/dev/null',
+    '1': '/dev/null',
+    '2': '/dev/null',
+    '3': '/memfd', // the program
+    '4': 'anon_inode', // signalfd, where the sync socket was
+    '5': '/dev/null',
+    '6': join(fixture.directory, 'container'),
+    '7': fixture.lockPath,
+    '8': '/dev/null',
+    '9': '/dev/null',
+    '10': 'socket',
+    '11': 'pipe',
+    '12': 'pipe',
+    '13': 'pipe', // stdout and stderr of the container
+    '15': 'pipe',
+  });
+  server.close();
+  close(held.read);
+  close(held.write);
+});
+
+test('a command that ends while others hold its pipes does not keep the monitor', async () => {
+  const out = pipe();
+  const started = Date.now();
+  using fixture = await Fixture.start({
+    script: '(sleep 3; echo late) & echo early; exit 9',
+    client: [-1, out.write, -1],
+  });
+  close(out.write);
+  const reader = new Reader(out.read);
+  expect(await fixture.handle.onExit).toMatchObject({ status: 9 });
+  expect(Date.now() - started).toBeLessThan(2000);
+  await reader.ended;
+  expect(reader.text).toBe('early\n');
+});
+
+test('what others write right after the end still comes', async () => {
+  const out = pipe();
+  using fixture = await Fixture.start({
+    script: '(sleep 0.05; echo late) & echo early; exit 9',
+    client: [-1, out.write, -1],
+  });
+  close(out.write);
+  const reader = new Reader(out.read);
+  expect(await fixture.handle.onExit).toMatchObject({ status: 9 });
+  await reader.ended;
+  expect(reader.text).toBe('early\nlate\n');
+});
+
+test('orphans of the command are reaped by the monitor', async () => {
+  const out = pipe();
+  using fixture = await Fixture.start({
+    script: 'sh -c "sleep 0.05 & echo $!" ; sleep 0.3; exit 0',
+    client: [-1, out.write, -1],
+  });
+  close(out.write);
+  const reader = new Reader(out.read);
+  await reader.waitFor('\n');
+  await delay(150);
+  const children = readFileSync(`/proc/${fixture.handle.pid}/task/${fixture.handle.pid}/children`, 'utf8').trim();
+  expect(children).toBe(String(fixture.pid));
+  reader.close();
+  await fixture.handle.onExit;
+});
+
+test('a start that is given up at its barrier leaves no process, no record and runs no cleaning', async () => {
+  using fixture = await Fixture.start({
+    script: 'exit 0',
+    client: nothing,
+    reap: 'touch /proc/$$/fd/../reaped',
+    upTo: 'ready',
+  });
+  expect(isAlive(fixture.pid)).toBe(true);
+  fixture.handle.close();
+  await fixture.handle.ended;
+  await until(() => !isAlive(fixture.pid) && !fixture.locked);
+  expect(readdirSync(join(fixture.directory, 'container'))).toEqual([]);
+  expect(await fixture.handle.onExit).toBe('lost');
+});
+
+test('a command that cannot be executed is told with its errno and waits to be looked at', async () => {
+  using fixture = await Fixture.start({ script: '', command: '/nonexistent', client: nothing, upTo: 'error' });
+  expect(fixture.last).toMatchObject({ kind: messageKinds.error, words: [expect.any(Number), 5, errno.ENOENT] });
+  await delay(50);
+  expect(isAlive(fixture.pid)).toBe(true);
+  expect(readlinkSync(`/proc/${fixture.pid}/root`)).toBe('/');
+  fixture.handle.close();
+  await until(() => !isAlive(fixture.pid) && !isAlive(fixture.handle.pid));
+});
+
+test('a program that is none is told as such', async () => {
+  using fixture = await Fixture.start({ script: '', damage: true, client: nothing, upTo: 'error' });
+  expect(fixture.last).toEqual({ kind: messageKinds.error, words: [-1, 0, errno.ENOEXEC] });
+  await fixture.handle.ended;
+});
+
+test('a failure on the side of the monitor ends both', async () => {
+  using fixture = await Fixture.start({ script: 'sleep 100', failInParent: true, client: nothing, upTo: 'error' });
+  expect(fixture.last).toMatchObject({ kind: messageKinds.error, words: [expect.any(Number), 5, errno.EBADF] });
+  await fixture.handle.ended;
+  await until(() => !isAlive(fixture.pid));
+});

@@ -83,7 +83,7 @@ function longFlags(words) {
 }
 
 function checkCommands(path, text) {
-  for (const [, block] of text.matchAll(/^```(?:sh|console|bash)?\n([\s\S]*?)^```/gm)) {
+  for (const [, block] of text.matchAll(/^```(?:sh|console|bash)\n([\s\S]*?)^```/gm)) {
     for (const line of block.replaceAll('\\\n', ' ').split('\n')) {
       const words = line
         .replace(/\s#.*$/, '')

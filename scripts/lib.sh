@@ -82,14 +82,14 @@ need_node() {
 # What compiling native/ needs.
 need_compiler() { install_packages cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev; }
 
-# `npm ci` where node_modules is missing or belongs to another lock file; otherwise only what is stale in dist/.
+# `npm ci` where node_modules is missing or belongs to another lock file; then what is stale in dist/.
 need_node_modules() {
   local stamp=node_modules/.package-lock.sha256 sum attempt
   sum=$(sha256sum package-lock.json | cut -d' ' -f1)
   if [[ ! -e $stamp || $(<"$stamp") != "$sum" ]]; then
     say 'installing from the npm registry: npm ci'
     for attempt in 1 2; do
-      npm ci --no-audit --no-fund --loglevel=error </dev/null && break
+      npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null && break
       ((attempt == 1)) || die 'npm ci failed'
     done
     printf '%s\n' "$sum" >"$stamp"

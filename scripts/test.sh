@@ -14,7 +14,8 @@ need_node_modules
 npm run --silent build
 
 say 'checking: types, style, layers, size of native/, documentation'
-npm run --silent check
+checks=passed
+npm run --silent check || checks=failed
 
 # The images are built once per machine; setup.ts starts the registry that serves them.
 if ((EUID == 0)); then bash scripts/local-registry.sh build busybox test debian; fi
@@ -31,5 +32,5 @@ for project in unit integration; do
   npx vitest run --project "$project" --passWithNoTests --reporter=default --reporter=json \
     --outputFile.json="$results/$project.json" "$@" </dev/null || failed=1
 done
-node scripts/sum-results.mjs "$results"/*.json || failed=1
+node scripts/sum-results.mjs "$checks" "$results"/*.json || failed=1
 exit "$failed"

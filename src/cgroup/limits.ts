@@ -17,9 +17,21 @@ export interface Setting {
   why: string;
   /** What to say when the kernel refuses the value. */
   hint?: string | undefined;
+  /** Written instead where the cgroup has this file. */
+  preferred?: FileValue | undefined;
+  /** Left out where the cgroup does not have the file. */
+  optional: boolean;
   /** It is what a new cgroup has anyway, so that creating needs no controller for it. */
   isDefault: boolean;
 }
+
+interface FileValue {
+  file: string;
+  value: string;
+}
+
+/** What a row makes of the resources: a value for the row's file, or more said. */
+type Given = string | { file?: string; value: string; preferred?: FileValue; optional?: boolean };
 
 /** A row of the table. */
 export interface Limit {
@@ -32,7 +44,7 @@ export interface Limit {
   file: string;
   why: string;
   hint?: string;
-  values: (resources: LinuxResources) => readonly (string | { file: string; value: string })[];
+  values: (resources: LinuxResources) => readonly Given[];
 }
 
 /** No limit is `max` in files of cgroup v2; -1 in the specification, and 0 for a number that is not set. */
@@ -81,6 +93,14 @@ export function ioWeight(weight: number): number {
 
 function throttle(key: 'rbps' | 'wbps' | 'riops' | 'wiops', devices: LinuxThrottleDevice[] | undefined): string[] {
   return (devices ?? []).map(({ major, minor, rate }) => `${major}:${minor} ${key}=${rate > 0 ? rate : maximum}`);
+}
+
+/** The scheduler BFQ has a file of its own, with weights to 1000 as they are given. */
+function weightOf(device: string, weight: number): Given {
+  return {
+    value: `${device} ${ioWeight(weight)}`,
+    preferred: { file: 'io.bfq.weight', value: device === 'default' ? String(weight) : `${device} ${weight}` },
+  };
 }
 
 const noSuchDevice = 'the device must be a whole disk that exists: see lsblk';
@@ -178,7 +198,7 @@ export const limits: readonly Limit[] = [
     file: 'io.weight',
     why: 'the share when a disk is wanted by several',
     hint: 'it needs the scheduler BFQ on the disk or a kernel with CONFIG_BLK_CGROUP_IOCOST',
-    values: ({ blockIO }) => (blockIO?.weight ? [`default ${ioWeight(blockIO.weight)}`] : []),
+    values: ({ blockIO }) => (blockIO?.weight ? [weightOf('default', blockIO.weight)] : []),
   },
   {
     field: 'blockIO.weightDevice',
@@ -189,7 +209,7 @@ export const limits: readonly Limit[] = [
     hint: noSuchDevice,
     values: ({ blockIO }) =>
       (blockIO?.weightDevice ?? []).flatMap(({ major, minor, weight }) =>
-        weight ? [`${major}:${minor} ${ioWeight(weight)}`] : [],
+        weight ? [weightOf(`${major}:${minor}`, weight)] : [],
       ),
   },
   {
@@ -233,10 +253,13 @@ export const limits: readonly Limit[] = [
     flags: [],
     controller: 'hugetlb',
     file: '*',
-    why: 'bytes in huge pages of one size: hugetlb.<size>.max',
+    why: 'bytes in huge pages of one size, used and reserved: hugetlb.<size>.max and .rsvd.max (Linux 5.7)',
     hint: 'the sizes that the machine has are in /sys/kernel/mm/hugepages',
     values: ({ hugepageLimits }) =>
-      (hugepageLimits ?? []).map(({ pageSize, limit }) => ({ file: `hugetlb.${pageSize}.max`, value: String(limit) })),
+      (hugepageLimits ?? []).flatMap(({ pageSize, limit }) => [
+        { file: `hugetlb.${pageSize}.max`, value: String(limit) },
+        { file: `hugetlb.${pageSize}.rsvd.max`, value: String(limit), optional: true },
+      ]),
   },
   {
     field: 'rdma',
@@ -260,15 +283,22 @@ export function settingsFor(resources: LinuxResources): Setting[] {
   refuseVersion1(resources);
   const settings = limits.flatMap((limit) =>
     limit.values(resources).map((given): Setting => {
-      const { file, value } = typeof given === 'string' ? { file: limit.file, value: given } : given;
+      const {
+        file = limit.file,
+        value,
+        preferred,
+        optional = false,
+      } = typeof given === 'string' ? { value: given } : given;
       return {
         file,
         value,
+        preferred,
+        optional,
         controller: limit.controller,
         wantedBy: limit.flags[0] ?? `linux.resources.${limit.field}`,
         why: limit.why,
         hint: limit.hint,
-        isDefault: value === maximum || value === `${maximum} 100000` || (value === '0' && file === 'cpu.idle'),
+        isDefault: value === maximum || value === `${maximum} 100000`,
       };
     }),
   );
@@ -287,6 +317,7 @@ function unified([file, value]: [string, string]): Setting {
     controller: controller === 'cgroup' ? '' : controller,
     wantedBy: `linux.resources.unified[${JSON.stringify(file)}]`,
     why: 'written as the configuration has it',
+    optional: false,
     isDefault: false,
   };
 }

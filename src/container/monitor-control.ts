@@ -122,6 +122,7 @@ export function attachClient(
   const fd = connectSocket(socketPath);
   // Three descriptors always: what is not connected is closed at once, the socket itself stands in for it.
   const descriptors = [stdin, stdout, stderr].map((descriptor) => (descriptor < 0 ? fd : descriptor));
+  // A monitor that has no place for one more client closes the connection: then this is `lost`.
   sendDescriptors(fd, encodeControl(controlKinds.attach, flags, 0, options.detachKeys), descriptors);
   return new MonitorControl(fd, options.onBroken);
 }

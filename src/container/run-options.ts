@@ -4,6 +4,8 @@
 export interface PublishOption {
   hostIp: string;
   hostPort: number;
+  /** Any free port from `hostPort` to this one will do. */
+  hostPortEnd?: number;
   containerPort: number;
   protocol: 'tcp' | 'udp';
 }

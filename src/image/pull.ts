@@ -78,7 +78,7 @@ class Pull {
       platform: options.platform ?? hostPlatform(),
       policy: options.retry ?? defaultRetryPolicy,
       signal,
-      known: isKnown(store, reference),
+      known: isKnown(store, formatReference(reference)),
       stored: (digest) => store.readBlob(digest),
       onWarning: (text) => this.#warn(text),
     };
@@ -180,6 +180,8 @@ class Pull {
       diffId: diffIds[index] as Digest,
       chainId: chain[index] as Digest,
     }));
+    const complete = this.#completeLayers(resolved.manifest.config.digest, wanted);
+    if (complete !== undefined) return complete;
     return await pullLayers(wanted, {
       store: this.#store.layers,
       unpacker: this.#options.unpacker ?? (await loadUnpacker()),
@@ -194,6 +196,12 @@ class Pull {
         this.#options.onProgress?.(event);
       },
     });
+  }
+
+  /** The layers of an image that is there, whole: as docker, without a word about them. */
+  #completeLayers(id: Digest, wanted: readonly WantedLayer[]): ImageEntry['layers'] | undefined {
+    const image = isKnown(this.#store, id) ? this.#store.resolve(id) : undefined;
+    return image !== undefined && wanted.every(({ chainId }) => this.#store.layers.has(chainId)) ? [...image.layers] : undefined;
   }
 
   #record(resolved: ResolvedManifest, entry: ImageEntry, blobs: { digest: Digest; bytes: Uint8Array }[]): PulledImage {
@@ -219,9 +227,9 @@ class Pull {
 }
 
 /** A store that does not read is repaired by the pull, not by asking less of the registry. */
-function isKnown(store: ImageStore, reference: Reference): boolean {
+function isKnown(store: ImageStore, name: string): boolean {
   try {
-    return store.resolve(formatReference(reference)) !== undefined;
+    return store.resolve(name) !== undefined;
   } catch {
     return false;
   }

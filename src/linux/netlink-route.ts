@@ -43,11 +43,12 @@ const IFLA_INFO_DATA = 2;
 const IFLA_INFO_SLAVE_KIND = 4;
 const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4; // hairpin
+const BR_STATE_FORWARDING = 3;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
-const IPV4_DEVCONF_FORWARDING = 1;
 const IPV4_DEVCONF_ROUTE_LOCALNET = 26;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFA_ADDRESS = 1;
@@ -77,9 +78,10 @@ export interface Link {
   kind: string;
   /** Free text (`ip link set … alias`), empty without. */
   alias: string;
-  /** Sysctls net.ipv4.conf.<name>.forwarding and .route_localnet. */
-  forwarding: boolean;
+  /** Sysctl net.ipv4.conf.<name>.route_localnet. */
   routeLocalnet: boolean;
+  /** Of a bridge's port: whether frames pass it. */
+  portForwards: boolean;
 }
 
 /** What a link is called by: its index or its name. */
@@ -112,18 +114,20 @@ export function parseLink(message: NetlinkMessage): Link {
   if (message.body.length < 16) throw malformed('a link ends inside its header');
   const attributes = new Attributes(message.body.subarray(16));
   const settings = attributes.nested(IFLA_AF_SPEC)?.nested(AF_INET)?.bytes(IFLA_INET_CONF);
-  const setting = (number: number) =>
-    settings !== undefined && settings.length >= number * 4 && settings.readInt32LE((number - 1) * 4) !== 0;
+  const info = attributes.nested(IFLA_LINKINFO);
   return {
     index: message.body.readInt32LE(4),
     name: attributes.text(IFLA_IFNAME) ?? '',
     flags: message.body.readUInt32LE(8),
     mtu: attributes.u32(IFLA_MTU) ?? 0,
     master: attributes.u32(IFLA_MASTER) ?? 0,
-    kind: attributes.nested(IFLA_LINKINFO)?.text(IFLA_INFO_KIND) ?? '',
+    kind: info?.text(IFLA_INFO_KIND) ?? '',
     alias: attributes.text(IFLA_IFALIAS) ?? '',
-    forwarding: setting(IPV4_DEVCONF_FORWARDING),
-    routeLocalnet: setting(IPV4_DEVCONF_ROUTE_LOCALNET),
+    routeLocalnet:
+      settings !== undefined &&
+      settings.length >= IPV4_DEVCONF_ROUTE_LOCALNET * 4 &&
+      settings.readInt32LE((IPV4_DEVCONF_ROUTE_LOCALNET - 1) * 4) !== 0,
+    portForwards: info?.nested(IFLA_INFO_SLAVE_DATA)?.u8(IFLA_BRPORT_STATE) === BR_STATE_FORWARDING,
   };
 }
 

@@ -82,8 +82,8 @@ export function connectSocket(path: string): number {
   return fd;
 }
 
-/** One sendmsg of `bytes` with `descriptors` in a control message (SCM_RIGHTS). */
-export function sendDescriptors(fd: number, bytes: Uint8Array, descriptors: readonly number[]): void {
+/** One sendmsg of `bytes` with `descriptors` in a control message (SCM_RIGHTS); false where the peer is gone. */
+export function sendDescriptors(fd: number, bytes: Uint8Array, descriptors: readonly number[]): boolean {
   const vector = Buffer.alloc(16);
   vector.writeBigUInt64LE(addressOf(bytes), 0);
   vector.writeBigUInt64LE(BigInt(bytes.length), 8);
@@ -101,19 +101,23 @@ export function sendDescriptors(fd: number, bytes: Uint8Array, descriptors: read
   message.writeBigUInt64LE(1n, 24);
   message.writeBigUInt64LE(addressOf(control), 32);
   message.writeBigUInt64LE(BigInt(control.length), 40);
-  check(
-    uninterrupted(() => syscall('sendmsg', fd, message, MSG_NOSIGNAL)),
-    'sendmsg',
-  );
+  const result = uninterrupted(() => syscall('sendmsg', fd, message, MSG_NOSIGNAL));
   keepAlive(bytes, vector, control);
+  return delivered(result, 'sendmsg');
 }
 
-/** man 2 send without SIGPIPE; EPIPE and ECONNRESET (nobody is there any more) return false. */
-export function send(fd: number, bytes: Uint8Array): boolean {
-  const result = uninterrupted(() => syscall('sendto', fd, bytes, bytes.length, MSG_NOSIGNAL, 0, 0));
+function delivered(result: number, name: 'sendmsg' | 'sendto'): boolean {
   if (result === -errno.EPIPE || result === -errno.ECONNRESET) return false;
-  check(result, 'sendto');
+  check(result, name);
   return true;
+}
+
+/** man 2 send without SIGPIPE; false where the peer is gone. */
+export function send(fd: number, bytes: Uint8Array): boolean {
+  return delivered(
+    uninterrupted(() => syscall('sendto', fd, bytes, bytes.length, MSG_NOSIGNAL, 0, 0)),
+    'sendto',
+  );
 }
 
 /** One message or piece that is there: its bytes, empty at the end of the stream; undefined when there is none yet. */

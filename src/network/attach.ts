@@ -16,7 +16,7 @@ import { withNetworkLock } from './lock.ts';
 import { bindPorts, type PortOwner, type PublishedPort } from './ports.ts';
 import type { PortRequest } from './publish.ts';
 import { deleteAll, ensureTable, publish, readElements, unpublish } from './table.ts';
-import { cablesOf, hostInterfaceOf, plugIn, releaseAddress, setUpInside, unplug } from './veth.ts';
+import { awaitCable, cablesOf, hostInterfaceOf, plugIn, releaseAddress, setUpInside, unplug } from './veth.ts';
 
 /** A container's place on the bridge: what its record keeps, and what `detachBridge` needs. */
 export interface BridgeAttachment {
@@ -93,10 +93,10 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
   const { containerId, netns } = options;
   const inUse = options.inUse().filter((other) => other.containerId !== containerId);
   const found = findLink(route, bridgeName);
-  const network = ensureNetwork(route, found, inUse.length > 0);
+  const { network, standing } = ensureNetwork(route, found, inUse.length > 0);
   // The guard first: only then may the bridge carry anything.
   ensureTable(netfilter, network);
-  const bridge = ensureBridge(route, network, found);
+  const bridge = ensureBridge(route, network, found, standing);
   ensureForwarding();
   if (ports.some(({ hostIp }) => hostIp === '0.0.0.0' || hostIp.startsWith('127.'))) ensureRouteLocalnet(route, bridge);
   const { address, mac } = plugInAtFreeAddress(route, network, bridge, options, inUse);
@@ -116,6 +116,7 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
     setUpInside(network, { containerId, netns, address, mac });
     publishPorts(sockets, attachment, containerId);
     mindFirewalls(netfilter, options);
+    awaitCable(route, hostInterface);
     return attachment;
   } catch (error) {
     try {

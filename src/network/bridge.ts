@@ -51,23 +51,26 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
  * network's file; else a choice that is made now. A subnet that came to overlap a route of the host, on a laptop that met
  * another network, is chosen anew as long as neither bridge nor containers have it.
  */
-export function ensureNetwork(socket: NetlinkSocket, bridge: Link | undefined, inUse: boolean): BridgeNetwork {
-  if (bridge !== undefined) {
-    const standing = networkOnBridge(socket, bridge);
-    if (standing !== undefined) return standing;
-  }
+export function ensureNetwork(
+  socket: NetlinkSocket,
+  bridge: Link | undefined,
+  inUse: boolean,
+): { network: BridgeNetwork; standing: boolean } {
+  const found = bridge === undefined ? undefined : networkOnBridge(socket, bridge);
+  if (found !== undefined) return { network: found, standing: true };
   const stored = loadNetwork('bridge');
-  if (stored !== undefined && inUse) return stored;
+  if (stored !== undefined && inUse) return { network: stored, standing: false };
   const routes = routesOf(socket);
   const nameservers = hostNameservers();
-  if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers)) return stored;
+  if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers))
+    return { network: stored, standing: false };
   const network = networkOf('bridge', bridgeName, chooseSubnet(routes, nameservers));
   saveNetwork(network);
-  return network;
+  return { network, standing: false };
 }
 
 /** Undefined where the bridge has no address that is the first of a subnet. */
-function networkOnBridge(socket: NetlinkSocket, bridge: Link): BridgeNetwork | undefined {
+export function networkOnBridge(socket: NetlinkSocket, bridge: Link): BridgeNetwork | undefined {
   for (const message of socket.dump(dumpAddresses())) {
     const found = parseAddress(message);
     if (found?.index !== bridge.index) continue;
@@ -85,10 +88,15 @@ function routesOf(socket: NetlinkSocket): Route[] {
 }
 
 /**
- * Sees to it that the bridge is there, up, and has its address; returns its link. The table that guards it must be there
- * before. Throws `CONFLICT` where another kind of interface has its name.
+ * Sees to it that the bridge is there, up, and has its address (`standing` tells that it has); returns its link. The
+ * table that guards it must be there before. Throws `CONFLICT` where another kind of interface has its name.
  */
-export function ensureBridge(socket: NetlinkSocket, network: BridgeNetwork, found: Link | undefined): Link {
+export function ensureBridge(
+  socket: NetlinkSocket,
+  network: BridgeNetwork,
+  found: Link | undefined,
+  standing: boolean,
+): Link {
   const { bridge, gateway, prefix, subnet } = network;
   if (found !== undefined && found.kind !== 'bridge') {
     throw new TsrunError('CONFLICT', `the interface "${bridge}" is not a bridge`, {
@@ -96,7 +104,7 @@ export function ensureBridge(socket: NetlinkSocket, network: BridgeNetwork, foun
     });
   }
   const link = found ?? addBridge(socket, network);
-  if ((link.flags & IFF_UP) === 0 || networkOnBridge(socket, link) === undefined) {
+  if ((link.flags & IFF_UP) === 0 || !standing) {
     step(
       {
         phase: 'network',

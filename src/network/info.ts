@@ -1,7 +1,7 @@
 /** The state of the network, for `tsrun info` and `tsrun doctor`. Changes nothing. */
 import { readFileSync } from 'node:fs';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
-import { bridgeName, findLink, forwardingMarker, readSysctl } from './bridge.ts';
+import { bridgeName, findLink, forwardingMarker, networkOnBridge, readSysctl } from './bridge.ts';
 import { hasCooperated } from './firewall.ts';
 import { type ForeignFirewall, findForeignFirewalls } from './foreign-firewall.ts';
 import { loadNetwork } from './ipam.ts';
@@ -35,7 +35,7 @@ export function networkInfo(): NetworkInfo {
   const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
   try {
     const link = findLink(route, bridgeName);
-    const network = loadNetwork('bridge');
+    const network = (link === undefined ? undefined : networkOnBridge(route, link)) ?? loadNetwork('bridge');
     return {
       bridge: bridgeName,
       subnet: network?.subnet,

@@ -3,6 +3,7 @@
  * eth0. It is known by the container's id (name, alias) and by its address (second name), so that the kernel itself
  * refuses an address that is in use.
  */
+import { performance } from 'node:perf_hooks';
 import { TsrunError } from '../error.ts';
 import { errno } from '../linux/errno.ts';
 import { withNetns } from '../linux/namespaces.ts';
@@ -117,6 +118,21 @@ export function setUpInside(network: BridgeNetwork, { netns, address }: Cable): 
     );
   } finally {
     socket.close();
+  }
+}
+
+/** Milliseconds that a new cable gets until frames pass it; it takes less than one as long as a processor is free. */
+const cablePatience = 50;
+
+/**
+ * Waits until the bridge forwards to a new port: the kernel tells it of the carrier from a work queue. Before that a
+ * container's first packet would be lost, and the next come a second later.
+ */
+export function awaitCable(socket: NetlinkSocket, name: string): void {
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  for (const deadline = performance.now() + cablePatience; performance.now() < deadline; ) {
+    if (findLink(socket, name)?.portForwards !== false) return;
+    Atomics.wait(sleep, 0, 0, 0.2);
   }
 }
 

@@ -41,7 +41,7 @@ test('the command starts with no signal blocked and none ignored', async () => {
 });
 
 test('a client that has cleaned up says so, and no other cleaning runs', async () => {
-  using fixture = await Fixture.start({ script: 'exit 3', client: nothing, reap: 'exit 0' });
+  using fixture = await Fixture.start({ script: 'exit 3', client: nothing, reap: () => 'exit 0' });
   expect(await fixture.handle.onExit).toEqual({ status: 3, oomKilled: false });
   expect(isAlive(fixture.handle.pid)).toBe(true);
   expect(fixture.locked).toBe(true);
@@ -53,17 +53,24 @@ test('a client that has cleaned up says so, and no other cleaning runs', async (
 test('without a client the monitor becomes the command that cleans up, with the lock and nothing else', async () => {
   using fixture = await Fixture.start({
     script: 'exit 3',
-    reap: `cd /var/tmp; { readlink /proc/$$/cwd; id -u; echo $REAPED; grep SigBlk /proc/self/status
-           for fd in /proc/$$/fd/*; do echo $(basename $fd) $(readlink $fd); done; } > $(dirname $(readlink /proc/$$/fd/7))/reaped.tmp
-           mv $(dirname $(readlink /proc/$$/fd/7))/reaped.tmp $(dirname $(readlink /proc/$$/fd/7))/reaped; read x < $(dirname $(readlink /proc/$$/fd/7))/go`,
+    reap: (directory) => `exec > ${directory}/reaped; cd /proc/self/cwd; pwd -P; id -u; echo $REAPED
+      grep SigBlk /proc/self/status; find /proc/$$/fd -type l -printf "%f %l\\n" | sort -n; echo end; read x < ${directory}/none; sleep 0.3`,
   });
   const reaped = join(fixture.directory, 'reaped');
-  await until(() => existsSync(reaped));
-  const lines = readFileSync(reaped, 'utf8').trim().split('\n');
-  expect(lines.slice(0, 4)).toEqual(['/var/tmp', '0', 'yes', 'SigBlk:\t0000000000000000']);
-  // Descriptor 1 is where the script itself writes to; sh keeps the saved one at 10.
-  const descriptors = lines.slice(4).filter((line) => !line.startsWith('1 ') && !/^1\d /.test(line));
-  expect(descriptors).toEqual(['0 /dev/null', '2 /dev/null', `7 ${fixture.lockPath}`]);
+  await until(() => existsSync(reaped) && readFileSync(reaped, 'utf8').endsWith('end\n'));
+  expect(fixture.locked).toBe(true);
+  expect(readFileSync(reaped, 'utf8').split('\n')).toEqual([
+    '/',
+    '0',
+    'yes',
+    'SigBlk:\t0000000000000000',
+    '0 /dev/null',
+    expect.stringMatching(/^1 (pipe:|.*reaped$)/), // the script's own redirection
+    '2 /dev/null',
+    `7 ${fixture.lockPath}`,
+    'end',
+    '',
+  ]);
   await fixture.handle.ended;
   expect(fixture.locked).toBe(false);
   expect(JSON.parse(fixture.file('exit.json'))).toMatchObject({ exitCode: 3 });
@@ -74,7 +81,7 @@ test('when the client is killed the container goes on, and is cleaned up after i
   using fixture = await Fixture.start({
     script: 'echo started; sleep 0.3; echo more; exit 5',
     client: [-1, out.write, -1],
-    reap: 'touch "$(dirname "$(readlink /proc/$$/fd/7)")/reaped"',
+    reap: (directory) => `touch ${directory}/reaped`,
   });
   close(out.write);
   const reader = new Reader(out.read);
@@ -91,7 +98,7 @@ test('a client that dies between the exit and its cleaning leaves the cleaning t
   using fixture = await Fixture.start({
     script: 'exit 6',
     client: nothing,
-    reap: 'touch "$(dirname "$(readlink /proc/$$/fd/7)")/reaped"',
+    reap: (directory) => `touch ${directory}/reaped`,
   });
   expect(await fixture.handle.onExit).toMatchObject({ status: 6 });
   fixture.handle.close();
@@ -138,7 +145,7 @@ test('a monitor is named, in a session of its own, not dumpable, and holds only 
   expect(readlinkSync(`${proc}/cwd`)).toBe('/');
   await until(() => readlinkSync(`${proc}/fd/4`) === 'anon_inode:[signalfd]');
   const descriptors = Object.fromEntries(
-    readdirSync(`${proc}/fd`).map((fd) => [fd, readlinkSync(`${proc}/fd/${fd}`).replace(/[:[]\d.*$/, '')]),
+    readdirSync(`${proc}/fd`).map((fd) => [fd, readlinkSync(`${proc}/fd/${fd}`).replace(/:.*$/, '')]),
   );
   expect(descriptors).toEqual({
     '0': '/dev/null',
@@ -154,8 +161,8 @@ test('a monitor is named, in a session of its own, not dumpable, and holds only 
     '10': 'socket',
     '11': 'pipe',
     '12': 'pipe',
-    '13': 'pipe', // stdout and stderr of the container
-    '15': 'pipe',
+    '14': 'pipe', // stdout and stderr of the container
+    '16': 'pipe',
   });
   server.close();
   close(held.read);
@@ -210,7 +217,7 @@ test('a start that is given up at its barrier leaves no process, no record and r
   using fixture = await Fixture.start({
     script: 'exit 0',
     client: nothing,
-    reap: 'touch /proc/$$/fd/../reaped',
+    reap: (directory) => `touch ${directory}/container/reaped`,
     upTo: 'ready',
   });
   expect(isAlive(fixture.pid)).toBe(true);

@@ -40,8 +40,8 @@ export interface FixtureOptions {
   /** Descriptors of the foreground client, -1 for those that are not connected; without it nobody is attached. */
   client?: [number, number, number];
   log?: { maxSize: number; maxFiles: number };
-  /** Shell script that the monitor executes when nobody else cleans up. */
-  reap?: string;
+  /** Shell script that the monitor executes when nobody else cleans up; gets the fixture's directory. */
+  reap?: (directory: string) => string;
   /** Neither record nor lock nor directory: as `exec` uses the monitor. */
   bare?: boolean;
   detachKeys?: Uint8Array;
@@ -87,8 +87,12 @@ export class Reader {
     this.ended = new Promise((resolve) => this.socket.once('close', () => resolve()));
   }
 
+  get bytes(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+
   get text(): string {
-    return Buffer.concat(this.chunks).toString();
+    return this.bytes.toString();
   }
 
   async waitFor(pattern: string, timeout = 10_000): Promise<void> {
@@ -137,7 +141,7 @@ export class Fixture {
 
   private constructor(options: FixtureOptions) {
     const { bare = false } = options;
-    const program = encodeProgram(build(options));
+    const program = encodeProgram(build(options, this.directory));
     if (options.damage) program.fill(0xff, 16, 32);
     mkdirSync(join(this.directory, 'container'));
     const own = bare
@@ -209,7 +213,7 @@ function message(b: ProgramBuilder, kind: number, label: string): Place {
   return b.bytes(bytes, label);
 }
 
-function build(options: FixtureOptions): Program {
+function build(options: FixtureOptions, directory: string): Program {
   const b = new ProgramBuilder();
   const pid = b.slot('pid');
   const stdio = options.tty ? openTerminal(b) : openPipes(b, (options.stdin ?? 'none') !== 'none');
@@ -264,7 +268,7 @@ function build(options: FixtureOptions): Program {
         ? undefined
         : {
             argv: b.pointers(
-              ['/bin/sh', '-c', options.reap].map((word) => b.text(word)),
+              ['/bin/sh', '-c', options.reap(directory)].map((word) => b.text(word)),
               'reap argv',
             ),
             envp: b.pointers([b.text('PATH=/usr/sbin:/usr/bin:/sbin:/bin'), b.text('REAPED=yes')], 'reap envp'),

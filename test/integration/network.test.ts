@@ -105,6 +105,15 @@ describe('a container with published ports', () => {
     close(inside);
   });
 
+  test('is reached from its first moment on', () => {
+    for (let i = 0; i < 20; i++) {
+      const fresh = world.start([`${8100 + i}:80`]);
+      // A first packet that is lost comes again after a second.
+      expect(tryConnect(neighbour.netns, fresh.attachment.address, 80, 300)).toBe('ECONNREFUSED');
+      world.stop(fresh);
+    }
+  });
+
   test('refuses a connection where nobody listens inside', () => {
     const idle = world.start(['8090:90']);
     for (const [from, address] of [

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createContainer, type ImageForContainer, mergeEnvironment } from '../../../src/container/create.ts';
 import type { RunOptions } from '../../../src/container/run-options.ts';
 import { ContainerStore } from '../../../src/container/store.ts';
+import { runOptions as options } from '../../fixtures/run-options.ts';
 
 let directory: string;
 let store: ContainerStore;
@@ -13,50 +14,6 @@ beforeEach(() => {
   store = new ContainerStore(join(directory, 'root'), join(directory, 'state'));
 });
 afterEach(() => rmSync(directory, { recursive: true }));
-
-function options(changes: Partial<RunOptions> = {}): RunOptions {
-  return {
-    image: 'debian',
-    command: [],
-    pull: 'missing',
-    detach: false,
-    interactive: false,
-    terminal: false,
-    attach: [],
-    remove: false,
-    init: false,
-    sigProxy: true,
-    env: [],
-    labels: {},
-    groupAdd: [],
-    network: 'bridge',
-    publish: [],
-    publishAll: false,
-    expose: [],
-    extraHosts: [],
-    dns: [],
-    dnsSearch: [],
-    dnsOptions: [],
-    firewall: 'warn',
-    mounts: [],
-    readOnly: false,
-    shmSize: 67108864,
-    privileged: false,
-    capAdd: [],
-    capDrop: [],
-    securityOpt: [],
-    devices: [],
-    sysctls: {},
-    ulimits: [],
-    pidMode: '',
-    ipcMode: '',
-    utsMode: '',
-    cgroupns: '',
-    restart: { name: 'no', maximumRetryCount: 0 },
-    log: { driver: 'json-file' },
-    ...changes,
-  };
-}
 
 function image(files: string[] = [], changes: Partial<ImageForContainer> = {}): ImageForContainer {
   const path = mkdtempSync(join(directory, 'layer-'));

@@ -1,0 +1,241 @@
+/**
+ * Makes a cgroup with its limits before anything runs in it (cgroup-v2.rst).
+ *
+ * Containers live in <mount>/tsrun/<id>. systemd leaves a directory alone that is not named like one of its units, and
+ * a container is not ended with the session or service that started it. Since each limit is enabled in `tsrun` for its
+ * children, the kernel refuses (EBUSY) to let anyone switch the controller off above.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { messageOf, TsrunError } from '../error.ts';
+import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import type { LinuxResources } from '../runtime/spec.ts';
+import { step } from '../trace.ts';
+import { isPopulated, removeCgroup } from './control.ts';
+import { checkCpuset } from './cpu-list.ts';
+import { controlDevices } from './devices.ts';
+import { codeOf, readControl, writeControl } from './files.ts';
+import { type Setting, settingsFor } from './limits.ts';
+import { missingController, offeredControllers, readWords, requireCgroup2 } from './mount.ts';
+
+/** The directory of all containers' cgroups, below the mount point. */
+const PARENT = 'tsrun';
+
+/** Switched on where they are offered, so that `stats` has numbers without any limit. */
+const accounting = ['cpu', 'memory', 'io', 'pids'];
+
+export interface Cgroup {
+  /** Absolute path of its directory. */
+  path: string;
+  /** Open on the directory, close-on-exec: for clone3 with CLONE_INTO_CGROUP. The caller closes it. */
+  fd: number;
+}
+
+/**
+ * Makes the cgroup of a container, with all limits and device rules in force. Nothing is left behind where it fails:
+ * `UNSUPPORTED` when a limit cannot be held (naming the controller and how to get it), `USAGE` for values that contradict
+ * each other or the machine, `CONFLICT` when the cgroup exists and is in use.
+ */
+export function createCgroup(id: string, resources: LinuxResources): Cgroup {
+  if (basename(id) !== id || id.startsWith('.') || id === '') {
+    throw new TsrunError('USAGE', `${JSON.stringify(id)} cannot name a cgroup`);
+  }
+  return createCgroupAt(join(PARENT, id), resources);
+}
+
+/** `createCgroup` at a path below the mount point (`cgroupsPath` of OCI configurations). */
+export function createCgroupAt(relative: string, resources: LinuxResources): Cgroup {
+  const { mountPoint } = requireCgroup2();
+  const path = join(mountPoint, relative);
+  const settings = settingsFor(resources).filter((setting) => !setting.isDefault);
+  const needed = requireControllers(mountPoint, settings);
+  checkCpuset(mountPoint, resources);
+  makeParents(mountPoint, dirname(relative), needed);
+  makeLeaf(path);
+  let fd = -1;
+  try {
+    for (const setting of settings) applySetting(path, setting);
+    fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (resources.devices !== undefined) controlDevices(fd, resources.devices);
+    return { path, fd };
+  } catch (error) {
+    close(fd);
+    removeCgroup(path);
+    throw error;
+  }
+}
+
+/**
+ * Changes the limits of a cgroup that exists; fields that are absent stay as they are. Device rules cannot be changed.
+ * Errors as in `createCgroup`.
+ */
+export function updateCgroup(path: string, resources: LinuxResources): void {
+  const { mountPoint } = requireCgroup2();
+  const settings = settingsFor(resources);
+  const needed = requireControllers(mountPoint, settings);
+  checkCpuset(mountPoint, resources);
+  const limit = resources.memory?.limit;
+  const used = Number(readControl(join(path, 'memory.current')) ?? 0);
+  if (resources.memory?.checkBeforeUpdate === true && limit !== undefined && limit > 0 && used > limit) {
+    throw new TsrunError('USAGE', `cannot set the memory limit to ${limit} bytes: ${used} are in use`);
+  }
+  for (const directory of ancestors(mountPoint, dirname(path))) enable(directory, mountPoint, needed);
+  for (const setting of settings) applySetting(path, setting);
+}
+
+/** The controllers that `settings` need, by name with who wants them. Throws where one is not offered. */
+function requireControllers(mountPoint: string, settings: readonly Setting[]): Map<string, string> {
+  const offered = offeredControllers(mountPoint);
+  const needed = new Map<string, string>();
+  for (const { controller, wantedBy } of settings) {
+    if (controller === '' || needed.has(controller)) continue;
+    if (!offered.includes(controller)) throw missingController(controller, wantedBy, mountPoint);
+    needed.set(controller, wantedBy);
+  }
+  return needed;
+}
+
+/** Makes the directories above the container's and enables controllers on the way from the mount point down. */
+function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<string, string>): void {
+  const parent = join(mountPoint, relative);
+  for (const directory of ancestors(mountPoint, parent)) {
+    if (directory !== mountPoint && !existsSync(directory)) {
+      const info = { phase: 'cgroup' as const, title: `make the cgroup ${directory}`, shell: `mkdir ${directory}` };
+      step(info, () => makeDirectory(directory));
+    }
+    enable(directory, mountPoint, needed);
+  }
+}
+
+/** The mount point and every directory from there down to `path`. */
+function ancestors(mountPoint: string, path: string): string[] {
+  const list: string[] = [];
+  for (let at = path; at.length > mountPoint.length; at = dirname(at)) list.unshift(at);
+  return [mountPoint, ...list];
+}
+
+/** Hands controllers down to the children of `directory`. */
+function enable(directory: string, mountPoint: string, needed: ReadonlyMap<string, string>): void {
+  const file = join(directory, 'cgroup.subtree_control');
+  const enabled = readWords(file);
+  const offered = readWords(join(directory, 'cgroup.controllers'));
+  for (const controller of offered) {
+    if (enabled.includes(controller)) continue;
+    const wantedBy = needed.get(controller);
+    if (wantedBy === undefined && !accounting.includes(controller)) continue;
+    const info = {
+      phase: 'cgroup' as const,
+      title: `enable the controller ${controller} in ${directory}`,
+      why: 'a controller works in a cgroup only when its parent hands it down',
+      shell: `echo +${controller} > ${file}`,
+    };
+    step(info, () => {
+      try {
+        writeControl(file, `+${controller}`);
+      } catch (error) {
+        if (wantedBy !== undefined) throw cannotEnable(controller, wantedBy, directory, mountPoint, error);
+      }
+    });
+  }
+}
+
+/** Why the kernel refuses to hand a controller down, in the two cases that people meet. */
+function cannotEnable(
+  controller: string,
+  wantedBy: string,
+  directory: string,
+  mountPoint: string,
+  cause: unknown,
+): TsrunError {
+  const code = codeOf(cause);
+  // The root of the whole hierarchy is exempt from the rule, and has no cgroup.type.
+  const nested = directory === mountPoint && existsSync(join(mountPoint, 'cgroup.type'));
+  let hint = 'another manager of cgroups may have claimed it';
+  if (code === 'EBUSY' && nested) {
+    hint =
+      'tsrun runs in a container: a cgroup whose children have controllers cannot hold processes itself. Move them first: ' +
+      `mkdir ${mountPoint}/init && for p in $(cat ${mountPoint}/cgroup.procs); do echo $p > ${mountPoint}/init/cgroup.procs; done`;
+  } else if (code === 'EROFS' || code === 'EACCES') {
+    hint = 'cgroups can be made by root and where they are mounted read-write; a container needs --privileged for that';
+  }
+  return new TsrunError(
+    'UNSUPPORTED',
+    `${wantedBy} needs the controller "${controller}", which cannot be enabled in "${directory}": ${messageOf(cause)}`,
+    { cause, hint },
+  );
+}
+
+/** The container's own directory. What a crash left of an earlier one is removed when nothing lives in it. */
+function makeLeaf(path: string): void {
+  const info = {
+    phase: 'cgroup' as const,
+    title: `make the cgroup ${path}`,
+    why: 'processes start inside it, so that nothing ever runs without its limits, and it ends all of them at once',
+    shell: `mkdir ${path}`,
+  };
+  step(info, () => {
+    if (makeDirectory(path)) return;
+    if (isPopulated(path)) {
+      throw new TsrunError('CONFLICT', `cgroup "${path}" exists and has processes in it`, {
+        hint: `they are listed in ${join(path, 'cgroup.procs')}`,
+      });
+    }
+    removeCgroup(path);
+    makeDirectory(path);
+  });
+}
+
+/** Returns false where the directory is there already. */
+function makeDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: 0o755 });
+    return true;
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code === 'EEXIST') return false;
+    const refused = code === 'EROFS' || code === 'EACCES' || code === 'EPERM';
+    throw new TsrunError(refused ? 'UNSUPPORTED' : 'SYSCALL', `cannot make cgroup "${path}": ${messageOf(cause)}`, {
+      cause,
+      hint: refused
+        ? 'cgroups can be made by root and where they are mounted read-write; a container needs --privileged for that'
+        : undefined,
+    });
+  }
+}
+
+/** Writes one limit. */
+function applySetting(path: string, setting: Setting): void {
+  const { file, value } =
+    setting.preferred !== undefined && existsSync(join(path, setting.preferred.file)) ? setting.preferred : setting;
+  const target = join(path, file);
+  const info = {
+    phase: 'cgroup' as const,
+    title: `${file} = ${value}`,
+    why: setting.why,
+    shell: `echo ${value} > ${target}`,
+  };
+  step(info, () => {
+    try {
+      writeControl(target, value);
+    } catch (cause) {
+      const missing = codeOf(cause) === 'ENOENT';
+      if (missing && (setting.optional || (file === 'memory.swap.max' && !hasSwap()))) return;
+      throw new TsrunError(
+        missing ? 'UNSUPPORTED' : 'USAGE',
+        missing
+          ? `${setting.wantedBy}: this kernel has no file ${file} in its cgroups`
+          : `${setting.wantedBy}: cannot write ${JSON.stringify(value)} to "${target}": ${messageOf(cause)}`,
+        {
+          cause,
+          hint: missing && file === 'memory.swap.max' ? 'boot with the kernel parameter swapaccount=1' : setting.hint,
+        },
+      );
+    }
+  });
+}
+
+/** Whether the machine swaps at all: without, a limit of swap is held by itself. */
+function hasSwap(): boolean {
+  return (readControl('/proc/swaps') ?? '').split('\n').length > 1;
+}

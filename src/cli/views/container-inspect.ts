@@ -1,0 +1,200 @@
+/** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
+import { join } from 'node:path';
+import type { Container } from '../../container/record.ts';
+import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+import { networkNames, portBindings } from './container-row.ts';
+import { hostConfig } from './host-config.ts';
+import { shownAddress } from './ports.ts';
+import { isUp } from './status.ts';
+
+/** Go's time of year 1: what docker shows for a time that was not yet. */
+const never = '0001-01-01T00:00:00Z';
+
+export interface InspectInputs {
+  /** Path of a layer by its chain id. */
+  layerPath: (chainId: string) => string;
+  /** Bytes, with --size. */
+  sizes?: { written: number; image: number };
+}
+
+/** The document of one container. */
+export function containerDocument(container: Container, inputs: InspectInputs): Struct {
+  const { record, state, directory } = container;
+  const [path = '', ...args] = record.process.args;
+  const started = state.start !== undefined;
+  const file = (name: string): string => (started ? join(directory, name) : '');
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: path,
+    Args: args,
+    State: stateOf(container),
+    Image: record.image.id,
+    ResolvConfPath: file('resolv.conf'),
+    HostnamePath: file('hostname'),
+    HostsPath: file('hosts'),
+    LogPath: started && record.options.log.driver === 'json-file' ? join(directory, 'container.log') : '',
+    Name: `/${record.name}`,
+    RestartCount: 0,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: nilList,
+    HostConfig: hostConfig(record.options),
+    GraphDriver: graphDriver(container, inputs.layerPath),
+    ...(inputs.sizes === undefined
+      ? {}
+      : { SizeRw: inputs.sizes.written, SizeRootFs: inputs.sizes.written + inputs.sizes.image }),
+    Mounts: mountsOf(container),
+    Config: configOf(container),
+    NetworkSettings: networkSettings(container),
+  };
+}
+
+function stateOf({ state }: Container): Struct {
+  return {
+    Status: state.status,
+    Running: isUp(state),
+    Paused: state.status === 'paused',
+    Restarting: false,
+    OOMKilled: state.oomKilled,
+    Dead: state.status === 'dead',
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAt ?? never,
+    FinishedAt: state.finishedAt ?? never,
+    ...(state.unsupervised ? { Unsupervised: true } : {}),
+  };
+}
+
+/** The overlay exists in the container's mount namespace only: from the host it is seen through the process. */
+function graphDriver({ record, state, directory }: Container, layerPath: InspectInputs['layerPath']): Struct {
+  return {
+    Data: stringMap({
+      LowerDir: [...record.image.layers].reverse().map(layerPath).join(':'),
+      MergedDir: state.pid === 0 ? '' : `/proc/${state.pid}/root`,
+      UpperDir: join(directory, 'upper'),
+      WorkDir: join(directory, 'work'),
+    }),
+    Name: 'overlay2',
+  };
+}
+
+function mountsOf({ record }: Container): Value {
+  return record.mounts.flatMap((mount, index): Value[] => {
+    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    return [
+      {
+        Type: mount.type,
+        ...(mount.name === undefined ? {} : { Name: mount.name }),
+        Source: mount.source,
+        Destination: mount.destination,
+        ...(mount.type === 'volume' ? { Driver: 'local' } : {}),
+        Mode: mount.mode,
+        RW: mount.readWrite,
+        Propagation: mount.propagation,
+      },
+    ];
+  });
+}
+
+function emptyObjects(names: Iterable<string>): GoMap {
+  const entries = [...names].map((name): [string, Value] => [name, {}]);
+  return entries.length === 0 ? nilMap : new GoMap(entries, {});
+}
+
+function configOf({ record }: Container): Struct {
+  const { options, process } = record;
+  const attached = (stream: 'stdin' | 'stdout' | 'stderr'): boolean => {
+    if (options.detach) return false;
+    if (options.attach.length > 0) return options.attach.includes(stream);
+    return stream !== 'stdin' || options.interactive;
+  };
+  const published = options.publish.map((port) => `${port.containerPort}/${port.protocol}`);
+  const exposed = new Set([...record.exposedPorts, ...published]);
+  return {
+    Hostname: record.hostname,
+    Domainname: options.domainname ?? '',
+    User: process.user,
+    AttachStdin: attached('stdin'),
+    AttachStdout: attached('stdout'),
+    AttachStderr: attached('stderr'),
+    ...(exposed.size === 0 ? {} : { ExposedPorts: emptyObjects(exposed) }),
+    Tty: process.terminal,
+    OpenStdin: process.openStdin,
+    StdinOnce: process.openStdin && attached('stdin'),
+    Env: process.env,
+    Cmd: listOrNil(process.args.slice(process.entrypointLength)),
+    Image: record.image.reference,
+    Volumes: emptyObjects(record.volumes),
+    WorkingDir: process.cwd === '/' && options.workingDir === undefined ? '' : process.cwd,
+    Entrypoint: listOrNil(process.args.slice(0, process.entrypointLength)),
+    OnBuild: nilList,
+    Labels: stringMap(record.labels),
+    ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
+    ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
+  };
+}
+
+/** The map of `80/tcp` to where it is published; null where it is only exposed. */
+function portMap(container: Container): GoMap {
+  const map = new Map<string, Value[]>();
+  for (const { containerPort, protocol, host } of portBindings(container)) {
+    const name = `${containerPort}/${protocol}`;
+    const list = map.get(name) ?? [];
+    if (host !== undefined) list.push({ HostIp: shownAddress(host.ip), HostPort: String(host.port) });
+    map.set(name, list);
+  }
+  return new GoMap([...map].map(([name, list]): [string, Value] => [name, listOrNil(list)]), nilList);
+}
+
+function networkSettings(container: Container): Struct {
+  const { state } = container;
+  const up = isUp(state);
+  const attachment = up ? state.start?.network.attachment : undefined;
+  const endpoint = {
+    EndpointID: '',
+    Gateway: attachment?.gateway ?? '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: attachment?.address ?? '',
+    IPPrefixLen: attachment?.prefix ?? 0,
+    IPv6Gateway: '',
+    MacAddress: attachment?.mac ?? '',
+  };
+  const networks = networkNames(container).map((name): [string, Value] => [name, endpointSettings(endpoint)]);
+  return {
+    Bridge: attachment?.bridge ?? '',
+    SandboxID: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    Ports: up ? portMap(container) : new GoMap([], nilList),
+    SandboxKey: up ? `/proc/${state.pid}/ns/net` : '',
+    SecondaryIPAddresses: nilList,
+    SecondaryIPv6Addresses: nilList,
+    ...endpoint,
+    Networks: new GoMap(networks, null),
+  };
+}
+
+function endpointSettings(endpoint: Struct): Struct {
+  return {
+    IPAMConfig: null,
+    Links: nilList,
+    Aliases: nilList,
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: endpoint.Gateway ?? '',
+    IPAddress: endpoint.IPAddress ?? '',
+    IPPrefixLen: endpoint.IPPrefixLen ?? 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    MacAddress: endpoint.MacAddress ?? '',
+    DriverOpts: nilMap,
+  };
+}

@@ -1,0 +1,125 @@
+/** One line of `ps`: what its columns and --format show. */
+import type { Container } from '../../container/record.ts';
+import { quote } from '../format/printf.ts';
+import type { Struct, Value } from '../format/value.ts';
+import { humanSize, timeAgo } from '../units.ts';
+import { formatPorts, type PortBinding, parsePort } from './ports.ts';
+import { isUp, localTime, statusText } from './status.ts';
+
+/** The titles of columns, by field. */
+export const containerTitles: Readonly<Record<string, Value>> = {
+  Command: 'COMMAND',
+  CreatedAt: 'CREATED AT',
+  ID: 'CONTAINER ID',
+  Image: 'IMAGE',
+  Label: labelTitle,
+  Labels: 'LABELS',
+  LocalVolumes: 'LOCAL VOLUMES',
+  Mounts: 'MOUNTS',
+  Names: 'NAMES',
+  Networks: 'NETWORKS',
+  Ports: 'PORTS',
+  RunningFor: 'CREATED',
+  Size: 'SIZE',
+  State: 'STATE',
+  Status: 'STATUS',
+};
+
+/** Docker's header for a label: its last part, dashes and underscores as spaces. */
+function labelTitle(name: Value): string {
+  return (String(name).split('.').at(-1) ?? '').replace(/[-_]/g, ' ');
+}
+
+export interface RowOptions {
+  truncate: boolean;
+  /** Makes text of images and containers harmless where it is shown. */
+  clean: (text: string) => string;
+  /** What the image of a container is called now. */
+  imageName: (container: Container) => string;
+  /** Bytes that the container has written, and those of its image. */
+  sizes: (container: Container) => { written: number; image: number };
+  now?: Date;
+}
+
+/** The first `width` columns; the last of them is … where something was cut off. */
+export function ellipsis(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
+}
+
+/** The command line as docker's daemon puts it together. */
+function commandLine(args: readonly string[]): string {
+  const [path = '', ...rest] = args;
+  return [path, ...rest.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg))].join(' ');
+}
+
+/** Ports that are published now, and those that are only exposed. */
+export function portBindings({ record, state }: Container): PortBinding[] {
+  const published = state.start?.network.attachment?.ports ?? [];
+  const bindings: PortBinding[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
+    containerPort,
+    protocol,
+    host: { ip: hostIp, port: hostPort },
+  }));
+  for (const exposed of record.exposedPorts.map(parsePort)) {
+    const taken = bindings.some(
+      (port) => port.containerPort === exposed.containerPort && port.protocol === exposed.protocol,
+    );
+    if (!taken) bindings.push(exposed);
+  }
+  return bindings;
+}
+
+/** Names of the networks that a container is in. */
+export function networkNames({ record, state }: Container): string[] {
+  const mode = state.start?.network.mode ?? record.options.network;
+  if (mode === 'default') return ['bridge'];
+  return mode.startsWith('container:') ? [] : [mode];
+}
+
+/** What `Mounts` counts: everything but the tmpfs of --tmpfs. */
+function shownMounts({ record }: Container): { type: string; name: string }[] {
+  return record.mounts.flatMap((mount, index) => {
+    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    return [{ type: mount.type, name: mount.name ?? mount.source }];
+  });
+}
+
+/** The row of a container; costly fields are computed when they are asked for. */
+export function containerRow(container: Container, options: RowOptions): Struct {
+  const { record, state } = container;
+  const { clean, truncate, now = new Date() } = options;
+  return {
+    Command: quote(truncate ? ellipsis(commandLine(record.process.args), 20) : commandLine(record.process.args)),
+    get CreatedAt() {
+      return localTime(record.created);
+    },
+    ID: truncate ? record.id.slice(0, 12) : record.id,
+    Image: clean(options.imageName(container)),
+    Label: (name: Value) => clean(Object.hasOwn(record.labels, String(name)) ? (record.labels[String(name)] ?? '') : ''),
+    Labels: clean(
+      Object.entries(record.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort()
+        .join(','),
+    ),
+    LocalVolumes: String(record.mounts.filter((mount) => mount.type === 'volume').length),
+    Mounts: clean(
+      shownMounts(container)
+        .map(({ name }) => (truncate ? ellipsis(name, 15) : name))
+        .join(','),
+    ),
+    Names: record.name,
+    Networks: networkNames(container).join(','),
+    // What docker shows for a container that does not run depends on its version; newer ones show nothing.
+    Ports: isUp(state) ? formatPorts(portBindings(container)) : '',
+    RunningFor: timeAgo(new Date(record.created), now),
+    get Size() {
+      const { written, image } = options.sizes(container);
+      const total = image + written;
+      return total > 0 ? `${humanSize(written)} (virtual ${humanSize(total)})` : humanSize(written);
+    },
+    State: state.status,
+    Status: statusText(state, now),
+  };
+}

@@ -1,0 +1,143 @@
+/** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
+import type { MountOption, RunOptions } from '../../container/run-options.ts';
+import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
+import { GoMap, listOrNil, nilList, type Struct, stringMap, type Value } from '../format/value.ts';
+
+function portBindingMap(options: RunOptions): GoMap {
+  const map = new Map<string, Value[]>();
+  for (const { hostIp, hostPort, hostPortEnd, containerPort, protocol } of options.publish) {
+    const name = `${containerPort}/${protocol}`;
+    const list = map.get(name) ?? [];
+    const range = hostPortEnd === undefined || hostPortEnd === hostPort ? '' : `-${hostPortEnd}`;
+    list.push({ HostIp: hostIp, HostPort: hostPort === 0 ? '' : `${hostPort}${range}` });
+    map.set(name, list);
+  }
+  return new GoMap(map, nilList);
+}
+
+function logConfig({ log }: RunOptions): Struct {
+  const config: Record<string, string> = {};
+  if (log.maxSize !== undefined) config['max-size'] = String(log.maxSize);
+  if (log.maxFiles !== undefined) config['max-file'] = String(log.maxFiles);
+  return { Type: log.driver, Config: stringMap(config) };
+}
+
+/** A mount of --mount. */
+function mountSpec(mount: MountOption): Struct {
+  const tmpfs = {
+    ...(mount.tmpfsSize === undefined ? {} : { SizeBytes: mount.tmpfsSize }),
+    ...(mount.tmpfsMode === undefined ? {} : { Mode: mount.tmpfsMode }),
+  };
+  return {
+    Type: mount.type,
+    ...(mount.source === '' ? {} : { Source: mount.source }),
+    Target: mount.target,
+    ...(mount.readOnly ? { ReadOnly: true } : {}),
+    ...(mount.propagation === '' ? {} : { BindOptions: { Propagation: mount.propagation } }),
+    ...(Object.keys(tmpfs).length === 0 ? {} : { TmpfsOptions: tmpfs }),
+  };
+}
+
+/** The mounts that inspect shows in three places, by the flag that asked for them. */
+function mountFields(mounts: readonly MountOption[]): { Binds: Value; Mounts: Struct; Tmpfs: Struct } {
+  const ofFlag = (flag: string): MountOption[] => mounts.filter((mount) => mount.origin?.flag === flag);
+  const specs = ofFlag('mount').map(mountSpec);
+  const tmpfs = ofFlag('tmpfs').map((mount): [string, Value] => [mount.target, mount.mode]);
+  const binds = ofFlag('volume').filter((mount) => mount.source !== '');
+  return {
+    Binds: listOrNil(binds.map((mount) => mount.origin?.text ?? '')),
+    Mounts: specs.length === 0 ? {} : { Mounts: specs },
+    Tmpfs: tmpfs.length === 0 ? {} : { Tmpfs: new GoMap(tmpfs, '') },
+  };
+}
+
+/** Docker lets as much be swapped out as the memory limit is, unless told otherwise. */
+function memorySwap({ memory = 0, memorySwap: asked }: RunOptions): number {
+  return asked ?? memory * 2;
+}
+
+export function hostConfig(options: RunOptions): Struct {
+  const mounts = mountFields(options.mounts);
+  const sysctls = Object.keys(options.sysctls).length === 0 ? {} : { Sysctls: stringMap(options.sysctls) };
+  return {
+    Binds: mounts.Binds,
+    ContainerIDFile: options.cidfile ?? '',
+    LogConfig: logConfig(options),
+    NetworkMode: options.network,
+    PortBindings: portBindingMap(options),
+    RestartPolicy: { Name: options.restart.name, MaximumRetryCount: options.restart.maximumRetryCount },
+    AutoRemove: options.remove,
+    VolumeDriver: '',
+    VolumesFrom: nilList,
+    CapAdd: listOrNil(options.capAdd),
+    CapDrop: listOrNil(options.capDrop),
+    CgroupnsMode: options.cgroupns || (options.privileged ? 'host' : 'private'),
+    Dns: options.dns,
+    DnsOptions: options.dnsOptions,
+    DnsSearch: options.dnsSearch,
+    ExtraHosts: listOrNil(options.extraHosts),
+    GroupAdd: listOrNil(options.groupAdd),
+    IpcMode: options.ipcMode || 'private',
+    Cgroup: '',
+    Links: nilList,
+    OomScoreAdj: options.oomScoreAdj ?? 0,
+    PidMode: options.pidMode,
+    Privileged: options.privileged,
+    PublishAllPorts: options.publishAll,
+    ReadonlyRootfs: options.readOnly,
+    SecurityOpt: listOrNil(options.securityOpt),
+    ...mounts.Tmpfs,
+    UTSMode: options.utsMode,
+    UsernsMode: '',
+    ShmSize: options.shmSize,
+    ...sysctls,
+    Runtime: 'tsrun',
+    ConsoleSize: [0, 0],
+    Isolation: '',
+    ...resourceFields(options),
+    ...mounts.Mounts,
+    MaskedPaths: options.privileged ? nilList : [...maskedPaths],
+    ReadonlyPaths: options.privileged ? nilList : [...readonlyPaths],
+    ...(options.init ? { Init: true } : {}),
+  };
+}
+
+function resourceFields(options: RunOptions): Struct {
+  return {
+    CpuShares: options.cpuShares ?? 0,
+    Memory: options.memory ?? 0,
+    NanoCpus: options.nanoCpus ?? 0,
+    CgroupParent: '',
+    BlkioWeight: 0,
+    BlkioWeightDevice: [],
+    BlkioDeviceReadBps: nilList,
+    BlkioDeviceWriteBps: nilList,
+    BlkioDeviceReadIOps: nilList,
+    BlkioDeviceWriteIOps: nilList,
+    CpuPeriod: options.cpuPeriod ?? 0,
+    CpuQuota: options.cpuQuota ?? 0,
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: options.cpusetCpus ?? '',
+    CpusetMems: options.cpusetMems ?? '',
+    Devices: options.devices.map(({ hostPath, containerPath, permissions }) => ({
+      PathOnHost: hostPath,
+      PathInContainer: containerPath,
+      CgroupPermissions: permissions,
+    })),
+    DeviceCgroupRules: nilList,
+    DeviceRequests: nilList,
+    KernelMemory: 0,
+    KernelMemoryTCP: 0,
+    MemoryReservation: options.memoryReservation ?? 0,
+    MemorySwap: memorySwap(options),
+    MemorySwappiness: null,
+    OomKillDisable: false,
+    PidsLimit: options.pidsLimit ?? null,
+    Ulimits: listOrNil(options.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+  };
+}

@@ -1,0 +1,79 @@
+/** `inspect` of an image: docker's document (API 1.41, ImageInspect), built from the store's entry and its config. */
+import { familiarName, parseReference, type StoredImage } from '../../image/index.ts';
+import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+
+function familiar(names: readonly string[]): string[] {
+  return names.map((name) => familiarName(parseReference(name)));
+}
+
+function set(names: readonly string[]): GoMap {
+  return names.length === 0 ? nilMap : new GoMap(names.map((name): [string, Value] => [name, {}]), {});
+}
+
+/** The document of one image. */
+export function imageDocument(image: StoredImage, layerPath: (chainId: string) => string): Struct {
+  const { config } = image;
+  const paths = image.layers.map((layer) => layerPath(layer.chainId)).reverse();
+  const [upper = '', ...lower] = paths;
+  return {
+    Id: image.id,
+    RepoTags: familiar(image.references),
+    RepoDigests: familiar(image.repoDigests),
+    Parent: '',
+    Comment: config.history.at(-1)?.comment ?? '',
+    Created: image.created,
+    Container: '',
+    DockerVersion: '',
+    Author: config.author,
+    Config: configOf(image),
+    Architecture: image.platform.architecture,
+    ...(image.platform.variant === '' ? {} : { Variant: image.platform.variant }),
+    Os: image.platform.os,
+    Size: image.size,
+    VirtualSize: image.size,
+    GraphDriver: {
+      Data: stringMap({ ...(lower.length === 0 ? {} : { LowerDir: lower.join(':') }), UpperDir: upper }),
+      Name: 'overlay2',
+    },
+    RootFS: { Type: 'layers', Layers: [...config.diffIds] },
+    Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+  };
+}
+
+function configOf({ config }: StoredImage): Struct {
+  const { execution } = config;
+  const { healthcheck } = execution;
+  return {
+    Hostname: '',
+    Domainname: '',
+    User: execution.user,
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    ...(execution.exposedPorts.length === 0 ? {} : { ExposedPorts: set(execution.exposedPorts) }),
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Env: listOrNil(execution.env),
+    Cmd: listOrNil(execution.cmd),
+    ...(healthcheck === undefined
+      ? {}
+      : {
+          Healthcheck: {
+            Test: healthcheck.test,
+            ...(healthcheck.interval === 0 ? {} : { Interval: healthcheck.interval }),
+            ...(healthcheck.timeout === 0 ? {} : { Timeout: healthcheck.timeout }),
+            ...(healthcheck.startPeriod === 0 ? {} : { StartPeriod: healthcheck.startPeriod }),
+            ...(healthcheck.retries === 0 ? {} : { Retries: healthcheck.retries }),
+          },
+        }),
+    Image: '',
+    Volumes: set(execution.volumes),
+    WorkingDir: execution.workingDir,
+    Entrypoint: listOrNil(execution.entrypoint),
+    OnBuild: listOrNil(execution.onBuild),
+    Labels: Object.keys(execution.labels).length === 0 ? nilMap : stringMap(execution.labels),
+    ...(execution.stopSignal === '' ? {} : { StopSignal: execution.stopSignal }),
+    ...(execution.shell.length === 0 ? {} : { Shell: execution.shell }),
+  };
+}

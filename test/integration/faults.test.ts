@@ -1,0 +1,131 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, inject, test } from 'vitest';
+import { createContainer } from '../../src/container/create.ts';
+import { Engine } from '../../src/container/engine.ts';
+import type { Container } from '../../src/container/record.ts';
+import { startContainer } from '../../src/container/start.ts';
+import { ContainerStore } from '../../src/container/store.ts';
+import { TsrunError } from '../../src/error.ts';
+import type { Operation, Program } from '../../src/program/program.ts';
+import { runOptions } from '../fixtures/run-options.ts';
+
+const engine = new Engine(new ContainerStore(inject('root'), inject('state')));
+
+beforeAll(async () => {
+  process.env.TSRUN_MIRRORS = `docker.io=http://${inject('registry')}`;
+  await engine.ensureImage({ image: 'busybox', pull: 'missing' }, { notice: () => {}, pulling: () => () => {} });
+});
+
+/** The program with operation `index` made to fail: close(2) of a descriptor that is not open. */
+function failing(program: Program, index: number): Program {
+  const operations = program.operations.map((operation, at): Operation => {
+    if (at !== index) return operation;
+    return {
+      ...operation,
+      call: 'close',
+      args: [99_999],
+      tolerate: [],
+      expect: 'not-negative',
+      retry: undefined,
+      remember: false,
+    };
+  });
+  return { ...program, operations };
+}
+
+function makeContainer(options: Parameters<typeof runOptions>[0]): Container {
+  const image = engine.images.require('busybox');
+  const { execution } = image.config;
+  const layers = image.layers.map(({ chainId }) => ({ chainId, path: engine.images.layerPath(chainId) }));
+  return createContainer(
+    engine.containers,
+    runOptions({ image: 'busybox', ...options }),
+    { ...execution, id: image.id, layers },
+    () => {},
+  );
+}
+
+async function start(container: Container, transform: (program: Program) => Program): Promise<void> {
+  const started = await startContainer(engine.containers, container, {
+    foreground: undefined,
+    layers: container.record.image.layers.map((chainId) => engine.images.layerPath(chainId)),
+    onNotice: () => {},
+    transform,
+  });
+  started.monitor.close();
+  started.lock.release();
+}
+
+/** Processes that run from a memfd of ours: monitors, and children of theirs that have not executed anything yet. */
+function ownProcesses(): string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'latin1').startsWith('tsrun-monitor');
+    } catch {
+      return false;
+    }
+  });
+}
+
+const cases: [string, Parameters<typeof runOptions>[0]][] = [
+  [
+    'with pipes, a network, limits and another user',
+    {
+      command: ['sleep', '100'],
+      network: 'bridge',
+      user: '1000:1000',
+      interactive: true,
+      workingDir: '/made/here',
+      ulimits: [{ name: 'nofile', soft: 100, hard: 100 }],
+    },
+  ],
+  [
+    'with a terminal, init and no network',
+    {
+      command: ['sh'],
+      network: 'none',
+      terminal: true,
+      interactive: true,
+      init: true,
+      readOnly: true,
+      securityOpt: ['no-new-privileges'],
+      oomScoreAdj: 100,
+    },
+  ],
+];
+
+test.each(cases)('whatever step fails is named, and nothing is left: %s', { timeout: 240_000 }, async (_, options) => {
+  const container = makeContainer(options);
+  try {
+    let length = 1;
+    for (let index = 0; index < length; index++) {
+      let operation: Operation | undefined;
+      let failure: unknown;
+      try {
+        await start(container, (program) => {
+          length = program.operations.length;
+          operation = program.operations[index];
+          // Behind the last execve stands only `fail`, which is not reached.
+          return index === length - 1 ? failing(program, index - 1) : failing(program, index);
+        });
+      } catch (error) {
+        failure = error;
+      }
+      expect(failure, `step ${index + 1}: ${operation?.title}`).toBeInstanceOf(TsrunError);
+      if (!(failure instanceof TsrunError) || operation === undefined || index === length - 1) continue;
+      expect(failure.message).toContain(`cannot ${operation.title}: EBADF (step ${index + 1} of ${length}: close(`);
+      expect(failure.exitCode).toBe(125);
+      expect(engine.containers.read(container.record.id)?.state).toMatchObject({
+        status: 'created',
+        pid: 0,
+        error: failure.message,
+      });
+      expect(existsSync(join(engine.containers.stateDirectory(container.record.id), 'attach.sock'))).toBe(false);
+    }
+    expect(length).toBeGreaterThan(100);
+    await expect.poll(ownProcesses, { timeout: 5000 }).toEqual([]);
+  } finally {
+    engine.containers.remove(container.record);
+  }
+});

@@ -118,7 +118,8 @@ void client_attach(struct client *client, const int fd[3], u32 flags, const u8 *
 	client->attached = 1;
 }
 
-/* The client types no more. Where stdin is its alone, the container is told: but no terminal knows an end of file. */
+/* The client types no more. Where stdin lives as long as somebody feeds it, the container may have to be told: but no
+ * terminal knows an end of file. */
 static void client_stdin_ended(struct client *client)
 {
 	if (client->in.fd < 0)
@@ -126,6 +127,9 @@ static void client_stdin_ended(struct client *client)
 	close_fd(&client->in.fd);
 	if ((container.flags & (MONITOR_STDIN_ONCE | MONITOR_TTY)) != MONITOR_STDIN_ONCE)
 		return;
+	for (struct client *c = clients; c < clients + CLIENTS; c++)
+		if (c->control >= 0 && c->in.fd >= 0)
+			return;
 	container.in_eof = 1;
 	stdin_flush();
 }

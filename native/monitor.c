@@ -22,14 +22,20 @@ static __attribute__((noreturn)) void refuse(int error)
 	quit(1);
 }
 
+static int inside(struct program_header *program, u32 offset, u32 width)
+{
+	u64 size = program->size - program->memory_offset;
+
+	return offset <= size && width <= size - offset;
+}
+
 /* A descriptor or pid that the program stored; -1 where the configuration names none. */
 static int slot(struct program_header *program, u32 offset)
 {
-	s32 value;
+	s32 value = -1;
 
-	if (offset == PROGRAM_NONE || offset > program->size - program->memory_offset - sizeof(value))
-		return -1;
-	__builtin_memcpy(&value, program_memory(program) + offset, sizeof(value));
+	if (inside(program, offset, sizeof(value)))
+		__builtin_memcpy(&value, program_memory(program) + offset, sizeof(value));
 	return value;
 }
 
@@ -65,22 +71,24 @@ static void start_container(void)
 {
 	struct program_header *program;
 	u8 keys[KEYS_MAX] = { 0 };
-	u64 memory_size;
 	int error;
 
 	error = load_program(FD_PROGRAM, &program);
 	if (error < 0)
 		refuse(-error);
-	memory_size = program->size - program->memory_offset;
-	if (program->config_offset > memory_size || memory_size - program->config_offset < sizeof(config))
+	if (!inside(program, program->config_offset, sizeof(config)))
 		refuse(ENOEXEC);
 	memcpy(&config, program_memory(program) + program->config_offset, sizeof(config));
-	if (config.version != MONITOR_VERSION || config.detach_keys_length > KEYS_MAX ||
-	    (config.detach_keys_length > 0 &&
-	     (config.detach_keys > memory_size || config.detach_keys_length > memory_size - config.detach_keys)))
+	if (config.version != MONITOR_VERSION || config.detach_keys_length > KEYS_MAX)
 		refuse(ENOEXEC);
-	if (config.detach_keys_length > 0)
+	if (config.detach_keys_length > 0) {
+		if (!inside(program, config.detach_keys, config.detach_keys_length))
+			refuse(ENOEXEC);
 		memcpy(keys, program_memory(program) + config.detach_keys, config.detach_keys_length);
+	}
+	if (config.reap_argv != PROGRAM_NONE &&
+	    (!inside(program, config.reap_argv, 8) || !inside(program, config.reap_envp, 8)))
+		refuse(ENOEXEC);
 
 	/* Whatever else our maker had open by accident must not live as long as we do. */
 	SYS(close_range, FD_FIRST_PORT + config.port_count, ~0u, 0);

@@ -22,7 +22,7 @@ enum {
 /* monitor_config.flags */
 #define MONITOR_TTY 1u		/* one pty master instead of pipes */
 #define MONITOR_STDIN 2u	/* the container's stdin is kept open and fed by clients */
-#define MONITOR_STDIN_ONCE 4u	/* it is closed when the first client is gone */
+#define MONITOR_STDIN_ONCE 4u	/* it is closed when no client feeds it any more; a terminal is not */
 #define MONITOR_FOREGROUND 8u	/* descriptors 0-2 and 5 are a client: the primary one */
 #define MONITOR_LOG 16u		/* copy output to container.log in FD_DIRECTORY */
 #define MONITOR_RECORD 32u	/* write exit.json into FD_DIRECTORY */

@@ -33,7 +33,7 @@ export function killCgroup(path: string, milliseconds: number = PATIENCE): boole
 }
 
 /** Before Linux 5.14: nothing can fork while it is frozen, so that the list of processes is complete. */
-function killOneByOne(path: string, milliseconds: number): boolean {
+export function killOneByOne(path: string, milliseconds: number): boolean {
   const deadline = performance.now() + milliseconds;
   do {
     setFrozen(path, '1');

@@ -48,8 +48,10 @@ const usualPlaces = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
 /** The cgroup v2 hierarchy as this process sees it; undefined where none is mounted. */
 export function findCgroup2(proc = '/proc/self'): Cgroup2Mount | undefined {
   const mounts = parseMountinfo(readFileSync(join(proc, 'mountinfo'), 'utf8')).filter(({ type }) => type === 'cgroup2');
-  const rank = (mount: MountEntry): number =>
-    (usualPlaces.indexOf(mount.mountPoint) + usualPlaces.length + 1) % (usualPlaces.length + 1);
+  const rank = ({ mountPoint }: MountEntry): number => {
+    const place = usualPlaces.indexOf(mountPoint);
+    return place < 0 ? usualPlaces.length : place;
+  };
   const mount = mounts.sort((a, b) => rank(a) - rank(b))[0];
   if (mount === undefined) return undefined;
   const own = /^0::(.*)$/m.exec(readFileSync(join(proc, 'cgroup'), 'utf8'))?.[1] ?? '/';

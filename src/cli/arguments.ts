@@ -86,38 +86,33 @@ export function parseArguments(argv: readonly string[], options: ParseOptions): 
   };
 
   let index = 0;
+  /** The value of a flag that needs one and has none in its own word. */
+  const next = (missing: string): string => argv[index++] ?? fail(`flag needs an argument: ${missing}`);
   const takeLong = (word: string): void => {
     const equals = word.indexOf('=');
     const name = equals === -1 ? word.slice(2) : word.slice(2, equals);
-    if (name === '' || name.startsWith('-')) return fail(`bad flag syntax: ${word}`);
+    if (name === '' || name.startsWith('-')) fail(`bad flag syntax: ${word}`);
     const flag = byName.get(name);
     if (flag === undefined) {
       const near = nearest(name, visibleNames(options.flags));
-      return fail(`unknown flag: --${name}`, near === undefined ? undefined : `--${near}`);
+      fail(`unknown flag: --${name}`, near === undefined ? undefined : `--${near}`);
+    } else if (equals !== -1) {
+      set(flag, word.slice(equals + 1));
+    } else {
+      set(flag, flag.type === 'bool' ? 'true' : next(`--${name}`));
     }
-    if (equals !== -1) return set(flag, word.slice(equals + 1));
-    if (flag.type === 'bool') return set(flag, 'true');
-    const value = argv[index];
-    if (value === undefined) return fail(`flag needs an argument: --${name}`);
-    index++;
-    set(flag, value);
   };
   const takeShort = (word: string): void => {
     for (let at = 1; at < word.length; at++) {
       const letter = word[at] ?? '';
-      const flag = byShort.get(letter);
-      if (flag === undefined) return fail(`unknown shorthand flag: '${letter}' in ${word}`);
+      const flag = byShort.get(letter) ?? fail(`unknown shorthand flag: '${letter}' in ${word}`);
       const rest = word.slice(at + 1);
-      if (rest.startsWith('=')) return set(flag, rest.slice(1));
-      if (flag.type === 'bool') {
-        set(flag, 'true');
-        continue;
+      const attached = rest.startsWith('=') ? rest.slice(1) : flag.type !== 'bool' && rest !== '' ? rest : undefined;
+      if (attached !== undefined) {
+        set(flag, attached);
+        return;
       }
-      if (rest !== '') return set(flag, rest);
-      const value = argv[index];
-      if (value === undefined) return fail(`flag needs an argument: '${letter}' in ${word}`);
-      index++;
-      return set(flag, value);
+      set(flag, flag.type === 'bool' ? 'true' : next(`'${letter}' in ${word}`));
     }
   };
 

@@ -1,10 +1,10 @@
 /** Finds the command of a command line, parses its flags, turns errors into messages and exit codes. */
-import { messageOf, TsrunError } from '../error.ts';
 import { CommandLineError, parseArguments, wrongCount } from './arguments.ts';
 import type { Command, CommandEntry } from './command.ts';
 import { commands, findCommand, groups, namesInGroup } from './commands.ts';
 import type { Flag } from './flag.ts';
 import { print, printError } from './output.ts';
+import { report } from './report.ts';
 import { nearest } from './suggest.ts';
 
 const globalFlags: readonly Flag[] = [
@@ -130,6 +130,12 @@ async function showHelp(words: readonly string[]): Promise<number> {
   return 0;
 }
 
+/** Docker's commands that people will look for. */
+const missingCommands = new Set(
+  `attach build builder commit compose context cp diff events exec export history import load login logout manifest network
+  pause plugin port push rename restart save search stack stats swarm tag top unpause update volume`.split(/\s+/),
+);
+
 async function unknownCommand(args: readonly string[]): Promise<number> {
   const group = groups.find((candidate) => candidate.name === args[0]);
   const typed = group === undefined ? (args[0] ?? '') : `${args[0]} ${args[1] ?? ''}`;
@@ -138,6 +144,10 @@ async function unknownCommand(args: readonly string[]): Promise<number> {
       ? [...groups.map((candidate) => candidate.name), ...commands.flatMap((entry) => entry.names)]
       : namesInGroup(group.name);
   const near = nearest((group === undefined ? args[0] : args[1]) ?? '', candidates);
+  if (missingCommands.has(typed)) {
+    printError(`tsrun: docker's command '${typed}' is not there yet.`);
+    return 1;
+  }
   printError(`tsrun: '${typed}' is not a tsrun command.`);
   if (near !== undefined) printError(`Did you mean '${group === undefined ? '' : `${group.name} `}${near}'?`);
   printError(`See 'tsrun ${group === undefined ? '' : `${group.name} `}--help'`);
@@ -148,26 +158,4 @@ async function printVersion(): Promise<number> {
   const { programVersion } = await import('./program-version.ts');
   print(`tsrun version ${programVersion}\n`);
   return 0;
-}
-
-/** Prints an error in the form that its kind has, and answers the exit code. */
-export function report(error: unknown, name: string, failure: number): number {
-  if (error instanceof CommandLineError) {
-    printError(error.message);
-    if (error.hint !== undefined) printError(error.hint);
-    return error.exitCode;
-  }
-  if (!(error instanceof TsrunError)) {
-    // Not foreseen: the stack is what helps.
-    printError(`tsrun: ${messageOf(error)}`);
-    if (process.env.TSRUN_DEBUG && error instanceof Error) printError(error.stack ?? '');
-    else printError('this is a fault of tsrun itself; TSRUN_DEBUG=1 shows where');
-    return failure;
-  }
-  const prefix = error.code === 'NOT_FOUND' && failure === 1 ? 'Error' : 'tsrun';
-  printError(`${prefix}: ${error.message}`);
-  if (error.hint !== undefined) printError(error.hint);
-  else if (error.code === 'USAGE') printError(`See '${name} --help'.`);
-  if (error.exitCode === 125) return failure;
-  return error.exitCode;
 }

@@ -1,5 +1,6 @@
 /** Entry of the bundle that bin/tsrun runs. */
-import { main, report } from './dispatch.ts';
+import { main } from './dispatch.ts';
+import { report } from './report.ts';
 
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),

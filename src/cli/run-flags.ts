@@ -20,7 +20,12 @@ export const createFlags: readonly Flag[] = [
   { name: 'cidfile', type: 'string', description: 'Write the container ID to this file' },
   { name: 'cpu-period', type: 'int', description: 'Period of the CPU quota, in microseconds' },
   { name: 'cpu-quota', type: 'int', description: 'CPU time in each period, in microseconds' },
-  { name: 'cpu-shares', short: 'c', type: 'int', description: 'Share of the CPUs when they are busy (relative weight)' },
+  {
+    name: 'cpu-shares',
+    short: 'c',
+    type: 'int',
+    description: 'Share of the CPUs when they are busy (relative weight)',
+  },
   { name: 'cpus', type: 'decimal', description: 'Number of CPUs, such as 1.5', check: parseCpus },
   { name: 'cpuset-cpus', type: 'string', description: 'CPUs to run on (0-3, 0,1)' },
   { name: 'cpuset-mems', type: 'string', description: 'Memory nodes to use (0-3, 0,1)' },

@@ -103,8 +103,7 @@ export function parseMoment(text: string, now = new Date()): string | undefined 
   if (span !== undefined && text !== '0') return nanoseconds(new Date(now.getTime() - span), 0);
   const unix = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text);
   if (unix !== null) return nanoseconds(new Date(Number(unix[1]) * 1000), Number((unix[2] ?? '').padEnd(9, '0')));
-  const pattern =
-    /^(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:?\d{2})?$/;
+  const pattern = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:?\d{2})?$/;
   const match = pattern.exec(text);
   if (match === null) return undefined;
   const [, date, hours = '00', minutes = '00', seconds = '00', fraction = '', zone = ''] = match;

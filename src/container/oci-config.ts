@@ -1,11 +1,13 @@
 /** The OCI runtime config of a container: docker's defaults and what the user changed, as one document. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { allDevices, defaultDeviceRules } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { availableCapabilities, containerCapabilities } from '../linux/capabilities.ts';
 import { defaultMounts, maskedPaths, readonlyPaths } from '../runtime/defaults.ts';
 import {
   type LinuxDevice,
+  type LinuxDeviceCgroup,
   type LinuxNamespace,
   type LinuxResources,
   type Mount,
@@ -42,6 +44,7 @@ export function buildSpec(inputs: SpecInputs): Spec {
     available: availableCapabilities(),
   });
   const root = user.uid === 0;
+  const nodes = devices(options);
   return {
     ociVersion: OCI_VERSION,
     process: {
@@ -67,8 +70,8 @@ export function buildSpec(inputs: SpecInputs): Spec {
     linux: {
       namespaces: namespaces(inputs),
       sysctl: { ...defaultSysctls(inputs.networkMode, options), ...options.sysctls },
-      devices: devices(options),
-      resources: resources(options),
+      devices: nodes,
+      resources: { ...resources(options), devices: deviceRules(options, nodes) },
       maskedPaths: options.privileged ? [] : [...maskedPaths],
       readonlyPaths: options.privileged ? [] : [...readonlyPaths],
       rootfsPropagation: 'rprivate',
@@ -184,6 +187,16 @@ function devices(options: RunOptions): LinuxDevice[] {
     );
   });
   return options.privileged ? [...hostDevices('/dev'), ...asked] : asked;
+}
+
+/** Who may open what: docker's defaults and the devices of --device; --privileged may open all. */
+function deviceRules(options: RunOptions, nodes: readonly LinuxDevice[]): LinuxDeviceCgroup[] {
+  if (options.privileged) return [...allDevices];
+  const asked = nodes.map(({ type, major = 0, minor = 0 }, index): LinuxDeviceCgroup => {
+    const access = options.devices[index]?.permissions || 'rwm';
+    return { allow: true, type: type === 'b' ? 'b' : 'c', major, minor, access };
+  });
+  return [...defaultDeviceRules, ...asked];
 }
 
 /** Filesystems of their own below /dev, and what belongs to one terminal. */

@@ -90,7 +90,7 @@ export async function startContainer(
     });
     writeFileSync(join(directory, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
 
-    const cgroup = makeCgroup(record.id, spec);
+    const cgroup = makeCgroup(record.id, spec, request.onNotice);
     undo.add(() => cgroup.undo());
     const program = compile(container, spec, network, cgroup.fd >= 0, request, stateDirectory);
     return await launch(container, { ...request, program, network, cgroup, lock, undo, stateDirectory, spec });
@@ -118,10 +118,12 @@ function joinedNamespaces(
   return { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) };
 }
 
-function makeCgroup(id: string, spec: Spec): { path: string; fd: number; undo: () => void } {
-  const mount = findCgroup2();
-  if (mount === undefined && Object.keys(spec.linux?.resources ?? {}).length === 0)
+function makeCgroup(id: string, spec: Spec, onNotice: (line: string) => void): { path: string; fd: number; undo: () => void } {
+  const { devices: _, ...limits } = spec.linux?.resources ?? {};
+  if (findCgroup2() === undefined && Object.keys(limits).length === 0) {
+    onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
     return { path: '', fd: -1, undo: () => {} };
+  }
   const cgroup = createCgroup(id, spec.linux?.resources ?? {});
   return {
     ...cgroup,

@@ -34,8 +34,10 @@ export const table = { family: NFPROTO_INET, name: 'tsrun' } as const;
 /** Raise it with every change below: a table with a lower number is replaced, its elements kept. */
 export const rulesetVersion = 1;
 
-/** The table's comment, which tells the version. */
-export const rulesetComment = `tsrun ruleset ${rulesetVersion}`;
+/** The table's comment. */
+function commentOf(version: number): string {
+  return `tsrun ruleset ${version}`;
+}
 
 /** The version that a table's comment tells, 0 for any other text. */
 export function versionOf(comment: string | undefined): number {
@@ -193,10 +195,10 @@ function chains(): ChainText[] {
 }
 
 /** What creates the table with its sets, chains and rules: for one transaction. */
-export function createRuleset(): NetlinkRequest[] {
+export function createRuleset(version = rulesetVersion): NetlinkRequest[] {
   const all = chains();
   return [
-    newTable(table, rulesetComment),
+    newTable(table, commentOf(version)),
     ...setNames.map((name, i) => newSet(table, sets[name], i + 1)),
     ...all.map((chain) => newChain(table, chain)),
     ...all.flatMap(({ name, rules }) => rules.map(({ expressions, why }) => newRule(table, name, expressions, why))),
@@ -205,7 +207,7 @@ export function createRuleset(): NetlinkRequest[] {
 
 /** The same as a script for `nft -f`, without elements. */
 export function rulesetText(): string {
-  const lines = [`table inet ${table.name} {`, `\tcomment "${rulesetComment}"`];
+  const lines = [`table inet ${table.name} {`, `\tcomment "${commentOf(rulesetVersion)}"`];
   for (const name of setNames) {
     const set: SetDefinition = sets[name];
     const data = set.data === undefined ? '' : ` : ${set.data.join(' . ')}`;

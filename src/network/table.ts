@@ -32,11 +32,11 @@ export function tableVersion(socket: NetlinkSocket): number | undefined {
  * Sees to it that the table is there, at this version or a later one, and knows the network. One question where all is
  * well; else one transaction, which keeps the elements of an older table.
  */
-export function ensureTable(socket: NetlinkSocket, network: BridgeNetwork): void {
+export function ensureTable(socket: NetlinkSocket, network: BridgeNetwork, wanted = rulesetVersion): void {
   const [found, element] = socket.run([getTable(table), getElement(table, 'bridges', interfaceName(network.bridge))]);
   const message = found?.messages[0];
   const version = message === undefined ? undefined : versionOf(parseTable(message).comment);
-  if (version !== undefined && version >= rulesetVersion) {
+  if (version !== undefined && version >= wanted) {
     if (element?.error === undefined) return;
     const title = `let the nf_tables table "tsrun" know the network ${network.subnet}`;
     step({ phase: 'network', title }, () => transaction(socket, title, adding(networkElements(network))));
@@ -54,7 +54,7 @@ export function ensureTable(socket: NetlinkSocket, network: BridgeNetwork): void
     () =>
       transaction(socket, 'create nf_tables table "tsrun"', [
         ...(version === undefined ? [] : [deleteTable(table)]),
-        ...createRuleset(),
+        ...createRuleset(wanted),
         ...adding([...kept, ...networkElements(network)]),
       ]),
   );

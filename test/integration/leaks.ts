@@ -8,7 +8,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 
@@ -91,7 +91,7 @@ function mounts(): Map<string, string> {
   for (const line of tryRead('/proc/self/mountinfo').split('\n')) {
     const [id, , , root, point] = line.split(' ');
     if (id === undefined || point === undefined) continue;
-    if (!wholeMachine && !line.includes('tsrun')) continue;
+    if (!wholeMachine && !line.includes(dirname(inject('root')))) continue;
     found.set(`${id} ${point}`, `mount on ${point} (${root}, ${line.split(' - ')[1] ?? ''})`);
   }
   return found;

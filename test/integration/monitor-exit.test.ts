@@ -24,7 +24,7 @@ test.each([
   expect(record).toEqual({ exitCode: status, signal, oomKilled: false, finishedAt: expect.any(String) });
   expect(record.finishedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
   expect(Math.abs(Date.now() - Date.parse(record.finishedAt))).toBeLessThan(5000);
-  expect(readdirSync(join(fixture.directory, 'container'))).toEqual(['exit.json']);
+  expect(readdirSync(fixture.containerDirectory)).toEqual(['exit.json']);
   await fixture.handle.ended;
 });
 
@@ -109,7 +109,7 @@ test('the bare form for exec tells the status and ends', async () => {
   using fixture = await Fixture.start({ script: 'exit 7', client: nothing, bare: true });
   expect(await fixture.handle.onExit).toEqual({ status: 7, oomKilled: false });
   await fixture.handle.ended;
-  expect(readdirSync(join(fixture.directory, 'container'))).toEqual([]);
+  expect(readdirSync(fixture.containerDirectory)).toEqual([]);
 });
 
 test('SIGTERM to the monitor goes to the command; hangups and Ctrl-C do nothing', async () => {
@@ -224,7 +224,7 @@ test('a start that is given up at its barrier leaves no process, no record and r
   fixture.handle.close();
   await fixture.handle.ended;
   await until(() => !isAlive(fixture.pid) && !fixture.locked);
-  expect(readdirSync(join(fixture.directory, 'container'))).toEqual([]);
+  expect(readdirSync(fixture.containerDirectory)).toEqual([]);
   expect(await fixture.handle.onExit).toBe('lost');
 });
 

@@ -3,7 +3,6 @@
  * look at the monitor (native/monitor.c) without a container around it.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -15,15 +14,18 @@ import {
 } from '../../src/container/monitor.ts';
 import {
   AT_FDCWD,
+  F_SETFL,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOCTTY,
+  O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
   TIOCGPTPEER,
   TIOCSCTTY,
   TIOCSPTLCK,
 } from '../../src/linux/constants.ts';
+import { errno } from '../../src/linux/errno.ts';
 import { syscall } from '../../src/linux/ffi.ts';
 import { check, close, flock, openat } from '../../src/linux/fs.ts';
 import { listenSocket } from '../../src/linux/unix-socket.ts';
@@ -42,6 +44,8 @@ export interface FixtureOptions {
   log?: { maxSize: number; maxFiles: number };
   /** Shell script that the monitor executes when nobody else cleans up; gets the fixture's directory. */
   reap?: (directory: string) => string;
+  /** Instead of a fresh directory: where exit.json and the log are written. */
+  containerDirectory?: string;
   /** Neither record nor lock nor directory: as `exec` uses the monitor. */
   bare?: boolean;
   detachKeys?: Uint8Array;
@@ -73,18 +77,34 @@ export function terminal(): { master: number; slave: number } {
   return { master, slave: check(syscall('ioctl', master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), 'ioctl') };
 }
 
-/** Collects what comes out of a descriptor that the caller gives away. */
+/** Collects what comes out of a pipe, socket or terminal that the caller gives away. */
 export class Reader {
-  private readonly socket: Socket;
   private readonly chunks: Buffer[] = [];
-  readonly ended: Promise<void>;
+  private readonly timer: NodeJS.Timeout;
+  private closed = false;
+  private end: () => void = () => {};
+  /** At the end of the stream, or of this reader. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.end = resolve;
+  });
 
-  constructor(fd: number) {
-    this.socket = new Socket({ fd, readable: true, writable: false });
-    this.socket.on('data', (chunk: Buffer) => this.chunks.push(chunk));
-    // A terminal ends with EIO.
-    this.socket.on('error', () => {});
-    this.ended = new Promise((resolve) => this.socket.once('close', () => resolve()));
+  constructor(private readonly fd: number) {
+    check(syscall('fcntl', fd, F_SETFL, O_NONBLOCK), 'fcntl');
+    this.timer = setInterval(() => this.read(), 2);
+  }
+
+  private read(): void {
+    for (;;) {
+      const buffer = Buffer.alloc(64 * 1024);
+      const size = syscall('read', this.fd, buffer, buffer.length);
+      if (size === -errno.EAGAIN) return;
+      // A terminal ends with EIO.
+      if (size <= 0) {
+        this.close();
+        return;
+      }
+      this.chunks.push(buffer.subarray(0, size));
+    }
   }
 
   get bytes(): Buffer {
@@ -104,7 +124,11 @@ export class Reader {
   }
 
   close(): void {
-    this.socket.destroy();
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.timer);
+    close(this.fd);
+    this.end();
   }
 }
 
@@ -134,6 +158,7 @@ export class Fixture {
   readonly directory = mkdtempSync('/var/tmp/tsrun-monitor-test.');
   readonly socketPath = join(this.directory, 'attach.sock');
   readonly lockPath = join(this.directory, 'lock');
+  readonly containerDirectory: string;
   readonly handle: MonitorHandle;
   pid = 0;
   /** The last message of the program. */
@@ -143,11 +168,12 @@ export class Fixture {
     const { bare = false } = options;
     const program = encodeProgram(build(options, this.directory));
     if (options.damage) program.fill(0xff, 16, 32);
-    mkdirSync(join(this.directory, 'container'));
+    this.containerDirectory = options.containerDirectory ?? join(this.directory, 'container');
+    mkdirSync(this.containerDirectory, { recursive: true });
     const own = bare
       ? {}
       : {
-          directory: openat(AT_FDCWD, join(this.directory, 'container'), O_RDONLY | O_DIRECTORY),
+          directory: openat(AT_FDCWD, this.containerDirectory, O_RDONLY | O_DIRECTORY),
           lock: openat(AT_FDCWD, this.lockPath, O_RDWR | 0o100, 0o600),
           listen: listenSocket(this.socketPath),
         };
@@ -183,7 +209,7 @@ export class Fixture {
   }
 
   file(name: string): string {
-    return readFileSync(join(this.directory, 'container', name), 'utf8');
+    return readFileSync(join(this.containerDirectory, name), 'utf8');
   }
 
   /** Whether somebody still holds the lock. */

@@ -68,7 +68,7 @@ export class World {
   /** Starts a "container": a namespace on the bridge. */
   start(publish: string[] = [], options: Partial<AttachOptions> = {}): TestContainer {
     const id = options.containerId ?? randomBytes(32).toString('hex');
-    const netns = createNetns();
+    const netns = options.netns ?? createNetns();
     try {
       const { attachment, portFds } = withNetns(this.host, () =>
         attachBridge({
@@ -86,7 +86,7 @@ export class World {
       this.containers.push(container);
       return container;
     } catch (error) {
-      close(netns);
+      if (options.netns === undefined) close(netns);
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 /** A real terminal for tests: one tmux server on a private socket, with keys, a screen and a size that changes. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { environment, tsrunPath } from './tsrun.ts';
@@ -8,6 +8,7 @@ import { environment, tsrunPath } from './tsrun.ts';
 export class Terminal {
   private readonly directory: string;
   private readonly socket: string;
+  private readonly status: string;
 
   /** Opens a terminal of `columns` x `rows` that runs `command`; the screen stays when it ends. */
   constructor(
@@ -16,13 +17,17 @@ export class Terminal {
   ) {
     this.directory = mkdtempSync('/var/tmp/tsrun-terminal.');
     this.socket = join(this.directory, 'socket');
+    this.status = join(this.directory, 'status');
     const env = environment(options.env);
     const size = ['-x', String(options.columns ?? 80), '-y', String(options.rows ?? 24)];
     // remain-on-exit before the command starts: one that ends at once would take the server with it.
     this.tmux(['-f', '/dev/null', 'new-session', '-d', ...size, 'sleep 1000'], env);
     this.tmux(['set-option', '-g', 'remain-on-exit', 'on']);
     this.tmux(['set-option', '-g', 'status', 'off']);
-    this.tmux(['respawn-pane', '-k', '--', ...command]);
+    // The shell notes the exit status: tmux does not always learn it. Its trap keeps it alive through Ctrl-C, and is not
+    // inherited by the command.
+    const script = 'trap : INT QUIT; "$@"; echo $? >"$0.part"; mv "$0.part" "$0"';
+    this.tmux(['respawn-pane', '-k', '--', 'sh', '-c', script, this.status, ...command]);
   }
 
   /** A terminal that runs `tsrun ARGS…`. */
@@ -72,18 +77,11 @@ export class Terminal {
   /** Waits until the command has ended; returns its exit status (128+n for signal n). */
   async exit(timeout = 15_000): Promise<number> {
     const deadline = Date.now() + timeout;
-    for (;;) {
-      const [dead, status, signal] = this.tmux([
-        'display-message',
-        '-p',
-        '#{pane_dead},#{pane_dead_status},#{pane_dead_signal}',
-      ])
-        .trim()
-        .split(',');
-      if (dead === '1') return signal ? 128 + Number(signal) : Number(status);
+    while (!existsSync(this.status)) {
       if (Date.now() > deadline) throw new Error(`the command has not ended:\n${this.screen()}`);
       await delay(30);
     }
+    return Number(readFileSync(this.status, 'utf8'));
   }
 
   /** Ends the terminal and what still runs in it (SIGHUP). */

@@ -120,7 +120,10 @@ const titleCase = (text: string): string =>
   text.replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase());
 
 const goFunctions: readonly (readonly [string, TemplateFunction])[] = [
-  ['and', { min: 1, call: (args) => args.find((arg) => !isTrue(arg)) ?? args.at(-1) ?? null, stopsAt: (v) => !isTrue(v) }],
+  [
+    'and',
+    { min: 1, call: (args) => args.find((arg) => !isTrue(arg)) ?? args.at(-1) ?? null, stopsAt: (v) => !isTrue(v) },
+  ],
   ['or', { min: 1, call: (args) => args.find(isTrue) ?? args.at(-1) ?? null, stopsAt: isTrue }],
   ['not', { min: 1, max: 1, call: ([value = null]) => !isTrue(value) }],
   [
@@ -191,7 +194,8 @@ export const functions: ReadonlyMap<string, TemplateFunction> = new Map([...goFu
 export const headerFunctions: ReadonlyMap<string, TemplateFunction> = new Map([
   ...goFunctions,
   ...dockerFunctions.map(
-    ([name, made]) => [name, { min: made.min, ...(made.max === undefined ? {} : { max: made.max }), call: first }] as const,
+    ([name, made]) =>
+      [name, { min: made.min, ...(made.max === undefined ? {} : { max: made.max }), call: first }] as const,
   ),
 ]);
 

@@ -34,7 +34,8 @@ export type Piece =
   | { kind: 'action'; tokens: Token[]; start: number; end: number };
 
 const isSpace = (character: string | undefined): boolean => character !== undefined && /^[ \t\r\n]$/.test(character);
-const isWord = (character: string | undefined): boolean => character !== undefined && /^[\p{L}\p{N}_]$/u.test(character);
+const isWord = (character: string | undefined): boolean =>
+  character !== undefined && /^[\p{L}\p{N}_]$/u.test(character);
 
 /** Splits `source`. Throws `TemplateError` with text/template's words. */
 export function tokenize(source: string, name: string): Piece[] {
@@ -98,7 +99,7 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 /** What a string or character constant of Go stands for. */
-function unescape(body: string): string | undefined {
+function unquote(body: string): string | undefined {
   let bad = false;
   const text = body.replace(
     /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]))/g,
@@ -113,6 +114,14 @@ function unescape(body: string): string | undefined {
   );
   return bad ? undefined : text;
 }
+
+const singleTokens: Readonly<Record<string, TokenKind>> = {
+  '|': 'pipe',
+  '(': 'open',
+  ')': 'close',
+  ',': 'comma',
+  '=': 'assign',
+};
 
 class ActionLexer {
   private at: number;
@@ -160,20 +169,17 @@ class ActionLexer {
   private next(): void {
     const character = this.source[this.at] ?? '';
     const rest = this.source.slice(this.at);
-    if (character === '"') return this.quoted('"', 'unterminated quoted string');
-    if (character === "'") return this.quoted("'", 'unterminated character constant');
-    if (character === '`') return this.raw();
-    if (character === '|') return this.push('pipe', this.at + 1);
-    if (character === '(') return this.push('open', this.at + 1);
-    if (character === ')') return this.push('close', this.at + 1);
-    if (character === ',') return this.push('comma', this.at + 1);
-    if (character === '=') return this.push('assign', this.at + 1);
-    if (rest.startsWith(':=')) return this.push('declare', this.at + 2);
-    if (/^[+-]?(\.?\d)/.test(rest)) return this.number();
-    if (character === '.') return this.field();
-    if (character === '$') return this.variable();
-    if (isWord(character)) return this.word();
-    this.push('char', this.at + 1);
+    const single = singleTokens[character];
+    if (single !== undefined) this.push(single, this.at + 1);
+    else if (character === '"') this.quoted('"', 'unterminated quoted string');
+    else if (character === "'") this.quoted("'", 'unterminated character constant');
+    else if (character === '`') this.raw();
+    else if (rest.startsWith(':=')) this.push('declare', this.at + 2);
+    else if (/^[+-]?(\.?\d)/.test(rest)) this.number();
+    else if (character === '.') this.field();
+    else if (character === '$') this.variable();
+    else if (isWord(character)) this.word();
+    else this.push('char', this.at + 1);
   }
 
   private quoted(quote: string, message: string): void {
@@ -182,9 +188,12 @@ class ActionLexer {
       if (end >= this.source.length || this.source[end] === '\n') this.fail(message);
       end += this.source[end] === '\\' ? 2 : 1;
     }
-    const text = unescape(this.source.slice(this.at + 1, end));
+    const text = unquote(this.source.slice(this.at + 1, end));
     if (text === undefined) this.fail('invalid syntax');
-    if (quote === '"') return this.push('string', end + 1, text);
+    if (quote === '"') {
+      this.push('string', end + 1, text);
+      return;
+    }
     const code = text.codePointAt(0);
     if (code === undefined || [...text].length !== 1) {
       this.fail(`malformed character constant: ${this.source.slice(this.at, end + 1)}`);
@@ -229,7 +238,10 @@ class ActionLexer {
 
   private field(): void {
     const end = this.wordEnd(this.at + 1);
-    if (end === this.at + 1) return this.push('dot', end);
+    if (end === this.at + 1) {
+      this.push('dot', end);
+      return;
+    }
     this.checkEnd(end);
     this.push('field', end, this.source.slice(this.at + 1, end));
   }

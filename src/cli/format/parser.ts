@@ -118,12 +118,8 @@ class TemplateParser {
   }
 
   private pipeline(tokens: Token[], context: string): Pipeline {
-    const parser = new PipelineParser(
-      tokens,
-      this.source,
-      this.functions,
-      this.variables,
-      (position, message): never => this.fail(position, message),
+    const parser = new PipelineParser(tokens, this.source, this.functions, this.variables, (position, message): never =>
+      this.fail(position, message),
     );
     return parser.parse(context);
   }

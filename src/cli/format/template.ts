@@ -1,8 +1,9 @@
 /** The templates of --format: parsed once, applied to many values. */
+
+import { TemplateError } from './error.ts';
 import { evaluate } from './evaluate.ts';
 import { functions, headerFunctions } from './functions.ts';
 import { parseTemplate } from './parser.ts';
-import { TemplateError } from './error.ts';
 import { GoMap, type Value } from './value.ts';
 
 export { TemplateError } from './error.ts';
@@ -20,11 +21,7 @@ export interface CompiledTemplate {
  * Compiles `source`. `missingField` words the message for a field that the data has not.
  * Throws `TemplateError`: `template: :1: …`.
  */
-export function compileTemplate(
-  source: string,
-  missingField: (field: string) => string,
-  name = '',
-): CompiledTemplate {
+export function compileTemplate(source: string, missingField: (field: string) => string, name = ''): CompiledTemplate {
   const template = parseTemplate(source, name, names);
   return {
     apply: (data) => evaluate(template, data, { functions, missingField }),

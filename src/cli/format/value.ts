@@ -3,16 +3,7 @@
  * each, so the data says which it has: a plain object is a struct, a `GoMap` a map, `nilList` a slice that is not there.
  */
 
-export type Value =
-  | null
-  | boolean
-  | number
-  | string
-  | typeof noValue
-  | readonly Value[]
-  | GoMap
-  | Method
-  | Struct;
+export type Value = null | boolean | number | string | typeof noValue | readonly Value[] | GoMap | Method | Struct;
 
 /** Fields in the order in which JSON and `{{.}}` show them. */
 export interface Struct {

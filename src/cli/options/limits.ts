@@ -121,7 +121,8 @@ export function parseUlimit(text: string): UlimitOption {
   const [, name = '', value = ''] = match;
   if (!ulimitNames.has(name)) throw new Error(`invalid ulimit type: ${name}`);
   const limits = value.split(':');
-  if (limits.length > 2) throw new Error(`too many limit value arguments - ${value}, can only have up to two, \`soft[:hard]\``);
+  if (limits.length > 2)
+    throw new Error(`too many limit value arguments - ${value}, can only have up to two, \`soft[:hard]\``);
   const [soft = 0, hard = soft] = limits.map((limit) => {
     if (!/^-?\d+$/.test(limit)) throw new Error(`strconv.ParseInt: parsing ${JSON.stringify(limit)}: invalid syntax`);
     return Number(limit);

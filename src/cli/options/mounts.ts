@@ -1,7 +1,7 @@
 /** -v, --mount and --tmpfs in docker's syntaxes. */
 import { resolve } from 'node:path';
-import { TsrunError } from '../../error.ts';
 import type { MountOption } from '../../container/run-options.ts';
+import { TsrunError } from '../../error.ts';
 import { parseBoolean } from '../flag.ts';
 import { parseBytes } from '../units.ts';
 

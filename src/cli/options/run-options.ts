@@ -77,14 +77,18 @@ export function buildRunOptions(
   const options: RunOptions = {
     image,
     command,
-    ...optional('entrypoint', parsed(flags, 'entrypoint', (text) => (text === '' ? [] : [text]))),
+    ...optional(
+      'entrypoint',
+      parsed(flags, 'entrypoint', (text) => (text === '' ? [] : [text])),
+    ),
     ...optional('name', given(flags, 'name')),
     ...optional('platform', platformOf(flags)),
-    pull: oneOf(
-      given(flags, 'pull'),
-      ['always', 'missing', 'never'],
-      `invalid pull option: '${flags.string('pull')}': must be one of "always", "missing" or "never"`,
-    ) ?? 'missing',
+    pull:
+      oneOf(
+        given(flags, 'pull'),
+        ['always', 'missing', 'never'],
+        `invalid pull option: '${flags.string('pull')}': must be one of "always", "missing" or "never"`,
+      ) ?? 'missing',
     ...processOf(flags, terminals),
     env: environmentOf(flags.strings('env-file'), flags.strings('env'), caller),
     labels: labelsOf(flags.strings('label-file'), flags.strings('label')),
@@ -167,7 +171,8 @@ type NetworkOptions = Pick<
 
 function networkOf(flags: ParsedFlags): NetworkOptions {
   const network = given(flags, 'network') ?? 'default';
-  if (flags.strings('network').length > 1) throw notYet('a container has one network so far: --network was given twice');
+  if (flags.strings('network').length > 1)
+    throw notYet('a container has one network so far: --network was given twice');
   if (/^container:?$/.test(network)) {
     throw usage('Invalid network mode: invalid container format container:<name|id>');
   }
@@ -274,7 +279,10 @@ function restartOf(flags: ParsedFlags): RunOptions['restart'] {
 function logOf(flags: ParsedFlags): RunOptions['log'] {
   const driver = flags.string('log-driver') || 'json-file';
   if (driver !== 'json-file' && driver !== 'none') {
-    throw usage(`error looking up logging plugin ${driver}: plugin "${driver}" not found`, 'there are json-file and none');
+    throw usage(
+      `error looking up logging plugin ${driver}: plugin "${driver}" not found`,
+      'there are json-file and none',
+    );
   }
   const log: RunOptions['log'] = { driver };
   for (const option of flags.strings('log-opt')) {

@@ -2,15 +2,12 @@
 import type { Container } from '../../container/record.ts';
 import { TsrunError } from '../../error.ts';
 import { parseFilter } from '../flag.ts';
-import { portBindings } from './container-row.ts';
-import { networkNames } from './container-row.ts';
+import { networkNames, portBindings } from './container-row.ts';
 import { parsePort } from './ports.ts';
 import { isUp } from './status.ts';
 
 const names = new Set(
-  'ancestor before exited expose health id is-task isolation label name network publish since status volume'.split(
-    ' ',
-  ),
+  'ancestor before exited expose health id is-task isolation label name network publish since status volume'.split(' '),
 );
 const states = new Set('created restarting running removing paused exited dead'.split(' '));
 const healths = new Set('starting healthy unhealthy none'.split(' '));

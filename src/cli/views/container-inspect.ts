@@ -148,7 +148,10 @@ function portMap(container: Container): GoMap {
     if (host !== undefined) list.push({ HostIp: shownAddress(host.ip), HostPort: String(host.port) });
     map.set(name, list);
   }
-  return new GoMap([...map].map(([name, list]): [string, Value] => [name, listOrNil(list)]), nilList);
+  return new GoMap(
+    [...map].map(([name, list]): [string, Value] => [name, listOrNil(list)]),
+    nilList,
+  );
 }
 
 function networkSettings(container: Container): Struct {

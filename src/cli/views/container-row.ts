@@ -96,7 +96,8 @@ export function containerRow(container: Container, options: RowOptions): Struct 
     },
     ID: truncate ? record.id.slice(0, 12) : record.id,
     Image: clean(options.imageName(container)),
-    Label: (name: Value) => clean(Object.hasOwn(record.labels, String(name)) ? (record.labels[String(name)] ?? '') : ''),
+    Label: (name: Value) =>
+      clean(Object.hasOwn(record.labels, String(name)) ? (record.labels[String(name)] ?? '') : ''),
     Labels: clean(
       Object.entries(record.labels)
         .map(([name, value]) => `${name}=${value}`)

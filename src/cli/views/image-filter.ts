@@ -14,18 +14,18 @@ export function globPattern(glob: string): RegExp {
     const character = glob[at] ?? '';
     if (character === '*') source += '[^/]*';
     else if (character === '?') source += '[^/]';
-    else if (character === '\\') source += escape(glob[++at] ?? '\\');
+    else if (character === '\\') source += literal(glob[++at] ?? '\\');
     else if (character === '[') {
       const end = glob.indexOf(']', at + 2);
       if (end === -1) throw new TsrunError('USAGE', `syntax error in pattern ${JSON.stringify(glob)}`);
       source += `[${glob.slice(at + 1, end).replaceAll('[', '\\[')}]`;
       at = end;
-    } else source += escape(character);
+    } else source += literal(character);
   }
   return new RegExp(`^${source}$`);
 }
 
-function escape(character: string): string {
+function literal(character: string): string {
   return character.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }
 
@@ -37,10 +37,7 @@ export interface ImageFilter {
 }
 
 /** Compiles the values of --filter, and the argument of `images`. Throws `USAGE`, `NOT_FOUND`. */
-export function compileImageFilter(
-  texts: readonly string[],
-  find: (text: string) => StoredImage,
-): ImageFilter {
+export function compileImageFilter(texts: readonly string[], find: (text: string) => StoredImage): ImageFilter {
   const filters = parseFilters(texts, names);
   const tests = [...filters].map(([name, values]) => compileOne(name, values, find));
   const patterns = (filters.get('reference') ?? []).map(referencePatterns);

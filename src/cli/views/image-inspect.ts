@@ -7,7 +7,12 @@ function familiar(names: readonly string[]): string[] {
 }
 
 function set(names: readonly string[]): GoMap {
-  return names.length === 0 ? nilMap : new GoMap(names.map((name): [string, Value] => [name, {}]), {});
+  return names.length === 0
+    ? nilMap
+    : new GoMap(
+        names.map((name): [string, Value] => [name, {}]),
+        {},
+      );
 }
 
 /** The document of one image. */

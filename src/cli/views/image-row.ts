@@ -50,11 +50,7 @@ export function imageNames(image: StoredImage, digests: boolean): ImageName[] {
 }
 
 /** The row of one name of an image. */
-export function imageRow(
-  image: StoredImage,
-  name: ImageName,
-  options: { truncate: boolean; now?: Date },
-): Struct {
+export function imageRow(image: StoredImage, name: ImageName, options: { truncate: boolean; now?: Date }): Struct {
   return {
     Containers: 'N/A',
     get CreatedAt() {

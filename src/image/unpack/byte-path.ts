@@ -19,6 +19,10 @@ export function bytePath(text: string): BytePath {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
+/** Controls, C1 controls, bidirectional overrides, line separators: what could disguise or break a message. */
+const disguising = /[\x00-\x1f\x7f-\x9f"\\\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const notPlain = /[\x00-\x1f\x7f-\xff"\\]/g;
+
 /** A name for a message: quoted, control characters and what is not UTF-8 as `\xNN`, shortened in the middle. */
 export function printable(path: BytePath): string {
   const short = path.length > shownMax ? `${path.slice(0, shownMax - 60)}…${path.slice(-60)}` : path;
@@ -26,11 +30,7 @@ export function printable(path: BytePath): string {
     const bytes = Buffer.from(part, 'latin1');
     const text = bytes.toString('utf8');
     const faithful = Buffer.from(text, 'utf8').equals(bytes);
-    // Controls, C1 controls, bidirectional overrides and line separators could disguise or break the message.
-    return (faithful ? text : part.replace(/[\x80-\xff]/g, hexEscape)).replace(
-      /[\x00-\x1f\x7f-\x9f"\\\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-      hexEscape,
-    );
+    return faithful ? text.replace(disguising, hexEscape) : part.replace(notPlain, hexEscape);
   });
   return `"${parts.join('…')}"${path.length > shownMax ? ` (${path.length} bytes)` : ''}`;
 }

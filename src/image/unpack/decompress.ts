@@ -57,6 +57,10 @@ class GzipDecompressor implements Decompressor {
   private failure: unknown;
   private fail: (error: unknown) => void = () => {};
   private readonly failed: Promise<never>;
+  /** zlib found the end of the last member and took nothing of what is behind it. */
+  private ended = false;
+  private given = 0;
+  private wake: () => void = () => {};
 
   constructor(output: Output) {
     this.gunzip = createGunzip({ chunkSize: gzipChunkSize });
@@ -69,6 +73,11 @@ class GzipDecompressor implements Decompressor {
     });
     this.failed.catch(() => {});
     this.gunzip.on('error', (error) => this.fail(this.translate(error)));
+    // It ends by itself when something follows that is no member; a write that waits is then never answered.
+    this.gunzip.once('end', () => {
+      this.ended = true;
+      this.wake();
+    });
     this.gunzip.on('data', (chunk: Buffer) => {
       // Later in this turn: by then zlib has begun with the next piece in another thread.
       queueMicrotask(() => {
@@ -89,18 +98,28 @@ class GzipDecompressor implements Decompressor {
     return archiveError(undefined, `has damaged gzip data (${reason})`);
   }
 
-  write(chunk: Buffer): Promise<void> {
-    return Promise.race([this.failed, new Promise<void>((resolve) => this.gunzip.write(chunk, () => resolve()))]);
+  async write(chunk: Buffer): Promise<void> {
+    this.given += chunk.length;
+    if (!this.ended) {
+      const { promise, resolve } = wakeable();
+      this.wake = resolve;
+      this.gunzip.write(chunk, () => resolve());
+      await Promise.race([this.failed, promise]);
+    }
+    if (!this.ended) return;
+    const behind = Math.min(chunk.length, this.given - this.gunzip.bytesWritten);
+    if (chunk.subarray(chunk.length - behind).some((byte) => byte !== 0)) {
+      throw archiveError(undefined, 'has something behind its gzip data');
+    }
   }
 
   async end(): Promise<void> {
-    await Promise.race([
-      this.failed,
-      new Promise<void>((resolve) => {
-        this.gunzip.once('end', resolve);
-        this.gunzip.end();
-      }),
-    ]);
+    if (!this.ended) {
+      const { promise, resolve } = wakeable();
+      this.wake = resolve;
+      this.gunzip.end();
+      await Promise.race([this.failed, promise]);
+    }
     if (this.failure !== undefined) throw this.failure;
   }
 
@@ -108,4 +127,12 @@ class GzipDecompressor implements Decompressor {
     this.failure ??= new TsrunError('INTERRUPTED', 'unpacking was given up');
     this.gunzip.destroy();
   }
+}
+
+function wakeable(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }

@@ -1,0 +1,167 @@
+/** `tsrun inspect`: everything about containers and images, as JSON or through a template. */
+import { join } from 'node:path';
+import { ContainerStore } from '../../container/store.ts';
+import { TsrunError } from '../../error.ts';
+import { ImageStore } from '../../image/index.ts';
+import type { Command, Invocation } from '../command.ts';
+import type { Flag } from '../flag.ts';
+import { compileTemplate, TemplateError } from '../format/template.ts';
+import { type Struct, toJson } from '../format/value.ts';
+import { print, printForeign } from '../output.ts';
+import { report } from '../report.ts';
+import { containerDocument } from '../views/container-inspect.ts';
+import { imageDocument } from '../views/image-inspect.ts';
+import { directorySize } from '../views/size.ts';
+
+type Kind = 'container' | 'image';
+
+const formatFlag: Flag = { name: 'format', short: 'f', type: 'string', description: "'json', or a Go template" };
+const sizeFlag: Flag = { name: 'size', short: 's', type: 'bool', description: "Also a container's sizes" };
+const typeFlag: Flag = { name: 'type', type: 'string', description: 'Only objects of this type (container|image)' };
+
+/** Docker's types; those without an inspector here have no objects. */
+const types = ['container', 'image', 'network', 'volume', 'node', 'plugin', 'secret', 'service', 'task', 'config'];
+
+export const inspect: Command = {
+  usage: '[OPTIONS] NAME|ID [NAME|ID...]',
+  description: 'Show everything about containers and images',
+  flags: [formatFlag, sizeFlag, typeFlag],
+  args: { min: 1 },
+  async run(invocation) {
+    const type = invocation.flags.string('type') ?? '';
+    if (type !== '' && !types.includes(type)) {
+      throw new TsrunError('USAGE', `"${type}" is not a valid value for --type`, {
+        hint: 'there are container and image',
+      });
+    }
+    const kinds: Kind[] = type === '' ? ['container', 'image'] : type === 'container' || type === 'image' ? [type] : [];
+    return inspectObjects(invocation, kinds, type === '' ? 'object' : type);
+  },
+};
+
+export const containerInspect: Command = {
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Show everything about containers',
+  flags: [formatFlag, sizeFlag],
+  args: { min: 1 },
+  run: (invocation) => inspectObjects(invocation, ['container'], 'container'),
+};
+
+export const imageInspect: Command = {
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  description: 'Show everything about images',
+  flags: [formatFlag],
+  args: { min: 1 },
+  run: (invocation) => inspectObjects(invocation, ['image'], 'image'),
+};
+
+/** Finds documents of objects by name or id. */
+class Finder {
+  readonly #containers = new ContainerStore();
+  readonly #images = new ImageStore(this.#containers.root);
+  readonly #withSizes: boolean;
+
+  constructor(withSizes: boolean) {
+    this.#withSizes = withSizes;
+  }
+
+  find(kind: Kind, text: string): Struct | undefined {
+    try {
+      return kind === 'container' ? this.#container(text) : this.#image(text);
+    } catch (error) {
+      if (error instanceof TsrunError && (error.code === 'NOT_FOUND' || error.code === 'INVALID_REFERENCE')) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  #layerPath = (chainId: string): string => this.#images.layerPath(chainId);
+
+  #container(text: string): Struct {
+    const container = this.#containers.resolve(text);
+    const sizes = (): { written: number; image: number } => ({
+      written: directorySize(join(container.directory, 'upper')),
+      image: this.#images.resolve(container.record.image.id)?.size ?? 0,
+    });
+    return containerDocument(container, {
+      layerPath: this.#layerPath,
+      ...(this.#withSizes ? { sizes: sizes() } : {}),
+    });
+  }
+
+  #image(text: string): Struct | undefined {
+    const image = this.#images.resolve(text);
+    return image === undefined ? undefined : imageDocument(image, this.#layerPath);
+  }
+}
+
+async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], what: string): Promise<number> {
+  const { flags, args, name: command } = invocation;
+  const finder = new Finder(flags.boolean('size'));
+  const output = outputOf(flags.string('format') ?? '');
+  const errors: unknown[] = [];
+  for (const text of args) {
+    try {
+      const document = firstDocument(finder, kinds, text);
+      if (document === undefined) throw new TsrunError('NOT_FOUND', `No such ${what}: ${text}`);
+      output.add(document);
+    } catch (error) {
+      errors.push(error);
+      // A template that does not fit one object is not tried on the others.
+      if (!(error instanceof TsrunError) || error.code === 'USAGE') break;
+    }
+  }
+  output.flush();
+  let code = 0;
+  for (const error of errors) code = report(error, command, 1);
+  return code;
+}
+
+function firstDocument(finder: Finder, kinds: readonly Kind[], text: string): Struct | undefined {
+  for (const kind of kinds) {
+    const document = finder.find(kind, text);
+    if (document !== undefined) return document;
+  }
+  return undefined;
+}
+
+interface Output {
+  add(document: Struct): void;
+  flush(): void;
+}
+
+/** Collects documents, and prints them the way --format says. */
+function outputOf(format: string): Output {
+  const documents: Struct[] = [];
+  if (format === '' || format === 'json') {
+    return {
+      add: (document) => documents.push(document),
+      flush: () => print(`${toJson(documents, format === '' ? 4 : 0)}\n`),
+    };
+  }
+  const failed = (error: unknown, exitCode?: number): never => {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new TsrunError('USAGE', `template parsing error: ${error.message}`, { exitCode });
+  };
+  let template: ReturnType<typeof compileTemplate>;
+  try {
+    template = compileTemplate(format, (field) => `map has no entry for key ${JSON.stringify(field)}`);
+  } catch (error) {
+    // Docker's code for a template that does not parse is sysexits' EX_USAGE.
+    failed(error, 64);
+    throw error;
+  }
+  let text = '';
+  return {
+    add(document) {
+      try {
+        text += `${template.apply(document)}\n`;
+      } catch (error) {
+        failed(error);
+      }
+    },
+    // Docker prints an empty line when there was nothing to print.
+    flush: () => printForeign(text === '' ? '\n' : text),
+  };
+}

@@ -1,0 +1,35 @@
+/** `tsrun kill`: a signal for the first process of containers. */
+import { killContainer, waitUntilReaped } from '../../container/signal.ts';
+import { ContainerStore } from '../../container/store.ts';
+import { TsrunError } from '../../error.ts';
+import { signalNumber } from '../../linux/signals.ts';
+import type { Command } from '../command.ts';
+import { forEachArgument } from './each.ts';
+
+const SIGKILL = 9;
+/** Milliseconds until `kill` no longer waits for a container that it killed. */
+const patience = 10_000;
+
+export const kill: Command = {
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Kill running containers, or send them a signal',
+  flags: [{ name: 'signal', short: 's', type: 'string', description: 'Signal to send', shownDefault: '"KILL"' }],
+  args: { min: 1 },
+  async run(invocation) {
+    const signal = invocation.flags.string('signal') || 'KILL';
+    const store = new ContainerStore();
+    return forEachArgument(invocation, async (name) => {
+      let container: ReturnType<ContainerStore['resolve']>;
+      try {
+        container = store.resolve(name);
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
+        throw new TsrunError('NOT_FOUND', `Cannot kill container: ${name}: ${error.message}`, { hint: error.hint });
+      }
+      killContainer(container, signal);
+      // Killed is what the next command shall see.
+      if (signalNumber(signal) === SIGKILL) await waitUntilReaped(store, container.record.id, patience);
+      return undefined;
+    });
+  },
+};

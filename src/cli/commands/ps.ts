@@ -1,0 +1,89 @@
+/** `tsrun ps`: list containers. */
+import { join } from 'node:path';
+import type { Container } from '../../container/record.ts';
+import { ContainerStore } from '../../container/store.ts';
+import { TsrunError } from '../../error.ts';
+import { ImageStore } from '../../image/index.ts';
+import type { Command } from '../command.ts';
+import { escapeControls, isTerminal } from '../output.ts';
+import { compileContainerFilter } from '../views/container-filter.ts';
+import { containerRow, containerTitles } from '../views/container-row.ts';
+import { isTable, printList } from '../views/list.ts';
+import { directorySize } from '../views/size.ts';
+import { isUp } from '../views/status.ts';
+import { ImageNames } from './image-names.ts';
+
+const columns = ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names'];
+
+export const ps: Command = {
+  usage: '[OPTIONS]',
+  description: 'List containers',
+  flags: [
+    { name: 'all', short: 'a', type: 'bool', description: 'Also those that do not run' },
+    {
+      name: 'filter',
+      short: 'f',
+      type: 'filter',
+      description: 'Only those that fit, such as name=web or status=exited',
+    },
+    { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
+    {
+      name: 'last',
+      short: 'n',
+      type: 'int',
+      description: 'The n newest, whatever their state',
+      shownDefault: '-1',
+    },
+    { name: 'latest', short: 'l', type: 'bool', description: 'The newest, whatever its state' },
+    { name: 'no-trunc', type: 'bool', description: 'Show everything in full' },
+    { name: 'quiet', short: 'q', type: 'bool', description: 'Only container IDs' },
+    { name: 'size', short: 's', type: 'bool', description: 'Show how much they have written' },
+  ],
+  args: { min: 0, max: 0 },
+  async run({ flags }) {
+    const store = new ContainerStore();
+    const images = new ImageStore(store.root);
+    const filter = compileContainerFilter(flags.strings('filter'), {
+      find: (text) => orUndefined(() => store.resolve(text)),
+      imageId: (text) => orUndefined(() => images.resolve(text)?.id),
+    });
+    const last = flags.boolean('latest') ? 1 : (flags.integer('last') ?? -1);
+    const all = flags.boolean('all') || last > 0 || filter.all;
+    let containers: Container[] = store.list();
+    if (last > 0) containers = containers.slice(0, last);
+    containers = containers.filter((container) => (all || isUp(container.state)) && filter.matches(container));
+
+    const format = flags.string('format');
+    const truncate = !flags.boolean('no-trunc');
+    const names = new ImageNames(images);
+    const harmless = isTable(format) || isTerminal(1);
+    const rows = containers.map((container) =>
+      containerRow(container, {
+        truncate,
+        clean: (text) => (harmless ? escapeControls(text) : text),
+        imageName: (each) => names.nameOf(each),
+        sizes: (each) => ({ written: directorySize(join(each.directory, 'upper')), image: names.sizeOf(each) }),
+      }),
+    );
+    printList(rows, {
+      format,
+      quiet: flags.boolean('quiet'),
+      columns: flags.boolean('size') ? [...columns, 'Size'] : columns,
+      idField: 'ID',
+      titles: containerTitles,
+      thing: 'container',
+    });
+    return 0;
+  },
+};
+
+function orUndefined<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof TsrunError && (error.code === 'NOT_FOUND' || error.code === 'INVALID_REFERENCE')) {
+      return undefined;
+    }
+    throw error;
+  }
+}

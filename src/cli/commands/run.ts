@@ -1,0 +1,41 @@
+/** `tsrun run`: create and start a container, and stay with it unless it is detached. */
+import { Engine } from '../../container/engine.ts';
+import { TsrunError } from '../../error.ts';
+import type { Command } from '../command.ts';
+import { beginInterruption, endInterruption } from '../interrupt.ts';
+import { buildRunOptions } from '../options/run-options.ts';
+import { isTerminal, print } from '../output.ts';
+import { allRunFlags } from '../run-flags.ts';
+import { engineIo } from './engine-io.ts';
+
+export const run: Command = {
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  description: 'Create and run a new container from an image',
+  flags: allRunFlags,
+  args: { min: 1 },
+  flagsFirst: true,
+  failure: 125,
+  async run({ flags, args }) {
+    const terminals = { stdin: isTerminal(0), stdout: isTerminal(1) };
+    const options = buildRunOptions(flags, args, terminals);
+    if (options.terminal && options.interactive && !options.detach && !terminals.stdin) {
+      throw new TsrunError('USAGE', 'the input device is not a TTY', {
+        hint: 'leave out -t: there is no terminal on stdin',
+        exitCode: 1,
+      });
+    }
+    const io = engineIo(flags.boolean('quiet'), beginInterruption());
+    let id: string | undefined;
+    try {
+      const status = await new Engine().run(options, io, (container) => {
+        id = container.record.id;
+        // From here on signals are for the container, or, without --sig-proxy, for tsrun alone.
+        if (!options.sigProxy) endInterruption();
+      });
+      return status === 'detached' ? 0 : status;
+    } finally {
+      // Also when its start failed: the container is there, and its id is what leads to it.
+      if (options.detach && id !== undefined) print(`${id}\n`);
+    }
+  },
+};

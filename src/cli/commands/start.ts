@@ -1,0 +1,71 @@
+/** `tsrun start`: start containers that exist. */
+import { Engine } from '../../container/engine.ts';
+import type { Container } from '../../container/record.ts';
+import { TsrunError } from '../../error.ts';
+import type { Command, Invocation } from '../command.ts';
+import { print, printError } from '../output.ts';
+import { report } from '../report.ts';
+import { engineIo } from './engine-io.ts';
+
+export const start: Command = {
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
+  description: 'Start stopped containers',
+  flags: [
+    { name: 'attach', short: 'a', type: 'bool', description: 'Attach stdout and stderr, and pass signals on' },
+    { name: 'detach-keys', type: 'string', description: 'Keys that detach from the container' },
+    { name: 'interactive', short: 'i', type: 'bool', description: 'Attach stdin' },
+  ],
+  args: { min: 1 },
+  async run(invocation) {
+    const { flags, args } = invocation;
+    if (flags.boolean('attach') || flags.boolean('interactive')) {
+      if (args.length > 1) throw new TsrunError('USAGE', 'you cannot start and attach multiple containers at once');
+      return attached(invocation);
+    }
+    const engine = new Engine();
+    const failed: string[] = [];
+    for (const name of args) {
+      try {
+        const container = engine.containers.resolve(name);
+        if (!isRunning(container)) await engine.start(container, undefined, engineIo(false));
+        print(`${name}\n`);
+      } catch (error) {
+        report(error, invocation.name, 1);
+        failed.push(name);
+      }
+    }
+    if (failed.length === 0) return 0;
+    printError(`Error: failed to start containers: ${failed.join(', ')}`);
+    return 1;
+  },
+};
+
+function isRunning({ record, state }: Container): boolean {
+  if (state.status === 'paused') {
+    throw new TsrunError('CONFLICT', `cannot start a paused container, try unpause instead: ${record.name}`);
+  }
+  return state.status === 'running';
+}
+
+async function attached({ flags, args: [name = ''] }: Invocation): Promise<number> {
+  const engine = new Engine();
+  const container = engine.containers.resolve(name);
+  if (isRunning(container)) {
+    throw new TsrunError('CONFLICT', `container ${container.record.name} runs already`, {
+      hint: `tsrun logs -f ${container.record.name} shows what it prints`,
+    });
+  }
+  const detachKeys = flags.string('detach-keys');
+  const status = await engine.start(
+    container,
+    {
+      stdin: flags.boolean('interactive') && container.record.process.openStdin,
+      stdout: true,
+      stderr: true,
+      sigProxy: true,
+      ...(detachKeys ? { detachKeys } : {}),
+    },
+    engineIo(false),
+  );
+  return status === 'detached' ? 0 : status;
+}

@@ -1,0 +1,28 @@
+/** Shows a pull while it works: on stdout for `pull`, on stderr for `run`, whose stdout belongs to the container. */
+import { ProgressView, type PullEvent } from '../image/index.ts';
+import { isTerminal, printError, writeBytes } from './output.ts';
+
+/** Where the events of a pull go. `fd` is 1 or 2; `quiet` leaves nothing but warnings. */
+export function showPull(fd: 1 | 2, quiet: boolean): (event: PullEvent) => void {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const view = new ProgressView({
+    terminal: isTerminal(fd) && process.env.TERM !== 'dumb',
+    columns: stream.columns || 80,
+    rows: stream.rows || 24,
+  });
+  return (event) => {
+    const shown = view.show(event);
+    if (shown === undefined) return;
+    if (shown.warning) {
+      printError(shown.text.trimEnd());
+    } else if (!quiet) {
+      // The full name at the end is for scripts that read pull's stdout.
+      const text = event.kind === 'end' && fd === 2 ? withoutLastLine(shown.text) : shown.text;
+      writeBytes(fd, Buffer.from(text));
+    }
+  };
+}
+
+function withoutLastLine(text: string): string {
+  return text.replace(/[^\n]*\n$/, '');
+}

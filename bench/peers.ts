@@ -100,37 +100,41 @@ export async function docker(directory: string): Promise<Engine | undefined> {
 
 /**
  * podman without its own cgroups: as root in the root cgroup it would move every process of the machine into a cgroup
- * of its own. Undefined where it is not installed.
+ * of its own. That needs crun, which refuses to start where cgroup v2 stands beside v1: there podman lives in a mount
+ * namespace without v2, which a sleeping process holds. Undefined where it is not installed.
  */
 export function podman(directory: string): Engine | undefined {
   if (!existsSync('/usr/bin/podman')) return undefined;
   mkdirSync(directory, { recursive: true });
-  const command = [
-    ...[
-      'podman',
-      '--root',
-      join(directory, 'root'),
-      '--runroot',
-      join(directory, 'run'),
-      '--tmpdir',
-      join(directory, 'tmp'),
-    ],
-    ...['--cgroup-manager', 'cgroupfs', '--storage-driver', 'overlay', '--events-backend', 'file'],
-  ];
+  const at = (name: string) => join(directory, name);
+  const command = ['podman', '--root', at('root'), '--runroot', at('run'), '--tmpdir', at('tmp'), '--runtime', 'crun'];
+  command.push('--cgroup-manager', 'cgroupfs', '--storage-driver', 'overlay', '--events-backend', 'file');
+  let stop = async (): Promise<void> => {};
+  if (existsSync('/sys/fs/cgroup/unified')) {
+    const hidden = at('hidden');
+    const script = 'umount -l /sys/fs/cgroup/unified && : >"$0" && exec sleep 86400';
+    const holder = spawn('unshare', ['--mount', 'sh', '-c', script, hidden], { stdio: 'ignore' });
+    command.unshift('nsenter', `--mount=/proc/${holder.pid}/ns/mnt`);
+    output(['sh', '-c', 'for i in $(seq 500); do test -e "$0" && exit; sleep 0.01; done; exit 1', hidden]);
+    stop = async () => {
+      holder.kill();
+    };
+  }
   return {
     name: 'podman',
     command,
     env: {},
-    runFlags: ['--cgroups=disabled'],
+    // Its defaults raise limits, which a machine may forbid even to root.
+    runFlags: ['--cgroups=disabled', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096'],
     pull: (image) => [...command, 'pull', '-q', '--tls-verify=false', `${registry()}/library/${image}`],
     alias: (image) => {
       output([...command, 'tag', `${registry()}/library/${image}`, image]);
     },
-    stop: async () => {},
+    stop,
   };
 }
 
-/** All engines that are installed, `image` pulled into each. */
+/** All engines that are installed, `images` pulled into each. */
 export async function withEngines<T>(
   directory: string,
   images: readonly string[],

@@ -3,7 +3,7 @@
  * `npm ci` runs it (lifecycle script `prepare`); `--if-stale` does nothing when dist/ is newer than every source.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -69,7 +69,10 @@ async function buildBundles() {
       platform: 'node',
       format: 'cjs',
       target: 'node20',
-      charset: 'utf8',
+      // import() of what stays outside becomes require(): a script with a code cache has no loader of modules.
+      supported: { 'dynamic-import': false },
+      // bin/tsrun reads the bundle as it is, without decoding it.
+      charset: 'ascii',
       // Names stay readable in stack traces; what is taken out is only what costs time to parse.
       minifyWhitespace: true,
       minifySyntax: true,
@@ -91,5 +94,7 @@ async function buildBundles() {
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 mkdirSync(dist, { recursive: true });
+// V8's code cache of an older bundle.
+rmSync(join(dist, 'cache'), { recursive: true, force: true });
 buildNative();
 await buildBundles();

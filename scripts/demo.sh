@@ -44,7 +44,7 @@ else
     title "who, on what host";                   id; hostname; uname -r
     title "the processes (pid, name)";           for p in /proc/[0-9]*; do printf "%s %s\n" "${p#/proc/}" "$(cat $p/comm 2>/dev/null)"; done
     title "the mounts";                          while read -r _ at type _; do printf "%-10s %s\n" "$type" "$at"; done </proc/mounts
-    title "the addresses";                       sed -n "s/.*|-- \(.*\)/\1/p" /proc/net/fib_trie | sort -u
+    title "the addresses";                       awk "/32 host LOCAL/ { print address } { address = \$2 }" /proc/net/fib_trie | sort -u
     title "the limits and rights";               grep -E "^(Cap(Eff|Bnd)|Seccomp|NoNewPrivs):" /proc/self/status
     title "the cgroup";                          cat /proc/self/cgroup | tail -1
   '

@@ -13,7 +13,7 @@ export interface Registry {
 }
 
 /** The installed program, or the one that scripts/local-registry.sh took out of its package. */
-function registryBinary(): string {
+export function registryBinary(): string {
   const places = ['/usr/bin/docker-registry', join(cacheDirectory(), 'tools/docker-registry/usr/bin/docker-registry')];
   const found = places.find((path) => existsSync(path));
   if (found === undefined) throw new Error('docker-registry is missing: run scripts/local-registry.sh build');

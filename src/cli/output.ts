@@ -3,7 +3,6 @@
  * process.stdout, which takes milliseconds to set up, is never touched.
  */
 import { writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 
 /** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
 const exitAfterBrokenPipe = 141;
@@ -40,11 +39,6 @@ export function printError(line: string): void {
   writeBytes(2, Buffer.from(`${escapeControls(line, true)}\n`));
 }
 
-/** Whether a person sees it: 0 stdin, 1 stdout, 2 stderr. */
-export function isTerminal(fd: number): boolean {
-  return isatty(fd);
-}
-
 /**
  * Makes control characters visible (`\x1b`), those of C1 and the ones that turn the direction of writing too: text from
  * images and containers must not drive the terminal. `lines` keeps tabs and line breaks.
@@ -61,9 +55,4 @@ export function escapeControls(text: string, lines = false): string {
       return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
     },
   );
-}
-
-/** Prints text that holds foreign values in a form of the user's: raw for programs, made harmless on a terminal. */
-export function printForeign(text: string): void {
-  print(isTerminal(1) ? escapeControls(text, true) : text);
 }

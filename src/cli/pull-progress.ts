@@ -1,6 +1,7 @@
 /** Shows a pull while it works: on stdout for `pull`, on stderr for `run`, whose stdout belongs to the container. */
 import { ProgressView, type PullEvent } from '../image/index.ts';
-import { isTerminal, printError, writeBytes } from './output.ts';
+import { printError, writeBytes } from './output.ts';
+import { isTerminal } from './terminal.ts';
 
 /** Where the events of a pull go. `fd` is 1 or 2; `quiet` leaves nothing but warnings. */
 export function showPull(fd: 1 | 2, quiet: boolean): (event: PullEvent) => void {

@@ -84,10 +84,10 @@ const durationUnits: Readonly<Record<string, number>> = {
 
 /** Milliseconds of `1h30m`, `1.5s`, `300ms`; undefined for what is no duration. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.exec(text);
+  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/.exec(text);
   if (match === null) return text === '0' ? 0 : undefined;
   let total = 0;
-  for (const [, amount, unit = ''] of (match[2] ?? '').matchAll(/([\d.]+)(ns|us|µs|μs|ms|s|m|h)/g)) {
+  for (const [, amount, unit = ''] of (match[2] ?? '').matchAll(/([\d.]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
     total += Number(amount) * (durationUnits[unit] ?? 0);
   }
   return match[1] === '-' ? -total : total;

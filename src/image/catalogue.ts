@@ -49,6 +49,9 @@ export interface Catalogue {
   removing: Set<Digest>;
 }
 
+const repairHint =
+  'pull any image: that sets the damaged file aside; layers are kept, so that pulling the others again is quick';
+
 const maxImages = 100_000;
 const maxReferences = 1_000_000;
 const maxLayersOfImage = 10_000;
@@ -105,7 +108,7 @@ export function parseCatalogue(text: string, path: string): Catalogue {
   const json = parseJson(text, {
     name: path,
     code: 'CORRUPT',
-    hint: 'pull any image: that sets the damaged file aside; layers are kept, so that pulling the others again is quick',
+    hint: repairHint,
   });
   if (json.get('version').size() !== 1)
     throw json.get('version').fail('is not 1: it was written by another version of tsrun');
@@ -135,9 +138,9 @@ export function formatCatalogue(catalogue: Catalogue): string {
   return `${JSON.stringify(content, undefined, 1)}\n`;
 }
 
-/** Writes a file whole or not at all: temporary name, fsync, rename. */
-export function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.tmp-${process.pid}`;
+/** Writes a file whole or not at all: temporary name (always the same: one writes at a time), fsync, rename. */
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.tmp`;
   const fd = openSync(temporary, 'w', 0o600);
   try {
     try {
@@ -170,6 +173,8 @@ export class CatalogueFile {
       text = readFileSync(this.path, 'utf8');
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return emptyCatalogue();
+      if (errorCode(error) === 'EISDIR')
+        throw new TsrunError('CORRUPT', `${this.path}: is a directory`, { hint: repairHint });
       throw storeError(error, `cannot read "${this.path}"`);
     }
     return parseCatalogue(text, this.path);

@@ -10,7 +10,8 @@ export interface Challenge {
 const maxHeaderLength = 16_384;
 
 /** One step of the grammar: spaces and commas, a token, optionally `=` and a value. */
-const item = /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=]+))|(?!\s*=|[!#$%&'*+.^_`|~0-9A-Za-z-]))/y;
+const item =
+  /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=]+))|(?!\s*=|[!#$%&'*+.^_`|~0-9A-Za-z-]))/y;
 
 /** Reads the header's challenges in their order; what does not parse ends the list. */
 export function parseChallenges(header: string | undefined): Challenge[] {

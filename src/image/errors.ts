@@ -65,7 +65,8 @@ export function storeError(error: unknown, action: string): unknown {
         : 'run as root (sudo), or set TSRUN_ROOT';
     return new TsrunError('PERMISSION', `${action}: ${code}`, { cause: error, hint });
   }
-  return error;
+  // Without a code it is no answer of the system's but a mistake of ours.
+  return code === undefined ? error : new TsrunError('SYSCALL', `${action}: ${code}`, { cause: error });
 }
 
 /** TLS failures by what to do about them. */

@@ -201,7 +201,9 @@ class Pull {
   /** The layers of an image that is there, whole: as docker, without a word about them. */
   #completeLayers(id: Digest, wanted: readonly WantedLayer[]): ImageEntry['layers'] | undefined {
     const image = isKnown(this.#store, id) ? this.#store.resolve(id) : undefined;
-    return image !== undefined && wanted.every(({ chainId }) => this.#store.layers.has(chainId)) ? [...image.layers] : undefined;
+    return image !== undefined && wanted.every(({ chainId }) => this.#store.layers.has(chainId))
+      ? [...image.layers]
+      : undefined;
   }
 
   #record(resolved: ResolvedManifest, entry: ImageEntry, blobs: { digest: Digest; bytes: Uint8Array }[]): PulledImage {

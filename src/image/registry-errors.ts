@@ -19,7 +19,7 @@ export interface AnswerContext {
 /** Registries' messages end up on terminals: one line, no control characters, not too long. */
 function printable(text: string): string {
   return text
-    .replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
+    .replace(/[\s\x00-\x1f\x7f-\x9f]+/g, ' ')
     .trim()
     .slice(0, maxErrorText);
 }

@@ -269,11 +269,12 @@ export class ImageStore {
     }
   }
 
+  /** Under the catalogue's lock: so one temporary name serves all, and the next writer overwrites what a kill left. */
   #writeBlob(digest: Digest, bytes: Uint8Array): void {
     if (this.readBlob(digest) !== undefined) return;
     const path = this.#blobPath(digest);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const temporary = `${path}.tmp-${process.pid}`;
+    const temporary = join(dirname(path), '.tmp');
     try {
       writeFileSync(temporary, bytes, { mode: 0o600 });
       renameSync(temporary, path);

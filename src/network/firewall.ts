@@ -119,6 +119,13 @@ function readUndos(): Command[] {
   });
 }
 
+/** Nothing of the user's but where the system bus is, by which firewall-cmd speaks to its daemon. */
+function environment(): Record<string, string> {
+  const bus = process.env.DBUS_SYSTEM_BUS_ADDRESS;
+  const fixed = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+  return bus === undefined ? fixed : { ...fixed, DBUS_SYSTEM_BUS_ADDRESS: bus };
+}
+
 /** Runs a program of the host to its end; what went wrong, or undefined. */
 function run(command: Command, title: string): string | undefined {
   const [program = '', ...args] = command;
@@ -127,7 +134,7 @@ function run(command: Command, title: string): string | undefined {
       encoding: 'utf8',
       timeout: 20_000,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      env: environment(),
     });
     if (result.error !== undefined) return `cannot run ${program}: ${result.error.message}`;
     if (result.status === 0) return undefined;

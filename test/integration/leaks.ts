@@ -115,7 +115,7 @@ function networkNamespaces(processes: readonly ProcessEntry[]): Map<string, stri
 
 function interfaces(): Map<string, string> {
   const names = tryList('/sys/class/net').filter((name) => name !== 'tsrun0');
-  const counted = wholeMachine ? names : names.filter((name) => /^(tsrun|veth)/.test(name));
+  const counted = wholeMachine ? names : names.filter((name) => /^(tsrun|ts[0-9a-f]{6}|veth)/.test(name));
   return new Map(counted.map((name) => [name, `network interface ${name}`]));
 }
 

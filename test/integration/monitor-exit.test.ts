@@ -1,5 +1,5 @@
 /** How a monitor starts, waits, and ends: exit status, exit record, reaping, what it keeps open and what it lets go. */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -38,6 +38,35 @@ test('the command starts with no signal blocked and none ignored', async () => {
   for (const name of ['SigPnd', 'SigBlk', 'SigIgn']) {
     expect(reader.text).toContain(`${name}:\t0000000000000000\n`);
   }
+});
+
+test('a kill by the OOM killer since the start is told and recorded', async () => {
+  const cgroup = mkdtempSync('/var/tmp/tsrun-monitor-cgroup.');
+  const events = (kills: number): string => `low 0\nhigh 0\nmax 7\noom 3\noom_kill ${kills}\noom_group_kill 9\n`;
+  const results: unknown[] = [];
+  try {
+    for (const kills of [12, 13]) {
+      writeFileSync(join(cgroup, 'memory.events'), events(12));
+      using fixture = await Fixture.start({ script: 'sleep 0.1', client: nothing, cgroupDirectory: cgroup });
+      writeFileSync(join(cgroup, 'memory.events'), events(kills));
+      results.push(await fixture.handle.onExit, JSON.parse(fixture.file('exit.json')).oomKilled);
+    }
+    expect(results).toEqual([{ status: 0, oomKilled: false }, false, { status: 0, oomKilled: true }, true]);
+  } finally {
+    rmSync(cgroup, { recursive: true });
+  }
+});
+
+test('while nothing happens a monitor takes less than 100 KiB of memory and no time', async () => {
+  using fixture = await Fixture.start({ script: 'sleep 100', log: { maxSize: 0, maxFiles: 1 } });
+  await delay(100);
+  const proc = `/proc/${fixture.handle.pid}`;
+  expect(Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`${proc}/smaps_rollup`, 'utf8'))?.[1])).toBeLessThan(100);
+  const switches = (): RegExpMatchArray | null => readFileSync(`${proc}/status`, 'utf8').match(/^\w+_switches:.*$/gm);
+  const before = switches();
+  await delay(300);
+  expect(before).toHaveLength(2);
+  expect(switches()).toEqual(before);
 });
 
 test('a client that has cleaned up says so, and no other cleaning runs', async () => {

@@ -46,6 +46,8 @@ export interface FixtureOptions {
   reap?: (directory: string) => string;
   /** Instead of a fresh directory: where exit.json and the log are written. */
   containerDirectory?: string;
+  /** A directory that stands for the container's cgroup. */
+  cgroupDirectory?: string;
   /** Neither record nor lock nor directory: as `exec` uses the monitor. */
   bare?: boolean;
   detachKeys?: Uint8Array;
@@ -170,13 +172,15 @@ export class Fixture {
     if (options.damage) program.fill(0xff, 16, 32);
     this.containerDirectory = options.containerDirectory ?? join(this.directory, 'container');
     mkdirSync(this.containerDirectory, { recursive: true });
-    const own = bare
-      ? {}
-      : {
-          directory: openat(AT_FDCWD, this.containerDirectory, O_RDONLY | O_DIRECTORY),
-          lock: openat(AT_FDCWD, this.lockPath, O_RDWR | 0o100, 0o600),
-          listen: listenSocket(this.socketPath),
-        };
+    const own: { directory?: number; lock?: number; listen?: number; cgroup?: number } = {};
+    if (!bare) {
+      own.directory = openat(AT_FDCWD, this.containerDirectory, O_RDONLY | O_DIRECTORY);
+      own.lock = openat(AT_FDCWD, this.lockPath, O_RDWR | 0o100, 0o600);
+      own.listen = listenSocket(this.socketPath);
+    }
+    if (options.cgroupDirectory !== undefined) {
+      own.cgroup = openat(AT_FDCWD, options.cgroupDirectory, O_RDONLY | O_DIRECTORY);
+    }
     if (own.lock !== undefined) flock(own.lock, 'exclusive', true);
     this.handle = spawnMonitor({
       program,

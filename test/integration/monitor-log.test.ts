@@ -1,7 +1,8 @@
 /** container.log: every byte, in records that other tools read, never more than was asked for, and never in the way. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Fixture, until } from './monitor-fixture.ts';
 
@@ -157,21 +158,26 @@ test('a full disk costs log records, never the container; the gap is told', asyn
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tsrun-test', directory]);
   try {
     writeFileSync(join(directory, 'ballast'), Buffer.alloc(128 * 1024));
+    const flag = join(directory, 'room');
     using fixture = await Fixture.start({
-      script: 'seq 4000; echo middle >&2; sleep 0.5; echo after; exit 5',
+      script: `seq 4000; touch ${flag}; while [ -e ${flag} ]; do sleep 0.02; done; echo after; exit 5`,
       client: nobody,
       log: unlimited,
       containerDirectory: directory,
     });
-    await until(() => statSync(join(directory, 'container.log')).size > 100_000);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await until(() => existsSync(flag));
+    // The flag says that the command has written everything, not that the monitor has read it.
+    await delay(300);
     rmSync(join(directory, 'ballast'));
+    rmSync(flag);
     expect(await fixture.handle.onExit).toMatchObject({ status: 5 });
     const records = parse(readFileSync(join(directory, 'container.log'), 'utf8'));
+    // One or more, as the pieces came: a small one may still have fitted in after a larger one had not.
     const told = records.filter((record) => record.stream === 'tsrun');
-    expect(told.map(({ text }) => text)).toEqual([expect.stringMatching(/^\d+ bytes could not be logged$/)]);
+    expect(told.length).toBeGreaterThan(0);
+    for (const { text } of told) expect(text).toMatch(/^\d+ bytes could not be logged$/);
     expect(records.at(-1)).toMatchObject({ stream: 'stdout', text: 'after' });
-    expect(records.length).toBeLessThan(4000);
+    expect(records.filter(({ stream }) => stream === 'stdout').length).toBeLessThan(4000);
     expect(records[0]?.text).toBe('1');
     expect(JSON.parse(readFileSync(join(directory, 'exit.json'), 'utf8'))).toMatchObject({ exitCode: 5 });
   } finally {

@@ -1,7 +1,17 @@
 /** The bytes between a client's descriptors and the command: whole, in order, in constant memory, whatever the client does. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  createReadStream,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +19,7 @@ import { expect, test } from 'vitest';
 import { attachClient } from '../../src/container/monitor.ts';
 import { SOCK_STREAM } from '../../src/linux/constants.ts';
 import { errno } from '../../src/linux/errno.ts';
-import { close } from '../../src/linux/fs.ts';
+import { close, writeAll } from '../../src/linux/fs.ts';
 import { connectSocket, receive, send, socketPair, waitReadable } from '../../src/linux/unix-socket.ts';
 import { Fixture, isAlive, pipe, Reader, until } from './monitor-fixture.ts';
 
@@ -223,6 +233,29 @@ test('stdin stays open over the end of a client where it is not its alone', asyn
   expect(isAlive(fixture.pid)).toBe(true);
 });
 
+test('stdin that is kept while somebody feeds it ends with the last who does', async () => {
+  const [first, second, out] = [pipe(), pipe(), pipe()];
+  using fixture = await Fixture.start({ script: 'cat; exit 8', stdin: 'once', client: [first.read, out.write, -1] });
+  const later = attachClient(fixture.socketPath, {
+    stdin: second.read,
+    stdout: -1,
+    stderr: -1,
+    detachKeys: new Uint8Array(0),
+  });
+  for (const fd of [first.read, second.read, out.write]) close(fd);
+  const reader = new Reader(out.read);
+  writeAll(second.write, Buffer.from('second '));
+  await reader.waitFor('second ');
+  close(first.write);
+  await delay(50);
+  writeAll(second.write, Buffer.from('still '));
+  await reader.waitFor('second still ');
+  close(second.write);
+  expect(await fixture.handle.onExit).toMatchObject({ status: 8 });
+  expect(await later.onExit).toMatchObject({ status: 8 });
+  reader.close();
+});
+
 test('a command that closes its stdin is not fed any more, and the writer may go on', async () => {
   const input = pipe();
   const out = pipe();
@@ -365,6 +398,21 @@ test('a client that sends nonsense is dropped, and so is one that says what only
   }
   expect(isAlive(fixture.handle.pid)).toBe(true);
   expect(isAlive(fixture.pid)).toBe(true);
+});
+
+test('another user is not let in, even where the socket is open to all', async () => {
+  using fixture = await Fixture.start({ script: 'sleep 100' });
+  chmodSync(fixture.directory, 0o755);
+  expect(statSync(fixture.socketPath).mode & 0o777).toBe(0o600);
+  chmodSync(fixture.socketPath, 0o666);
+  const script = `require('node:net').connect(${JSON.stringify(fixture.socketPath)}).on('close', () => process.exit(3)).on('error', () => {});
+    setTimeout(() => process.exit(4), 700)`;
+  const outcome = async (uid: number): Promise<unknown> => {
+    const child = spawn(process.execPath, ['-e', script], { uid, stdio: 'ignore', timeout: 10_000 });
+    return new Promise((resolve) => child.once('exit', resolve));
+  };
+  expect(await outcome(65_534)).toBe(3);
+  expect(await outcome(0)).toBe(4);
 });
 
 test('half a message waits for its other half', async () => {

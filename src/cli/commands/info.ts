@@ -8,8 +8,9 @@ import { ImageStore } from '../../image/index.ts';
 import { type NetworkInfo, networkInfo } from '../../network/index.ts';
 import type { Command } from '../command.ts';
 import type { Struct } from '../format/value.ts';
-import { printError, printForeign } from '../output.ts';
+import { printError } from '../output.ts';
 import { programVersion } from '../program-version.ts';
+import { printForeign } from '../terminal.ts';
 import { binarySize } from '../units.ts';
 import { printFormatted } from './print-format.ts';
 

@@ -2,7 +2,8 @@
 import { TsrunError } from '../../error.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson } from '../format/value.ts';
-import { print, printForeign } from '../output.ts';
+import { print } from '../output.ts';
+import { printForeign } from '../terminal.ts';
 
 /** Prints `data` through a template, or as JSON for `json`. Throws `USAGE`. */
 export function printFormatted(data: Struct, format: string, thing: string): void {

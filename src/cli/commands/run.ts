@@ -4,8 +4,9 @@ import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption, endInterruption } from '../interrupt.ts';
 import { buildRunOptions } from '../options/run-options.ts';
-import { isTerminal, print } from '../output.ts';
+import { print } from '../output.ts';
 import { allRunFlags } from '../run-flags.ts';
+import { isTerminal } from '../terminal.ts';
 import { engineIo } from './engine-io.ts';
 
 export const run: Command = {

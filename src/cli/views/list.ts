@@ -2,8 +2,9 @@
 import { TsrunError } from '../../error.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson, type Value } from '../format/value.ts';
-import { print, printForeign } from '../output.ts';
+import { print } from '../output.ts';
 import { alignColumns } from '../table.ts';
+import { printForeign } from '../terminal.ts';
 
 export interface ListOptions {
   /** Of --format; absent or empty: the default table. */

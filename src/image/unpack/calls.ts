@@ -259,9 +259,10 @@ export interface DirectoryName {
 const DT_UNKNOWN = 0;
 const DT_DIR = 4;
 
-/** All names of an open directory, without `.` and `..`; man 2 getdents64. Or a negative errno. */
+/** All names of an open directory, from its first on, without `.` and `..`; man 2 getdents64. Or a negative errno. */
 export function listDirectory(fd: number): DirectoryName[] | number {
   prepare();
+  rawSyscall(NR.lseek, fd, 0, 0);
   const names: DirectoryName[] = [];
   for (;;) {
     const length = rawSyscall(NR.getdents64, fd, base + valueAt, valueSize);

@@ -100,7 +100,7 @@ describe('gzip', () => {
 
 /** A zstd frame of blocks; RFC 8878. `window`: descriptor byte. */
 function zstdFrame(blocks: [type: 0 | 1 | 2, body: Buffer, size?: number][], window = 0x38, checksum = false): Buffer {
-  const parts = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, checksum ? 4 : 0, window])];
+  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, checksum ? 4 : 0, window])];
   blocks.forEach(([type, body, size], i) => {
     const head = Buffer.alloc(3);
     head.writeUIntLE((i === blocks.length - 1 ? 1 : 0) | (type << 1) | ((size ?? body.length) << 3), 0, 3);

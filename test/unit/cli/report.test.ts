@@ -1,0 +1,56 @@
+import { expect, test, vi } from 'vitest';
+import { CommandLineError } from '../../../src/cli/arguments.ts';
+import { TsrunError } from '../../../src/error.ts';
+
+const lines: string[] = [];
+vi.mock(import('../../../src/cli/output.ts'), async (original) => ({
+  ...(await original()),
+  printError: (line: string) => void lines.push(line),
+}));
+const { report } = await import('../../../src/cli/report.ts');
+
+function reported(error: unknown, failure: number): { code: number; lines: string[] } {
+  lines.length = 0;
+  const code = report(error, 'tsrun x', failure);
+  return { code, lines: [...lines] };
+}
+
+test('an error of the engine: 125 in run, 1 elsewhere, and its hint below it', () => {
+  const error = new TsrunError('CONFLICT', 'port 80 is taken', { hint: 'stop web' });
+  expect(reported(error, 125)).toEqual({ code: 125, lines: ['tsrun: port 80 is taken', '  stop web'] });
+  expect(reported(error, 1).code).toBe(1);
+});
+
+test('codes that say more than "failed" stay', () => {
+  expect(reported(new TsrunError('COMMAND_NOT_FOUND', 'x'), 125).code).toBe(127);
+  expect(reported(new TsrunError('COMMAND_NOT_EXECUTABLE', 'x'), 125).code).toBe(126);
+  expect(reported(new TsrunError('USAGE', 'x', { exitCode: 64 }), 1).code).toBe(64);
+});
+
+test('what is not found has docker’s prefix, but in run', () => {
+  const error = new TsrunError('NOT_FOUND', 'No such container: web');
+  expect(reported(error, 1).lines).toEqual(['Error: No such container: web']);
+  expect(reported(error, 125).lines).toEqual(['tsrun: No such container: web']);
+});
+
+test('a mistake without a hint of its own leads to the help', () => {
+  expect(reported(new TsrunError('USAGE', 'invalid mode: x'), 125).lines).toEqual([
+    'tsrun: invalid mode: x',
+    "See 'tsrun x --help'.",
+  ]);
+});
+
+test('a wrong command line is told as docker tells it', () => {
+  const error = new CommandLineError('unknown flag: --x', { hint: "See 'tsrun x --help'.", exitCode: 125 });
+  expect(reported(error, 1)).toEqual({ code: 125, lines: ['unknown flag: --x', "See 'tsrun x --help'."] });
+});
+
+test('anything else is a fault of tsrun', () => {
+  const {
+    code,
+    lines: [first, second],
+  } = reported(new RangeError('boom'), 1);
+  expect(code).toBe(1);
+  expect(first).toBe('tsrun: boom');
+  expect(second).toContain('fault of tsrun');
+});

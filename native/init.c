@@ -93,6 +93,7 @@ int run_init(char **argv, char **envp)
 		return 125;
 	}
 	set_signal_mask(signals);
+	SYS(prctl, PR_SET_NAME, "tsrun-init");
 	SYS(prctl, PR_SET_CHILD_SUBREAPER, 1); /* for --pid=host, where it is not pid 1 */
 	child = (int)SYS(clone, SIGCHLD, NULL);
 	if (child == 0)

@@ -1,7 +1,9 @@
 /* Log records, rotation, and the little text that the monitor writes. */
 #include "log.h"
 
-#define PIECE 3584 /* of a line in one record */
+#define PIECE 3584   /* bytes of a line in one record */
+#define HEAD 31	     /* of "2026-01-02T03:04:05.123456789Z " */
+#define OVERHEAD 41  /* with the stream, the tag and the end of line */
 
 static int log_fd = -1, log_directory = -1; /* -1: no log */
 static u64 log_size, log_max_size, log_lost;
@@ -132,47 +134,51 @@ static void flush(void)
 	pending = 0;
 }
 
-/* `head` is the time and, `head_size` bytes in all, a space. */
-static void record(const char *head, u64 head_size, const char *tag, const void *data, u64 size)
+static void append(const char *head, const char *tag, const void *data, u64 size)
 {
-	char *at;
+	char *at = buffer + pending;
 
-	if (pending + PIECE + 128 > sizeof(buffer))
-		flush();
-	if (log_max_size > 0 && log_size + pending > 0 && log_size + pending + head_size + 10 + size > log_max_size) {
-		flush();
-		rotate();
-	}
-	at = buffer + pending;
-	memcpy(at, head, head_size);
-	at = put_text(at + head_size, tag);
+	memcpy(at, head, HEAD);
+	at = put_text(at + HEAD, tag);
 	memcpy(at, data, size);
 	at += size;
 	*at++ = '\n';
 	pending = (u32)(at - buffer);
 }
 
+static void record(const char *head, const char *tag, const void *data, u64 size)
+{
+	if (pending + PIECE + OVERHEAD > sizeof(buffer))
+		flush();
+	if (log_max_size > 0 && log_size + pending > 0 && log_size + pending + OVERHEAD + size > log_max_size) {
+		flush();
+		rotate();
+	}
+	if (log_lost > 0 && pending == 0) {
+		char note[64];
+
+		append(head, "tsrun F ", note, put_text(put_number(note, log_lost), " bytes could not be logged") - note);
+	}
+	append(head, tag, data, size);
+}
+
 void log_output(int stream, const u8 *data, u64 size)
 {
-	char head[40], note[80];
-	u64 head_size = put_text(put_time(head), " ") - head, n;
+	char head[HEAD];
 
 	if (log_directory < 0)
 		return;
 	if (log_fd < 0) /* there was no room for a new file at the last rotation */
 		open_current(0);
-	if (log_lost > 0)
-		record(head, head_size, "tsrun F ", note,
-		       put_text(put_number(note, log_lost), " bytes could not be logged") - note);
+	put_text(put_time(head), " ");
 	while (size > 0) {
-		u64 limit = size < PIECE ? size : PIECE;
+		u64 limit = size < PIECE ? size : PIECE, n;
 		int whole;
 
 		for (n = 0; n < limit && data[n] != '\n'; n++)
 			;
 		whole = n < size && data[n] == '\n';
-		record(head, head_size, stream == 0 ? (whole ? "stdout F " : "stdout P ") : (whole ? "stderr F " : "stderr P "),
-		       data, n);
+		record(head, stream == 0 ? (whole ? "stdout F " : "stdout P ") : (whole ? "stderr F " : "stderr P "), data, n);
 		data += n + whole;
 		size -= n + whole;
 	}

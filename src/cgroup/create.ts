@@ -13,17 +13,15 @@ import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import type { LinuxResources } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
 import { isPopulated, removeCgroup } from './control.ts';
+import { ancestors, enable, isRefusal, readOnlyHint, requireControllers } from './controllers.ts';
 import { checkCpuset } from './cpu-list.ts';
 import { controlDevices } from './devices.ts';
 import { codeOf, readControl, writeControl } from './files.ts';
 import { type Setting, settingsFor } from './limits.ts';
-import { missingController, offeredControllers, readWords, requireCgroup2 } from './mount.ts';
+import { requireCgroup2 } from './mount.ts';
 
 /** The directory of all containers' cgroups, below the mount point. */
 const PARENT = 'tsrun';
-
-/** Switched on where they are offered, so that `stats` has numbers without any limit. */
-const accounting = ['cpu', 'memory', 'io', 'pids'];
 
 export interface Cgroup {
   /** Absolute path of its directory. */
@@ -84,18 +82,6 @@ export function updateCgroup(path: string, resources: LinuxResources): void {
   for (const setting of settings) applySetting(path, setting);
 }
 
-/** The controllers that `settings` need, by name with who wants them. Throws where one is not offered. */
-function requireControllers(mountPoint: string, settings: readonly Setting[]): Map<string, string> {
-  const offered = offeredControllers(mountPoint);
-  const needed = new Map<string, string>();
-  for (const { controller, wantedBy } of settings) {
-    if (controller === '' || needed.has(controller)) continue;
-    if (!offered.includes(controller)) throw missingController(controller, wantedBy, mountPoint);
-    needed.set(controller, wantedBy);
-  }
-  return needed;
-}
-
 /** Makes the directories above the container's and enables controllers on the way from the mount point down. */
 function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<string, string>): void {
   const parent = join(mountPoint, relative);
@@ -106,64 +92,6 @@ function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<s
     }
     enable(directory, mountPoint, needed);
   }
-}
-
-/** The mount point and every directory from there down to `path`. */
-function ancestors(mountPoint: string, path: string): string[] {
-  const list: string[] = [];
-  for (let at = path; at.length > mountPoint.length; at = dirname(at)) list.unshift(at);
-  return [mountPoint, ...list];
-}
-
-/** Hands controllers down to the children of `directory`. */
-function enable(directory: string, mountPoint: string, needed: ReadonlyMap<string, string>): void {
-  const file = join(directory, 'cgroup.subtree_control');
-  const enabled = readWords(file);
-  const offered = readWords(join(directory, 'cgroup.controllers'));
-  for (const controller of offered) {
-    if (enabled.includes(controller)) continue;
-    const wantedBy = needed.get(controller);
-    if (wantedBy === undefined && !accounting.includes(controller)) continue;
-    const info = {
-      phase: 'cgroup' as const,
-      title: `enable the controller ${controller} in ${directory}`,
-      why: 'a controller works in a cgroup only when its parent hands it down',
-      shell: `echo +${controller} > ${file}`,
-    };
-    step(info, () => {
-      try {
-        writeControl(file, `+${controller}`);
-      } catch (error) {
-        if (wantedBy !== undefined) throw cannotEnable(controller, wantedBy, directory, mountPoint, error);
-      }
-    });
-  }
-}
-
-/** Why the kernel refuses to hand a controller down, in the two cases that people meet. */
-function cannotEnable(
-  controller: string,
-  wantedBy: string,
-  directory: string,
-  mountPoint: string,
-  cause: unknown,
-): TsrunError {
-  const code = codeOf(cause);
-  // The root of the whole hierarchy is exempt from the rule, and has no cgroup.type.
-  const nested = directory === mountPoint && existsSync(join(mountPoint, 'cgroup.type'));
-  let hint = 'another manager of cgroups may have claimed it';
-  if (code === 'EBUSY' && nested) {
-    hint =
-      'tsrun runs in a container: a cgroup whose children have controllers cannot hold processes itself. Move them first: ' +
-      `mkdir ${mountPoint}/init && for p in $(cat ${mountPoint}/cgroup.procs); do echo $p > ${mountPoint}/init/cgroup.procs; done`;
-  } else if (code === 'EROFS' || code === 'EACCES') {
-    hint = 'cgroups can be made by root and where they are mounted read-write; a container needs --privileged for that';
-  }
-  return new TsrunError(
-    'UNSUPPORTED',
-    `${wantedBy} needs the controller "${controller}", which cannot be enabled in "${directory}": ${messageOf(cause)}`,
-    { cause, hint },
-  );
 }
 
 /** The container's own directory. What a crash left of an earlier one is removed when nothing lives in it. */
@@ -192,15 +120,12 @@ function makeDirectory(path: string): boolean {
     mkdirSync(path, { mode: 0o755 });
     return true;
   } catch (cause) {
-    const code = codeOf(cause);
-    if (code === 'EEXIST') return false;
-    const refused = code === 'EROFS' || code === 'EACCES' || code === 'EPERM';
-    throw new TsrunError(refused ? 'UNSUPPORTED' : 'SYSCALL', `cannot make cgroup "${path}": ${messageOf(cause)}`, {
-      cause,
-      hint: refused
-        ? 'cgroups can be made by root and where they are mounted read-write; a container needs --privileged for that'
-        : undefined,
-    });
+    if (codeOf(cause) === 'EEXIST') return false;
+    throw new TsrunError(
+      isRefusal(cause) ? 'UNSUPPORTED' : 'SYSCALL',
+      `cannot make cgroup "${path}": ${messageOf(cause)}`,
+      { cause, hint: isRefusal(cause) ? readOnlyHint : undefined },
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 /** Shows a pull while it works: on stdout for `pull`, on stderr for `run`, whose stdout belongs to the container. */
-import { ProgressView, type PullEvent } from '../image/index.ts';
+import type { PullEvent } from '../image/events.ts';
+import { ProgressView } from '../image/progress.ts';
 import { printError, writeBytes } from './output.ts';
 import { isTerminal } from './terminal.ts';
 

@@ -78,7 +78,9 @@ export function resolveUser(root: LayeredRoot, user: string, groupAdd: readonly 
     gid = groupId(known, groupPart);
   }
   for (const group of groupAdd) additional.add(groupId(known, group));
-  return { uid, gid, additionalGids: [...additional], home: entry?.home || '/' };
+  // The primary group is among them, so that a program that gives it up does not gain what is denied to that group
+  // (CVE-2022-36109).
+  return { uid, gid, additionalGids: [...new Set([gid, ...additional])], home: entry?.home || '/' };
 }
 
 function splitUser(user: string): [string, string | undefined] {

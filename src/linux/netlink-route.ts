@@ -31,6 +31,7 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
+const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
 const IFLA_AF_SPEC = 26;
@@ -46,6 +47,7 @@ const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4; // hairpin
 const BR_STATE_FORWARDING = 3;
+const IF_OPER_UP = 6;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
@@ -80,6 +82,8 @@ export interface Link {
   alias: string;
   /** Sysctl net.ipv4.conf.<name>.route_localnet. */
   routeLocalnet: boolean;
+  /** Whether the kernel has seen that it is connected: before that what it sends is lost. */
+  operational: boolean;
   /** Of a bridge's port: whether frames pass it. */
   portForwards: boolean;
 }
@@ -127,6 +131,7 @@ export function parseLink(message: NetlinkMessage): Link {
       settings !== undefined &&
       settings.length >= IPV4_DEVCONF_ROUTE_LOCALNET * 4 &&
       settings.readInt32LE((IPV4_DEVCONF_ROUTE_LOCALNET - 1) * 4) !== 0,
+    operational: attributes.u8(IFLA_OPERSTATE) === IF_OPER_UP,
     portForwards: info?.nested(IFLA_INFO_SLAVE_DATA)?.u8(IFLA_BRPORT_STATE) === BR_STATE_FORWARDING,
   };
 }

@@ -116,7 +116,7 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
     setUpInside(network, { containerId, netns, address, mac });
     publishPorts(sockets, attachment, containerId);
     mindFirewalls(netfilter, options);
-    awaitCable(route, hostInterface);
+    awaitCable(route, hostInterface, bridge);
     return attachment;
   } catch (error) {
     try {

@@ -100,7 +100,10 @@ function dropsBy(chain: Chain, rules: readonly Rule[]): 'policy' | 'rule' | unde
   const deeds = last.expressions.filter(({ name }) => name !== 'counter' && name !== 'log');
   const [only] = deeds;
   if (only === undefined || deeds.length > 1) return undefined;
-  return only.name === 'reject' || isDropVerdict(only) ? 'rule' : undefined;
+  // iptables-nft keeps most of its targets in the form of the older iptables.
+  const rejects =
+    only.name === 'reject' || (only.name === 'target' && only.attributes.text(NFTA_TARGET_NAME) === 'REJECT');
+  return rejects || isDropVerdict(only) ? 'rule' : undefined;
 }
 
 const NFTA_IMMEDIATE_DATA = 2;
@@ -113,6 +116,7 @@ const NFT_META_OIFNAME = 7;
 const NFTA_CMP_OP = 2;
 const NFTA_CMP_DATA = 3;
 const NFTA_LOOKUP_SET = 1;
+const NFTA_TARGET_NAME = 1;
 
 function isDropVerdict({ name, attributes }: { name: string; attributes: Attributes }): boolean {
   if (name !== 'immediate') return false;

@@ -17,6 +17,7 @@ import {
   deleteLink,
   deleteLinkName,
   dumpLinks,
+  getLink,
   type Link,
   parseLink,
 } from '../linux/netlink-route.ts';
@@ -121,17 +122,18 @@ export function setUpInside(network: BridgeNetwork, { netns, address }: Cable): 
   }
 }
 
-/** Milliseconds that a new cable gets until frames pass it; it takes less than one as long as a processor is free. */
-const cablePatience = 50;
+/** Milliseconds that a new cable gets until packets pass it; it takes less than one as long as a processor is free. */
+const cablePatience = 200;
 
 /**
- * Waits until the bridge forwards to a new port: the kernel tells it of the carrier from a work queue. Before that a
- * container's first packet would be lost, and the next come a second later.
+ * Waits until the bridge forwards to a new port, and (behind its first one) sends at all: the kernel learns from a work
+ * queue that there is a carrier. Before that a container's first packet would be lost, and come again a second later.
  */
-export function awaitCable(socket: NetlinkSocket, name: string): void {
+export function awaitCable(socket: NetlinkSocket, name: string, bridge: Link): void {
   const sleep = new Int32Array(new SharedArrayBuffer(4));
   for (const deadline = performance.now() + cablePatience; performance.now() < deadline; ) {
-    if (findLink(socket, name)?.portForwards !== false) return;
+    const links = socket.run([getLink(name), getLink(bridge.index)]).flatMap(({ messages }) => messages.map(parseLink));
+    if (links.length < 2 || (links[0]?.portForwards && links[1]?.operational)) return;
     Atomics.wait(sleep, 0, 0, 0.2);
   }
 }

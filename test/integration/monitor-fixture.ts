@@ -225,11 +225,12 @@ export class Fixture {
   }
 
   [Symbol.dispose](): void {
-    for (const pid of [this.handle.pid, this.pid]) {
+    // The command leads a session, and with it a process group that its children are in.
+    for (const pid of [this.handle.pid, -this.pid]) {
       try {
-        if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+        if (pid !== 0) process.kill(pid, 'SIGKILL');
       } catch {
-        // It ended meanwhile.
+        // It has ended.
       }
     }
     this.handle.close();

@@ -69,7 +69,9 @@ test('the first window size is there before the command asks, later ones arrive 
 
 test('Ctrl-C ends the foreground job of the container', async () => {
   using person = new Person();
-  using fixture = await interactive(person, { script: 'trap "echo caught; exit 12" INT; echo ready; sleep 100' });
+  using fixture = await interactive(person, {
+    script: 'trap "echo caught; exit 12" INT; echo ready; while :; do sleep 0.02; done',
+  });
   await person.reader.waitFor('ready');
   person.type('\x03');
   expect(await fixture.handle.onExit).toMatchObject({ status: 12 });

@@ -21,12 +21,15 @@ afterEach(() => {
 const usable = (command: string): boolean => spawnSync('sh', ['-c', command], { stdio: 'ignore' }).status === 0;
 const installed = (program: string): boolean => usable(`PATH=$PATH:/usr/sbin:/sbin command -v ${program}`);
 
-/** Whether a container reaches another machine, and that machine its published port 8080. */
-function traffic(container: TestContainer): { out: boolean; in: boolean } {
+/**
+ * Whether a container reaches another machine, and that machine its published port 8080. `patience` in milliseconds:
+ * short only where silence is expected.
+ */
+function traffic(container: TestContainer, patience = 5000): { out: boolean; in: boolean } {
   const there = listenTcp(world.machine, machineAddress, 7000);
   const inside = listenTcp(container.netns, '0.0.0.0', 80);
-  const out = meet(container.netns, machineAddress, 7000, there, 300).result === 'connected';
-  const into = meet(world.machine, hostAddress, 8080, inside, 300).result === 'connected';
+  const out = meet(container.netns, machineAddress, 7000, there, patience).result === 'connected';
+  const into = meet(world.machine, hostAddress, 8080, inside, patience).result === 'connected';
   close(inside);
   close(there);
   return { out, in: into };
@@ -53,7 +56,7 @@ function goesThrough(expected: { tool: string; chain: string; commands: string[]
   expect(world.warnings).toHaveLength(1);
   expect(world.warnings[0]).toContain(commands.join(' && '));
   expect(world.warnings[0]).toContain('--firewall=cooperate');
-  expect(traffic(warned).out).toBe(false);
+  expect(traffic(warned, 300).out).toBe(false);
   expect(rules()).toBe(before);
   world.stop(warned);
 
@@ -166,7 +169,7 @@ describe('a table of nft', () => {
   test('the command of the warning helps', () => {
     drops('iifname "lan0" accept');
     const container = world.start(['8080:80']);
-    expect(traffic(container)).toEqual({ out: false, in: false });
+    expect(traffic(container, 300)).toEqual({ out: false, in: false });
     run(world.host, /allow them: (.*)$/.exec(world.warnings[0] ?? '')?.[1] ?? 'false');
     expect(traffic(container)).toEqual({ out: true, in: true });
   });
@@ -188,7 +191,6 @@ describe.runIf(installed('ufw'))('ufw', () => {
       tool: 'ufw',
       chain: 'FORWARD',
       commands: ['ufw route allow in on tsrun0', 'ufw route allow out on tsrun0'],
-      // It keeps the chains of a zone once it has made them.
       rules: () => run(world.host, "iptables -S; sed '/^# *$/d' /etc/ufw/user.rules"),
     });
   });

@@ -13,6 +13,7 @@ import {
   run,
   type TestContainer,
   tryConnect,
+  uplink,
   World,
 } from './network-world.ts';
 
@@ -127,7 +128,7 @@ describe('from another machine', () => {
   });
 
   test('a port published on 127.0.0.1 is out of reach', () => {
-    const mac = macOfInterface(world.host, 'uplink');
+    const mac = macOfInterface(world.host, uplink);
     inject(world.machine, mac, udpPacket(machineAddress, '127.0.0.1', 5454, 'martian'));
     inject(world.machine, mac, udpPacket(machineAddress, '127.0.0.1', 5353, 'martian'));
     expect(receiveUdp(inside)).toBeUndefined();
@@ -138,7 +139,7 @@ describe('from another machine', () => {
   test('a port of the container that was not published is out of reach', () => {
     run(world.machine, `ip route replace ${container.attachment.address} via ${hostAddress}`);
     const other = bindUdp(container.netns, '0.0.0.0', 54, 200);
-    const mac = macOfInterface(world.host, 'uplink');
+    const mac = macOfInterface(world.host, uplink);
     inject(world.machine, mac, udpPacket(machineAddress, container.attachment.address, 54, 'direct'));
     expect(receiveUdp(other)).toBeUndefined();
     run(world.host, 'nft flush chain inet tsrun forward');

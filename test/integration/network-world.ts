@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET } from '../../src/linux/constants.ts';
 import { errno, errnoName } from '../../src/linux/errno.ts';
@@ -35,7 +35,8 @@ export interface TestContainer {
   portFds: number[];
 }
 
-/** The host's uplink address, and that of the machine on the other side. */
+/** The host's interface to the other machine, its address there, and that machine's. */
+export const uplink = 'tsruntest0';
 export const hostAddress = '198.51.100.1';
 export const machineAddress = '198.51.100.2';
 
@@ -47,22 +48,26 @@ export class World {
   private readonly directory: string;
   private readonly environment: { root: string | undefined; state: string | undefined };
 
-  /** With `host` given (the real one) there is no other machine. */
-  constructor(o: { forward?: boolean } = {}) {
+  /** `real`: the host is this machine itself. */
+  constructor(private readonly o: { forward?: boolean; real?: boolean } = {}) {
     this.environment = { root: process.env.TSRUN_ROOT, state: process.env.TSRUN_STATE };
     this.directory = mkdtempSync('/var/tmp/tsrun-network.');
     process.env.TSRUN_ROOT = join(this.directory, 'root');
     process.env.TSRUN_STATE = join(this.directory, 'state');
-    this.host = newNetns();
+    this.host = o.real === true ? openSync('/proc/thread-self/ns/net', 'r') : newNetns();
     this.machine = newNetns();
-    run(this.host, `ip link set lo up; sysctl -qw net.ipv4.ip_forward=${o.forward === false ? 0 : 1}`);
+    if (o.real !== true) {
+      run(this.host, `ip link set lo up; sysctl -qw net.ipv4.ip_forward=${o.forward === false ? 0 : 1}`);
+    }
     run(this.machine, 'ip link set lo up');
     run(
       this.host,
-      `ip link add uplink type veth peer name eth0 netns /proc/${process.pid}/fd/${this.machine}
-       ip address add ${hostAddress}/24 dev uplink; ip link set uplink up mtu 1400`,
+      `ip link add ${uplink} type veth peer name eth0 netns /proc/${process.pid}/fd/${this.machine}
+       ip address add ${hostAddress}/24 dev ${uplink}; ip link set ${uplink} up mtu 1400`,
     );
     run(this.machine, `ip address add ${machineAddress}/24 dev eth0; ip link set eth0 up mtu 1400`);
+    // A carrier is seen a little later; what is sent before is lost.
+    run(this.host, `for i in $(seq 500); do ip link show ${uplink} | grep -q "state UP" && break; sleep 0.01; done`);
   }
 
   /** Starts a "container": a namespace on the bridge. */
@@ -119,6 +124,7 @@ export class World {
 
   destroy(): void {
     for (const container of [...this.containers]) this.stop(container);
+    if (this.o.real === true) run(this.host, `ip link delete ${uplink}`);
     close(this.machine);
     close(this.host);
     rmSync(this.directory, { recursive: true });

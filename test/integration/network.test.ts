@@ -128,3 +128,13 @@ describe('a container with published ports', () => {
     expect(tryConnect(world.machine, hostAddress, 8090)).toBe('ECONNREFUSED');
   });
 });
+
+test('the first container on a bridge is reached from its first moment on', () => {
+  const world = new World();
+  for (let i = 0; i < 10; i++) {
+    const only = world.start(['8080:80']);
+    expect(tryConnect(world.host, '127.0.0.1', 8080, 300)).toBe('ECONNREFUSED');
+    world.stop(only);
+  }
+  world.destroy();
+});

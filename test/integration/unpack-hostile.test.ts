@@ -31,7 +31,7 @@ import {
   symlink,
 } from '../fixtures/archives.ts';
 import { describeTree } from '../fixtures/tree.ts';
-import { buildUnpackWorker, unpack } from '../fixtures/unpack.ts';
+import { buildUnpackWorker, unpack, unpackInline } from '../fixtures/unpack.ts';
 
 let work: string;
 let canary: Record<string, string>;
@@ -156,18 +156,21 @@ describe('is refused', () => {
       () => [header({ name: 'x', type: 'x', size: 100_000_000 }), Buffer.alloc(4096)],
       'the limit is 1048576',
     ],
-    ['what is no archive', () => [Buffer.from('{"errors":[{"code":"DENIED"}]}'.padEnd(2000))], 'is not a tar archive'],
+    [
+      'what is no archive',
+      () => [Buffer.from('{"errors":[{"code":"DENIED"}]}'.padEnd(2000))],
+      /is not a tar archive|checksum is wrong/,
+    ],
   ])('%s', async (_, members, message) => {
-    await expect(unpack(layer(), archive(directory('./'), ...members()))).rejects.toMatchObject({
+    await expect(unpackInline(layer(), archive(directory('./'), ...members()))).rejects.toMatchObject({
       code: 'ARCHIVE',
       message: typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message),
     });
-    await expect(unpack(layer(), gzipSync(archive(...members())))).rejects.toMatchObject({ code: 'ARCHIVE' });
   });
 
   test('an unknown compression', async () => {
     const xz = execFileSync('xz', ['-c'], { input: archive(file('a')) });
-    await expect(unpack(layer(), xz)).rejects.toMatchObject({
+    await expect(unpackInline(layer(), xz)).rejects.toMatchObject({
       code: 'ARCHIVE',
       message: 'the layer is compressed with xz',
     });
@@ -175,7 +178,7 @@ describe('is refused', () => {
 
   test('a name with control characters, in a message that shows them', async () => {
     const evil = file('\x1b[2J\x1b]0;pwned\x07\n"..', '');
-    await expect(unpack(layer(), archive(evil, member({ name: '\x1b[31m/..', type: '5' })))).rejects.toThrow(
+    await expect(unpackInline(layer(), archive(evil, member({ name: '\x1b[31m/..', type: '5' })))).rejects.toThrow(
       'entry "\\x1b[31m/.." leaves its directory by ".."',
     );
   });
@@ -183,7 +186,7 @@ describe('is refused', () => {
 
 describe('stays inside', () => {
   test('absolute names', async () => {
-    await unpack(
+    await unpackInline(
       layer(),
       archive(file(`${work}/canary/file`, 'dead'), file('//etc//x', 'y'), hardlink('/h', '/etc/x')),
     );
@@ -203,12 +206,12 @@ describe('stays inside', () => {
       symlink('d/up', '../../..'),
       file('d/up/canary/dir/x', 'dead'),
       directory('d/up/canary', { mode: 0o777 }),
-      symlink('proc', '/proc/self/cwd'),
-      file('proc/x', 'dead'),
+      symlink('cwd', '/proc/self/cwd'),
+      file('cwd/x', 'dead'),
       symlink('fd', '/proc/self/fd/3'),
       file('fd/x', 'dead'),
     ];
-    await unpack(layer(), archive(...members));
+    await unpackInline(layer(), archive(...members));
     expect(readFileSync(`${layer()}${work}/canary/file`, 'utf8')).toBe('dead');
     expect(readFileSync(`${layer()}/canary/file`, 'utf8')).toBe('dead');
     expect(readFileSync(`${layer()}/proc/self/cwd/x`, 'utf8')).toBe('dead');
@@ -217,7 +220,7 @@ describe('stays inside', () => {
 
   test('a file over a symlink that leads out', async () => {
     const target = `${work}/canary/file`;
-    await unpack(
+    await unpackInline(
       layer(),
       archive(
         symlink('a', target),
@@ -236,7 +239,7 @@ describe('stays inside', () => {
   });
 
   test('a hard link through or to a symlink that leads out', async () => {
-    const { deferred } = await unpack(
+    const { deferred } = await unpackInline(
       layer(),
       archive(
         symlink('out', `${work}/canary`),
@@ -254,7 +257,7 @@ describe('stays inside', () => {
   });
 
   test('attributes, modes and owners meant for the target of a symlink', async () => {
-    await unpack(
+    await unpackInline(
       layer(),
       archive(
         symlink('s', `${work}/canary/file`, {
@@ -288,12 +291,12 @@ describe('stays inside', () => {
         symlink('d', '../canary'),
       );
     }
-    await unpack(layer(), archive(...members));
+    await unpackInline(layer(), archive(...members));
     expect(describeTree(layer()).d).toContain('-> ../canary');
   });
 
   test('whiteouts through symlinks that lead out', async () => {
-    const { deferred } = await unpack(
+    const { deferred } = await unpackInline(
       layer(),
       archive(symlink('s', '../canary'), file('s/.wh.file'), file('s/.wh..wh..opq')),
     );
@@ -302,7 +305,7 @@ describe('stays inside', () => {
   });
 
   test('housekeeping of AUFS', async () => {
-    await unpack(
+    await unpackInline(
       layer(),
       archive(file('.wh..wh.aufs', 'x'), directory('.wh..wh.plnk'), file('.wh..wh.plnk/1.2', 'x'), file('a', '')),
     );
@@ -311,7 +314,7 @@ describe('stays inside', () => {
 
   test('devices are made, but never opened', async () => {
     // Opening the first would block, the second would rewind a tape or fail.
-    await unpack(
+    await unpackInline(
       layer(),
       archive(
         fifo('f', { pax: { 'SCHILY.xattr.trusted.x': 'y' } }),
@@ -337,7 +340,7 @@ describe('limits', () => {
       hint: expect.stringContaining('raise the limit'),
     });
     expect(statSync(`${layer()}/bomb`).size).toBeLessThanOrEqual(50_000_000);
-    expect((await unpack(`${layer()}/ok`, archive(file('a', 'x')), { maxBytes: 3000 })).entries).toBe(1);
+    expect((await unpackInline(`${layer()}/ok`, archive(file('a', 'x')), { maxBytes: 3000 })).entries).toBe(1);
   });
 
   test('a bomb of zstd', async () => {
@@ -345,18 +348,20 @@ describe('limits', () => {
       input: archive(file('bomb', Buffer.alloc(20_000_000))),
       maxBuffer: 1e8,
     });
-    await expect(unpack(layer(), bomb, { maxBytes: 5_000_000 })).rejects.toThrow('inflates to more than 5000000 bytes');
+    await expect(unpackInline(layer(), bomb, { maxBytes: 5_000_000 })).rejects.toThrow(
+      'inflates to more than 5000000 bytes',
+    );
   });
 
   test('entries, and directories that names only imply', async () => {
     const many = archive(...Array.from({ length: 100 }, (_, i) => file(`f${i}`)));
-    await expect(unpack(layer(), many, { maxEntries: 99 })).rejects.toThrow(
+    await expect(unpackInline(layer(), many, { maxEntries: 99 })).rejects.toThrow(
       'entry "f99" is one too many: a layer may have 99 files',
     );
-    await expect(unpack(`${layer()}/deep`, archive(file(`${'a/'.repeat(100)}f`)), { maxEntries: 50 })).rejects.toThrow(
-      'one too many',
-    );
-    expect((await unpack(`${layer()}/ok`, many, { maxEntries: 100 })).entries).toBe(100);
+    await expect(
+      unpack(`${layer()}/deep`, archive(gnuLong('L', `${'a/'.repeat(100)}f`), file('x')), { maxEntries: 50 }),
+    ).rejects.toThrow('one too many');
+    expect((await unpackInline(`${layer()}/ok`, many, { maxEntries: 100 })).entries).toBe(100);
   });
 
   test('a thousand levels of directories', async () => {
@@ -364,7 +369,7 @@ describe('limits', () => {
       gnuLong('L', `${'d/'.repeat(1000)}f${i}`),
       file('x', 'deep'),
     ]).flat();
-    const { deferred } = await unpack(layer(), archive(...members));
+    const { deferred } = await unpackInline(layer(), archive(...members));
     settleLayer({ directory: layer(), lowers: [], deferred });
     expect(readFileSync(`${layer()}/${'d/'.repeat(1000)}f3`, 'utf8')).toBe('deep');
   });
@@ -386,7 +391,7 @@ test('a full disk is said to be full, and what to do', async () => {
     });
     removeTree(`${disk}/mnt/layer`);
     const files = Array.from({ length: 100 }, (_, i) => file(`f${i}`));
-    await expect(unpack(`${disk}/mnt/layer`, archive(...files))).rejects.toMatchObject({
+    await expect(unpackInline(`${disk}/mnt/layer`, archive(...files))).rejects.toMatchObject({
       code: 'NO_SPACE',
       message: expect.stringMatching(/^cannot create "f\d+": ENOSPC/),
     });
@@ -440,7 +445,6 @@ test('mutated archives write nothing outside', { timeout: 60_000 }, async () => 
     member({ name: 'x', content: 'abc', pax: { path: 'pax/name', 'SCHILY.xattr.user.k': 'v', mtime: '1.5' } }),
     file('.wh.gone'),
     file('d/.wh..wh..opq'),
-    hardlink('later', 'below'),
     member({ name: 'z', content: '0123456789', pax: { 'GNU.sparse.size': '100', 'GNU.sparse.map': '10,4,50,6' } }),
   );
   const names = [
@@ -458,7 +462,7 @@ test('mutated archives write nothing outside', { timeout: 60_000 }, async () => 
   ];
   const random = randomNumbers(3);
   const outcomes = { done: 0, refused: 0 };
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 400; round++) {
     const bytes = Buffer.from(sound);
     for (let n = 1 + Math.floor(random() * 5); n > 0; n--) {
       // A header that is there, with a field changed and its checksum put right: else nearly all would end there.
@@ -474,7 +478,7 @@ test('mutated archives write nothing outside', { timeout: 60_000 }, async () => 
       bytes.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148, 'latin1');
     }
     try {
-      const { deferred } = await unpack(layer(), bytes, { maxBytes: 10_000_000, maxEntries: 1000 });
+      const { deferred } = await unpackInline(layer(), bytes, { maxBytes: 10_000_000, maxEntries: 1000 });
       settleLayer({ directory: layer(), lowers: [], deferred });
       outcomes.done++;
     } catch (error) {

@@ -4,16 +4,15 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { removeTree, settleLayer } from '../../src/image/unpack/index.ts';
 import { archive, directory, file, hardlink, member, symlink } from '../fixtures/archives.ts';
 import { writeOciLayout } from '../fixtures/oci-layout.ts';
 import { describeTree, type TreeOptions } from '../fixtures/tree.ts';
-import { buildUnpackWorker, unpack, unpackStack } from '../fixtures/unpack.ts';
+import { unpackInline, unpackStack } from '../fixtures/unpack.ts';
 
 let work: string;
 
-beforeAll(buildUnpackWorker);
 beforeEach(() => {
   work = mkdtempSync('/var/tmp/tsrun-settle-');
 });
@@ -442,7 +441,7 @@ test('a hard link to nothing is refused when all layers are known', async () => 
     code: 'ARCHIVE',
     message: 'entry "h" is a hard link to "d/nothing", which neither this layer nor those below it have',
   });
-  const unpacked = await unpack(`${work}/again`, archive(hardlink('h', 'd')));
+  const unpacked = await unpackInline(`${work}/again`, archive(hardlink('h', 'd')));
   expect(unpacked.deferred).toContainEqual({ kind: 'hardlink', path: 'h', target: 'd' });
   expect(() => settleLayer({ directory: `${work}/again`, lowers: [`${work}/0`], deferred: unpacked.deferred })).toThrow(
     'hard link to a directory',
@@ -452,11 +451,11 @@ test('a hard link to nothing is refused when all layers are known', async () => 
 test('settling follows no link out of the layers', async () => {
   mkdirSync(`${work}/canary`);
   const out = `${'../'.repeat(9)}${work.slice(1)}/canary`;
-  const lower = archive(symlink('rel', out), symlink('abs', `${work}/canary`), symlink('proc', '/proc/self/cwd'));
+  const lower = archive(symlink('rel', out), symlink('abs', `${work}/canary`), symlink('cwd', '/proc/self/cwd'));
   const upper = archive(
     file('rel/a', 'x'),
     file('abs/b', 'x'),
-    file('proc/c', 'x'),
+    file('cwd/c', 'x'),
     whiteout('rel/.wh.x'),
     hardlink('h', 'f'),
   );

@@ -1,6 +1,6 @@
 /** How the engine speaks to the user of a command. */
 import type { EngineIo } from '../../container/engine.ts';
-import { familiarName, parseReference } from '../../image/index.ts';
+import { familiarName, parseReference } from '../../image/reference.ts';
 import { printError } from '../output.ts';
 import { showPull } from '../pull-progress.ts';
 

@@ -1,6 +1,7 @@
 /** What the images of containers are called now, and how large they are; the catalogue is read once, when it is needed. */
 import type { Container } from '../../container/record.ts';
-import { formatReference, type ImageStore, parseReference, type StoredImage } from '../../image/index.ts';
+import { formatReference, parseReference } from '../../image/reference.ts';
+import type { ImageStore, StoredImage } from '../../image/store.ts';
 
 export class ImageNames {
   readonly #store: ImageStore;

@@ -1,5 +1,5 @@
 /** `tsrun images`: list images. */
-import { ImageStore } from '../../image/index.ts';
+import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { compileImageFilter } from '../views/image-filter.ts';
 import { imageNames, imageRow, imageTitles } from '../views/image-row.ts';

@@ -4,7 +4,7 @@ import { availableParallelism, hostname, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { findCgroup2 } from '../../cgroup/index.ts';
 import { ContainerStore } from '../../container/store.ts';
-import { ImageStore } from '../../image/index.ts';
+import { ImageStore } from '../../image/store.ts';
 import { type NetworkInfo, networkInfo } from '../../network/index.ts';
 import type { Command } from '../command.ts';
 import type { Struct } from '../format/value.ts';

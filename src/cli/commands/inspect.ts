@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { ImageStore } from '../../image/index.ts';
+import { ImageStore } from '../../image/store.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { ImageStore } from '../../image/index.ts';
+import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { escapeControls } from '../output.ts';
 import { isTerminal } from '../terminal.ts';

@@ -1,7 +1,7 @@
 /** `tsrun rmi`: take names from images, and remove the images that have none left. */
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { ImageStore } from '../../image/index.ts';
+import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { print } from '../output.ts';
 import { report } from '../report.ts';

@@ -1,6 +1,7 @@
 /** `images --filter` and `images PATTERN`: docker's filters. */
 import { TsrunError } from '../../error.ts';
-import { familiarName, familiarRepository, parseReference, type StoredImage } from '../../image/index.ts';
+import { familiarName, familiarRepository, parseReference } from '../../image/reference.ts';
+import type { StoredImage } from '../../image/store.ts';
 import { parseBoolean } from '../flag.ts';
 import { matchesLabels, parseFilters } from './container-filter.ts';
 import type { ImageName } from './image-row.ts';

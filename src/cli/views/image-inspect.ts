@@ -1,5 +1,6 @@
 /** `inspect` of an image: docker's document (API 1.41, ImageInspect), built from the store's entry and its config. */
-import { familiarName, parseReference, type StoredImage } from '../../image/index.ts';
+import { familiarName, parseReference } from '../../image/reference.ts';
+import type { StoredImage } from '../../image/store.ts';
 import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
 
 function familiar(names: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 /** The lines of `images`: one for each name of an image. */
-import { familiarRepository, parseReference, type StoredImage } from '../../image/index.ts';
+import { familiarRepository, parseReference } from '../../image/reference.ts';
+import type { StoredImage } from '../../image/store.ts';
 import type { Struct, Value } from '../format/value.ts';
 import { humanSize, timeAgo } from '../units.ts';
 import { localTime } from './status.ts';

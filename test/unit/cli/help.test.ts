@@ -13,8 +13,8 @@ const flags: readonly Flag[] = [
 test('options stand in two columns, sorted, with their defaults', () => {
   expect(renderFlags(flags, 60)).toBe(
     [
-      '  -f, --filter filter   A text that is too long for the line',
-      '                        that it begins on',
+      '  -f, --filter filter   A text that is too long for the',
+      '                        line that it begins on',
       '  -n, --last int        Newest (default -1)',
       '  -q, --quiet           Only IDs',
     ].join('\n'),

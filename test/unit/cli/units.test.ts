@@ -17,7 +17,7 @@ test.each([
   [1984233, '1.98MB'],
   [163_840_000, '164MB'],
   [1_500_000_000, '1.5GB'],
-  [999_999, '1e+3kB'],
+  [999_999, '1000kB'],
 ])('%i bytes are %s', (bytes, text) => {
   expect(humanSize(bytes)).toBe(text);
 });

@@ -28,15 +28,15 @@ const group = 'root:x:0:\nwww:x:33:\nlog:x:104:web,other\naudio:x:29:root\n';
 
 test('names and numbers, with the groups that list the user', () => {
   const root = new LayeredRoot([layer('a', { 'etc/passwd': passwd, 'etc/group': group })]);
-  expect(resolveUser(root, '', [])).toEqual({ uid: 0, gid: 0, additionalGids: [29], home: '/root' });
-  expect(resolveUser(root, 'web', [])).toEqual({ uid: 33, gid: 33, additionalGids: [104], home: '/var/www' });
-  expect(resolveUser(root, '33', [])).toEqual({ uid: 33, gid: 33, additionalGids: [104], home: '/var/www' });
-  expect(resolveUser(root, '1234', [])).toEqual({ uid: 1234, gid: 0, additionalGids: [], home: '/' });
-  expect(resolveUser(root, '33:29', [])).toEqual({ uid: 33, gid: 29, additionalGids: [], home: '/var/www' });
+  expect(resolveUser(root, '', [])).toEqual({ uid: 0, gid: 0, additionalGids: [0, 29], home: '/root' });
+  expect(resolveUser(root, 'web', [])).toEqual({ uid: 33, gid: 33, additionalGids: [33, 104], home: '/var/www' });
+  expect(resolveUser(root, '33', [])).toEqual({ uid: 33, gid: 33, additionalGids: [33, 104], home: '/var/www' });
+  expect(resolveUser(root, '1234', [])).toEqual({ uid: 1234, gid: 0, additionalGids: [0], home: '/' });
+  expect(resolveUser(root, '33:29', [])).toEqual({ uid: 33, gid: 29, additionalGids: [29], home: '/var/www' });
   expect(resolveUser(root, 'web:log', ['audio', '77'])).toEqual({
     uid: 33,
     gid: 104,
-    additionalGids: [29, 77],
+    additionalGids: [104, 29, 77],
     home: '/var/www',
   });
 });

@@ -1,7 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { expect, test } from 'vitest';
 import { capabilityNames, defaultCapabilities } from '../../../../src/linux/capabilities.ts';
-import { allowed, byCapability, callsOf, filtered, forbidden, tooNew } from '../../../../src/runtime/seccomp/calls.ts';
+import {
+  allowed,
+  byCapability,
+  type CallGroup,
+  callsOf,
+  filtered,
+  forbidden,
+  tooNew,
+} from '../../../../src/runtime/seccomp/calls.ts';
 import { compileSeccomp } from '../../../../src/runtime/seccomp/compile.ts';
 import { defaultSeccompProfile } from '../../../../src/runtime/seccomp/default-profile.ts';
 import { type FilteredArchitectureName, filterArchitecture } from '../../../../src/runtime/seccomp/numbers.ts';
@@ -214,4 +224,19 @@ test('compiling is fast enough to be done at a start', () => {
   const start = performance.now();
   for (let i = 0; i < 20; i++) compileSeccomp(defaultSeccompProfile(defaultCapabilities), 'x64');
   expect((performance.now() - start) / 20).toBeLessThan(20);
+});
+
+test('docs/seccomp.md tells the same as the tables', () => {
+  const doc = readFileSync(join(import.meta.dirname, '../../../../docs/seccomp.md'), 'utf8');
+  const cells = (group: CallGroup): string =>
+    callsOf(group)
+      .map((name) => `\`${name}\``)
+      .join(' ');
+  for (const group of [...allowed, ...forbidden, tooNew]) {
+    expect(doc).toContain(`| ${group.purpose} | ${group.why} | ${cells(group)} |`);
+  }
+  for (const group of byCapability) {
+    const capabilities = group.capabilities.map((name) => `\`${name}\``).join(' or ');
+    expect(doc).toContain(`| ${capabilities} | ${group.purpose}: ${group.why} | ${cells(group)} |`);
+  }
 });

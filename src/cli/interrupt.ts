@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM while something can still be given up in good order. */
+/** Ctrl-C and SIGTERM before a container takes them: what is under way is given up in good order. */
 import { constants } from 'node:os';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -6,11 +6,27 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 let controller: AbortController | undefined;
 let received: number | undefined;
 
+/** Whether the engine listens too, because the container runs and signals are for it. */
+const belongsToContainer = (name: NodeJS.Signals): boolean => process.listenerCount(name) > 1;
+
 function onSignal(name: NodeJS.Signals): void {
+  if (belongsToContainer(name)) return;
   // The second one ends the process at once: whoever hangs shall not be immortal.
   if (received !== undefined) process.exit(128 + constants.signals[name]);
   received = constants.signals[name];
   controller?.abort();
+  deliverLater(name);
+}
+
+/** A signal that comes while a container is being started is for the container, as soon as somebody passes it on. */
+function deliverLater(name: NodeJS.Signals): void {
+  const timer = setInterval(() => {
+    if (!belongsToContainer(name)) return;
+    clearInterval(timer);
+    received = undefined;
+    process.emit(name, name);
+  }, 10);
+  timer.unref();
 }
 
 /** From now on a signal aborts what this is given to, until `endInterruption`. */

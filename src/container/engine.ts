@@ -1,7 +1,11 @@
 /** What the commands call: the stores of one data root, and the operations that need more than one of them. */
 import { writeFileSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
-import { ImageStore, type PullEvent, parsePlatform, parseReference, pull, type StoredImage } from '../image/index.ts';
+// Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
+import type { PullEvent } from '../image/events.ts';
+import { parsePlatform } from '../image/platform.ts';
+import { parseReference } from '../image/reference.ts';
+import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { followForeground, foregroundOf } from './foreground.ts';
@@ -40,6 +44,7 @@ export class Engine {
         hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
       });
     }
+    const { pull } = await import('../image/pull.ts');
     return pull(this.images, parseReference(options.image), {
       ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
       onProgress: io.pulling(options.image),

@@ -2,7 +2,17 @@
  * `images.json`: which images there are and what they are called. It has one writer at a time (flock on images.lock) and
  * changes by rename, so that readers need no lock and a kill at any moment leaves the old or the new file.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
@@ -191,8 +201,10 @@ export class CatalogueFile {
       try {
         flock(lock, 'exclusive', true);
         const catalogue = this.#readOrSetAside(onDamaged);
+        const before = formatCatalogue(catalogue);
         const result = change(catalogue);
-        replaceFile(this.path, formatCatalogue(catalogue));
+        const after = formatCatalogue(catalogue);
+        if (after !== before || !existsSync(this.path)) replaceFile(this.path, after);
         return result;
       } finally {
         close(lock);

@@ -165,31 +165,31 @@ export class LayerStore {
     }
   }
 
-  /** Deletes a layer. The caller has `tryExclusive`. Returns false when someone is at work on it. */
-  remove(chainId: Digest): boolean {
+  /**
+   * Takes a layer away; the caller has `tryExclusive`. Returns what deletes its files, which takes time and needs that
+   * no more; undefined when someone is at work on the layer.
+   */
+  detach(chainId: Digest): (() => void) | undefined {
     const lock = this.#tryLock(digestHex(chainId));
-    if (lock === undefined) return false;
-    try {
-      const temporary = this.#temporary(chainId);
-      removeTree(temporary);
+    if (lock === undefined) return undefined;
+    const temporary = this.#temporary(chainId);
+    const finish = (): void => {
       try {
-        renameSync(this.#base(chainId), temporary);
-      } catch (error) {
-        if (errorCode(error) === 'ENOENT') return true;
+        removeTree(temporary);
+      } finally {
+        lock.release();
+      }
+    };
+    try {
+      removeTree(temporary);
+      renameSync(this.#base(chainId), temporary);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') {
+        lock.release();
         throw error;
       }
-      removeTree(temporary);
-      return true;
-    } finally {
-      lock.release();
     }
-  }
-
-  /** Chain ids of all complete layers. */
-  list(): Digest[] {
-    return this.#names()
-      .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map((name) => `sha256:${name}` as Digest);
+    return finish;
   }
 
   #names(): string[] {

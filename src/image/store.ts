@@ -210,16 +210,20 @@ export class ImageStore {
     const exclusive = this.layers.tryExclusive();
     // Someone pulls or makes a container: the next removal will do it.
     if (exclusive === undefined) return;
+    const finish: (() => void)[] = [];
     try {
-      // Nobody can come to need a layer as long as we have the lock; what was pulled again since then is not in the list.
-      const current = this.#catalogue.read();
-      const done = [...current.removing].filter((chainId) => !layerInUse(chainId) && this.layers.remove(chainId));
-      if (done.length === 0) return;
       this.#catalogue.update((catalogue) => {
-        for (const chainId of done) catalogue.removing.delete(chainId);
+        // What was pulled again since then is not in the list any more.
+        for (const chainId of [...catalogue.removing]) {
+          const deletion = layerInUse(chainId) ? undefined : this.layers.detach(chainId);
+          if (deletion === undefined) continue;
+          finish.push(deletion);
+          catalogue.removing.delete(chainId);
+        }
       });
     } finally {
       exclusive.release();
+      for (const deletion of finish) deletion();
     }
   }
 

@@ -19,6 +19,17 @@ interface Native {
 
 let native: Native | undefined;
 
+type Koffi = typeof import('koffi');
+
+/** koffi's native module without the JavaScript around it, which takes longer to find it than it takes to load. */
+function loadKoffi(require: NodeJS.Require): Koffi {
+  try {
+    return require(`@koromix/koffi-linux-${process.arch}`) as Koffi;
+  } catch {
+    return require('koffi') as Koffi;
+  }
+}
+
 function load(): Native {
   if (process.platform !== 'linux') {
     throw new TsrunError('UNSUPPORTED', `tsrun needs Linux; this is ${process.platform}`, {
@@ -28,7 +39,7 @@ function load(): Native {
   const path = artifact('tsrun-syscall.so');
   try {
     const require = createRequire(join(import.meta.dirname, 'ffi.js'));
-    const koffi = require('koffi') as typeof import('koffi');
+    const koffi = loadKoffi(require);
     const library = koffi.load(path);
     const syscallFunction = library.func('long tsrun_syscall(long, long, long, long, long, long, long)');
     const address = library.func('intptr_t tsrun_address(void *)');

@@ -120,7 +120,9 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
     return attachment;
   } catch (error) {
     try {
-      detach(sockets, { attachment, containerId });
+      withdrawPorts(netfilter, attachment, containerId);
+      unplug(route, hostInterface);
+      leaveFirewalls(route, hostInterface);
     } catch {
       // What went wrong first is what the user must know; the next sweep finds the rest.
     }
@@ -205,35 +207,36 @@ export interface DetachOptions {
  * Takes back what `attachBridge` did, but for the descriptors of the ports. Tolerates that any of it is gone, and leaves
  * alone what has got another owner since.
  */
-export function detachBridge(options: DetachOptions): void {
-  withNetworkLock(() => withSockets((sockets) => detach(sockets, options)));
+export function detachBridge({ attachment, containerId, cable = 'delete' }: DetachOptions): void {
+  const { address, hostInterface } = attachment;
+  withSockets(({ route, netfilter }) => {
+    if (attachment.ports.length > 0) withNetworkLock(() => withdrawPorts(netfilter, attachment, containerId));
+    // Without the lock: the kernel takes its time for it, and nobody else touches this container's cable.
+    if (cable === 'delete') unplug(route, hostInterface);
+    else releaseAddress(route, hostInterface, address);
+    if (hasCooperated()) withNetworkLock(() => leaveFirewalls(route, hostInterface));
+  });
 }
 
-function detach({ route, netfilter }: Sockets, { attachment, containerId, cable = 'delete' }: DetachOptions): void {
-  const { address, hostInterface, ports } = attachment;
-  if (ports.length > 0) {
-    const elements = ports.map((port) => portElement(port, address, containerId));
-    step(
-      {
-        phase: 'teardown',
-        title: `withdraw the published ports of ${address}`,
-        why: 'only where they still lead to this container: a port may have got another owner',
-      },
-      () =>
-        unpublish(
-          netfilter,
-          elements,
-          (found, own) =>
-            found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
-        ),
-    );
-    if (ports.some(({ protocol }) => protocol === 'udp')) {
-      forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);
-    }
+function withdrawPorts(netfilter: NetlinkSocket, { address, ports }: BridgeAttachment, containerId: string): void {
+  const elements = ports.map((port) => portElement(port, address, containerId));
+  step(
+    {
+      phase: 'teardown',
+      title: `withdraw the published ports of ${address}`,
+      why: 'only where they still lead to this container: a port may have got another owner',
+    },
+    () =>
+      unpublish(
+        netfilter,
+        elements,
+        (found, own) =>
+          found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
+      ),
+  );
+  if (ports.some(({ protocol }) => protocol === 'udp')) {
+    forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);
   }
-  if (cable === 'delete') unplug(route, hostInterface);
-  else releaseAddress(route, hostInterface, address);
-  leaveFirewalls(route, hostInterface);
 }
 
 /** When the last container goes, other firewalls get their rules back as they were. */
@@ -263,7 +266,7 @@ export function removeStale(live: () => Iterable<string>): string[] {
         ({ comment }) => comment === undefined || !owners.has(comment),
       );
       deleteAll(netfilter, elements);
-      if (stale.length > 0) leaveFirewalls(route, '');
+      leaveFirewalls(route, '');
       return [
         ...stale.map(({ name, containerId }) => `veth pair ${name} of container ${shortId(containerId)}`),
         ...elements.map(({ comment }) => `published port of container ${comment ?? '(unknown)'}`),

@@ -364,6 +364,14 @@ describe('limits', () => {
     expect((await unpackInline(`${layer()}/ok`, many, { maxEntries: 100 })).entries).toBe(100);
   });
 
+  test('what a small archive leaves to other layers', async () => {
+    const members: Buffer[] = [];
+    for (let i = 0; i < 20; i++) members.push(gnuLong('L', `${i}/${'d/'.repeat(2000)}f`), file('x'));
+    await expect(unpackInline(layer(), archive(...members))).rejects.toThrow(
+      'one of too many that depend on other layers',
+    );
+  });
+
   test('a thousand levels of directories', async () => {
     const members = Array.from({ length: 4 }, (_, i) => [
       gnuLong('L', `${'d/'.repeat(1000)}f${i}`),

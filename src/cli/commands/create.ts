@@ -15,7 +15,12 @@ export const create: Command = {
   flagsFirst: true,
   async run({ flags, args }) {
     const options = buildRunOptions(flags, args, { stdin: false, stdout: false });
-    const container = await new Engine().create(options, engineIo(flags.boolean('quiet'), beginInterruption()));
+    const io = engineIo({
+      quiet: flags.boolean('quiet'),
+      always: options.pull === 'always',
+      signal: beginInterruption(),
+    });
+    const container = await new Engine().create(options, io);
     print(`${container.record.id}\n`);
     return 0;
   },

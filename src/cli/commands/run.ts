@@ -25,13 +25,17 @@ export const run: Command = {
         exitCode: 1,
       });
     }
-    const io = engineIo(flags.boolean('quiet'), beginInterruption());
+    const io = engineIo({
+      quiet: flags.boolean('quiet'),
+      always: options.pull === 'always',
+      signal: beginInterruption(),
+    });
     let id: string | undefined;
     try {
       const status = await new Engine().run(options, io, (container) => {
         id = container.record.id;
-        // From here on signals are for the container, or, without --sig-proxy, for tsrun alone.
-        if (!options.sigProxy) endInterruption();
+        // Only where signals are passed on to the container they must not end tsrun from here on.
+        if (options.terminal || options.detach || !options.sigProxy) endInterruption();
       });
       return status === 'detached' ? 0 : status;
     } finally {

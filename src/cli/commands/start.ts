@@ -27,7 +27,7 @@ export const start: Command = {
     for (const name of args) {
       try {
         const container = engine.containers.resolve(name);
-        if (!isRunning(container)) await engine.start(container, undefined, engineIo(false));
+        if (!isRunning(container)) await engine.start(container, undefined, engineIo());
         print(`${name}\n`);
       } catch (error) {
         report(error, invocation.name, 1);
@@ -65,7 +65,7 @@ async function attached({ flags, args: [name = ''] }: Invocation): Promise<numbe
       sigProxy: true,
       ...(detachKeys ? { detachKeys } : {}),
     },
-    engineIo(false),
+    engineIo(),
   );
   return status === 'detached' ? 0 : status;
 }

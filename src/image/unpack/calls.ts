@@ -68,6 +68,12 @@ export function openBeneath(directory: number, path: BytePath): number {
   return openResolved(directory, path === '' ? '.' : path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
+/** `openBeneath` for a handle (O_PATH). */
+export function openHandleBeneath(directory: number, path: BytePath): number {
+  const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  return openResolved(directory, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 function openResolved(directory: number, path: BytePath, flags: number, resolve: number): number {
   const at = place(path, 0);
   // struct open_how lies where times do.

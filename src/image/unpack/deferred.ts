@@ -1,5 +1,5 @@
 /** What a layer leaves to `settleLayer`, because it depends on the layers below; plain data that can be sent or stored. */
-import { type BytePath, joinPath } from './byte-path.ts';
+import { archiveError, type BytePath, joinPath } from './byte-path.ts';
 import { type LayerDirectory, preorder } from './directory-tree.ts';
 
 /** Paths are relative to the layer, one character per byte; `''` is the layer itself. Parents precede what is in them. */
@@ -24,17 +24,29 @@ export interface UnpackedLayer {
   deferred: DeferredEntry[];
 }
 
-/** What the directories of a finished layer leave to do. */
+/**
+ * All paths of these together, in bytes: one entry of 2,000 nested directories would else become megabytes, and a small
+ * archive the whole memory.
+ */
+const deferredMax = 64 * 1024 * 1024;
+
+/** What the directories of a finished layer leave to do. Throws `ARCHIVE` when that is more than any layer needs. */
 export function collectDeferred(root: LayerDirectory): DeferredEntry[] {
   const deferred: DeferredEntry[] = [];
+  let size = 0;
+  const add = (entry: DeferredEntry) => {
+    size += entry.path.length + (entry.kind === 'hardlink' ? entry.target.length : 0);
+    if (size > deferredMax) throw archiveError(entry.path, 'is one of too many that depend on other layers');
+    deferred.push(entry);
+  };
   for (const node of preorder(root)) {
     const { attributes, links, opaque, wanted, whiteouts } = node;
     if (attributes !== undefined && !opaque && whiteouts === undefined && links === undefined) continue;
     const path = node.path;
-    if (attributes === undefined) deferred.push({ kind: 'directory', path, bare: !wanted });
-    if (opaque) deferred.push({ kind: 'opaque', path });
-    for (const name of whiteouts ?? []) deferred.push({ kind: 'whiteout', path: joinPath(path, name) });
-    for (const [name, target] of links ?? []) deferred.push({ kind: 'hardlink', path: joinPath(path, name), target });
+    if (attributes === undefined) add({ kind: 'directory', path, bare: !wanted });
+    if (opaque) add({ kind: 'opaque', path });
+    for (const name of whiteouts ?? []) add({ kind: 'whiteout', path: joinPath(path, name) });
+    for (const [name, target] of links ?? []) add({ kind: 'hardlink', path: joinPath(path, name), target });
   }
   return deferred;
 }

@@ -4,8 +4,8 @@
  * is opened relative to its parent and never through a link, so that no path can leave the layer.
  */
 import { check } from '../../linux/fs.ts';
-import { type BytePath, joinPath, printable } from './byte-path.ts';
-import { closeDescriptor, openDirectory } from './calls.ts';
+import { type BytePath, printable } from './byte-path.ts';
+import { closeDescriptor, openDirectory, openHandleBeneath } from './calls.ts';
 import type { Attributes } from './entry.ts';
 
 /** One directory of the layer. */
@@ -35,8 +35,11 @@ export class LayerDirectory {
     this.pathLength = parent === undefined ? 0 : parent.pathLength + 1 + name.length;
   }
 
+  /** Put together at each use: most directories are never asked. */
   get path(): BytePath {
-    return this.parent === undefined ? '' : joinPath(this.parent.path, this.name);
+    const names: BytePath[] = [];
+    for (let at: LayerDirectory = this; at.parent !== undefined; at = at.parent) names.push(at.name);
+    return names.reverse().join('/');
   }
 }
 
@@ -56,19 +59,11 @@ export class DirectoryTree {
   /** A handle (O_PATH) of `directory`, valid until the next call unless it is pinned. Throws `SyscallError`. */
   handle(directory: LayerDirectory): number {
     if (directory.fd >= 0) return directory.fd;
-    // Ancestors without a handle, nearest first; a loop because paths may have 2,000 components.
-    const chain: LayerDirectory[] = [];
-    let at: LayerDirectory | undefined = directory;
-    while (at !== undefined && at.fd < 0) {
-      chain.push(at);
-      at = at.parent;
-    }
-    for (const node of chain.reverse()) {
-      const fd = openDirectory(node.parent?.fd ?? -1, node.name);
-      node.fd = check(fd, 'openat', printable(node.name));
-      this.opened.push(node);
-      if (this.opened.length > handlesMax) this.evict();
-    }
+    const parent = directory.parent?.fd ?? -1;
+    const fd = parent >= 0 ? openDirectory(parent, directory.name) : openHandleBeneath(this.root.fd, directory.path);
+    directory.fd = check(fd, 'openat', printable(directory.path));
+    this.opened.push(directory);
+    if (this.opened.length > handlesMax) this.evict();
     return directory.fd;
   }
 
@@ -85,7 +80,7 @@ export class DirectoryTree {
   }
 
   private evict(): void {
-    // The newest stays: it is the parent of what is opened next.
+    // The newest stays: it is what was asked for.
     const index = this.opened.findIndex((node, i) => !node.pinned && i < this.opened.length - 1);
     const [node] = index < 0 ? [] : this.opened.splice(index, 1);
     if (node !== undefined) this.closeHandle(node);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type NetlinkMessage } from '../../../src/linux/netlink-message.ts';
+import type { NetlinkMessage } from '../../../src/linux/netlink-message.ts';
 import {
   addElements,
   deleteElements,
@@ -56,6 +56,10 @@ test('a rule is a list of named expressions', () => {
   const rule = parseRule(
     asMessage(newRule(table, 'c', [loadMeta('iifname'), compare('==', Buffer.from('x')), verdict('drop')], 'why')),
   );
-  expect([rule.table, rule.chain, rule.expressions.map(({ name }) => name)]).toEqual(['t', 'c', ['meta', 'cmp', 'immediate']]);
+  expect([rule.table, rule.chain, rule.expressions.map(({ name }) => name)]).toEqual([
+    't',
+    'c',
+    ['meta', 'cmp', 'immediate'],
+  ]);
   expect(rule.expressions[0]?.attributes.be32(2)).toBe(6);
 });

@@ -44,7 +44,11 @@ test('the loopback interface describes itself', () => {
 
 test('addresses and routes are those of the loopback interface', () => {
   withSocket((socket) => {
-    expect(socket.dump(dumpAddresses()).map(parseAddress)).toContainEqual({ index: 1, address: '127.0.0.1', prefix: 8 });
+    expect(socket.dump(dumpAddresses()).map(parseAddress)).toContainEqual({
+      index: 1,
+      address: '127.0.0.1',
+      prefix: 8,
+    });
     const routes = socket.dump(dumpRoutes()).map(parseRoute);
     expect(routes).toContainEqual({ destination: '127.0.0.0', prefix: 8, type: 2, table: 255, interface: 1 });
   });
@@ -92,6 +96,8 @@ test('after an error the socket is as good as before', () => {
 test('a request beyond what the kernel takes at once is an error', () => {
   withSocket((socket) => {
     const body = Buffer.alloc(4 * 1024 * 1024);
-    expect(() => socket.run([{ type: 18, flags: 0, body, action: 'say too much' }])).toThrow('sendto "AF_NETLINK": EMSGSIZE');
+    expect(() => socket.run([{ type: 18, flags: 0, body, action: 'say too much' }])).toThrow(
+      'sendto "AF_NETLINK": EMSGSIZE',
+    );
   });
 });

@@ -109,14 +109,18 @@ describe('on disk', () => {
     });
   });
 
-  test.each(['', '{', '[]', '{"name":"bridge","bridge":"tsrun0"}', '{"name":"bridge","bridge":"../x","subnet":"10.0.0.0/16"}', '{"name":"bridge","bridge":"tsrun0","subnet":"10.0.0.1/16"}'])(
-    'a file that says %j is refused with its name',
-    (content) => {
-      saveNetwork(networkOf('bridge', 'tsrun0', '172.27.0.0/16'));
-      writeFileSync(join(directory, 'networks/bridge.json'), content);
-      expect(() => loadNetwork('bridge')).toThrow(`"${directory}/networks/bridge.json" does not describe a network`);
-    },
-  );
+  test.each([
+    '',
+    '{',
+    '[]',
+    '{"name":"bridge","bridge":"tsrun0"}',
+    '{"name":"bridge","bridge":"../x","subnet":"10.0.0.0/16"}',
+    '{"name":"bridge","bridge":"tsrun0","subnet":"10.0.0.1/16"}',
+  ])('a file that says %j is refused with its name', (content) => {
+    saveNetwork(networkOf('bridge', 'tsrun0', '172.27.0.0/16'));
+    writeFileSync(join(directory, 'networks/bridge.json'), content);
+    expect(() => loadNetwork('bridge')).toThrow(`"${directory}/networks/bridge.json" does not describe a network`);
+  });
 
   test('the last address is remembered', () => {
     const network = networkOf('bridge', 'tsrun0', '172.27.0.0/16');

@@ -1,6 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostsFile, parseExtraHost, writeInPlace, writeNetworkFiles } from '../../../src/network/names.ts';
@@ -105,7 +104,14 @@ describe('the three files', () => {
   const base = { hostname: 'box', extraHosts: ['db:10.0.0.1'] };
 
   test('of a container on the bridge', () => {
-    writeNetworkFiles({ ...base, directory, network: 'bridge', address: '172.30.0.2', dns: ['10.0.0.53'], dnsSearch: ['x'] });
+    writeNetworkFiles({
+      ...base,
+      directory,
+      network: 'bridge',
+      address: '172.30.0.2',
+      dns: ['10.0.0.53'],
+      dnsSearch: ['x'],
+    });
     expect(read('hosts')).toMatch(/^127\.0\.0\.1\tlocalhost\n.*10\.0\.0\.1\tdb\n172\.30\.0\.2\tbox\n$/s);
     expect(read('hostname')).toBe('box\n');
     expect(read('resolv.conf')).toMatch(/^nameserver 10\.0\.0\.53\nsearch x\n/);

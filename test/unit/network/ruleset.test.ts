@@ -6,7 +6,8 @@ import { createRuleset, rulesetText, rulesetVersion, setNames, versionOf } from 
 test('the version is told by the comment of the table', () => {
   expect(rulesetText()).toContain(`comment "tsrun ruleset ${rulesetVersion}"`);
   expect(versionOf(`tsrun ruleset ${rulesetVersion}`)).toBe(rulesetVersion);
-  for (const foreign of [undefined, '', 'tsrun ruleset', 'tsrun ruleset 1 and more']) expect(versionOf(foreign)).toBe(0);
+  for (const foreign of [undefined, '', 'tsrun ruleset', 'tsrun ruleset 1 and more'])
+    expect(versionOf(foreign)).toBe(0);
 });
 
 test('each rule of the text is a request, and a packet for a loopback address meets the guard first', () => {
@@ -14,7 +15,9 @@ test('each rule of the text is a request, and a packet for a loopback address me
   const actions = createRuleset().map(({ action }) => action);
   expect(actions.filter((action) => action.startsWith('add a rule'))).toHaveLength(rules - 1);
   expect(actions.filter((action) => action.startsWith('create nf_tables set'))).toHaveLength(setNames.length);
-  expect(rulesetText()).toMatch(/type filter hook prerouting priority raw; policy accept;\n\t\tiifname @bridges ip daddr 127\.0\.0\.0\/8 drop/);
+  expect(rulesetText()).toMatch(
+    /type filter hook prerouting priority raw; policy accept;\n\t\tiifname @bridges ip daddr 127\.0\.0\.0\/8 drop/,
+  );
 });
 
 test('published ports are elements: on one address, and on every one', () => {

@@ -108,13 +108,7 @@ function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launc
 }
 
 /** The error of a failed step; the record keeps it, as docker's State.Error and ExitCode do. */
-function startFailure(
-  container: Container,
-  l: Launch,
-  pid: number,
-  index: number,
-  errorNumber: number,
-): TsrunError {
+function startFailure(container: Container, l: Launch, pid: number, index: number, errorNumber: number): TsrunError {
   const operation = l.program.operations[index];
   let error: TsrunError;
   if (operation?.phase === 'exec' && errorNumber > 0 && (operation.call === 'execve' || operation.call === 'fail')) {

@@ -1,8 +1,7 @@
 /** --security-opt: which seccomp filter a container gets (OCI runtime-spec config-linux.md, "Seccomp"). */
-import { readFileSync } from 'node:fs';
-import { messageOf, TsrunError } from '../error.ts';
+import { TsrunError } from '../error.ts';
 import { architecture } from '../linux/syscalls.ts';
-import { compileSeccomp, defaultSeccompProfile, parseSeccompProfile } from '../runtime/seccomp/index.ts';
+import { compileSeccompCached, seccompProfile } from '../runtime/seccomp/index.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** The options that are understood; others are refused, since a wall that was asked for must not be missing silently. */
@@ -27,19 +26,17 @@ export function validateSecurityOptions(list: readonly string[]): void {
   }
 }
 
-/** The filter as classic BPF; undefined for none. */
-export function loadSeccomp(options: RunOptions, capabilities: string[]): Uint8Array | undefined {
+/**
+ * The filter as classic BPF; undefined for none. Compiled filters are kept in `cacheDirectory`.
+ * Throws `USAGE` for a profile that cannot be read.
+ */
+export function loadSeccomp(
+  options: RunOptions,
+  capabilities: readonly string[],
+  cacheDirectory: string,
+): Uint8Array | undefined {
   const chosen = options.securityOpt.findLast((option) => /^seccomp[=:]/.test(option))?.slice('seccomp='.length);
-  if (chosen === 'unconfined' || (chosen === undefined && options.privileged)) return undefined;
-  if (chosen === undefined || chosen === 'default') {
-    return compileSeccomp(defaultSeccompProfile(capabilities), architecture);
-  }
-  let text: string;
-  try {
-    text = readFileSync(chosen, 'utf8');
-  } catch (cause) {
-    throw new TsrunError('USAGE', `opening seccomp profile (${chosen}) failed: ${messageOf(cause)}`, { cause });
-  }
-  const profile = parseSeccompProfile(text, { capabilities, architecture });
-  return profile === undefined ? undefined : compileSeccomp(profile, architecture);
+  if (chosen === undefined && options.privileged) return undefined;
+  const profile = seccompProfile(chosen === 'default' ? undefined : chosen, capabilities);
+  return profile === undefined ? undefined : compileSeccompCached(profile, architecture, cacheDirectory);
 }

@@ -92,7 +92,8 @@ export async function startContainer(
 
     const cgroup = makeCgroup(record.id, spec, request.onNotice);
     undo.add(() => cgroup.undo());
-    const program = compile(container, spec, network, cgroup.fd >= 0, request, stateDirectory);
+    const seccompCache = join(store.root, 'cache', 'seccomp');
+    const program = compile(container, spec, network, cgroup.fd >= 0, request, stateDirectory, seccompCache);
     return await launch(container, { ...request, program, network, cgroup, lock, undo, stateDirectory, spec });
   } catch (error) {
     undo.run();
@@ -118,7 +119,11 @@ function joinedNamespaces(
   return { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) };
 }
 
-function makeCgroup(id: string, spec: Spec, onNotice: (line: string) => void): { path: string; fd: number; undo: () => void } {
+function makeCgroup(
+  id: string,
+  spec: Spec,
+  onNotice: (line: string) => void,
+): { path: string; fd: number; undo: () => void } {
   const { devices: _, ...limits } = spec.linux?.resources ?? {};
   if (findCgroup2() === undefined && Object.keys(limits).length === 0) {
     onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
@@ -142,6 +147,7 @@ function compile(
   intoCgroup: boolean,
   request: StartRequest,
   mountPoint: string,
+  seccompCache: string,
 ): Program {
   const { record, directory } = container;
   return step(
@@ -165,7 +171,7 @@ function compile(
         intoCgroup,
         stdin: record.process.openStdin,
         init: record.options.init,
-        seccomp: loadSeccomp(record.options, spec.process?.capabilities?.bounding ?? []),
+        seccomp: loadSeccomp(record.options, spec.process?.capabilities?.bounding ?? [], seccompCache),
         exists: existsSync,
         lenientRlimits: !record.options.ulimits.length,
       });

@@ -119,7 +119,7 @@ export class World {
     return run(this.host, 'ip -o link show type veth')
       .split('\n')
       .map((line) => line.split(/[ :@]+/)[1] ?? '')
-      .filter((name) => name.startsWith('ts'));
+      .filter((name) => /^ts[0-9a-f]{11}$/.test(name));
   }
 
   destroy(): void {

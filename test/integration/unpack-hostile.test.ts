@@ -366,7 +366,7 @@ describe('limits', () => {
 
   test('what a small archive leaves to other layers', async () => {
     const members: Buffer[] = [];
-    for (let i = 0; i < 20; i++) members.push(gnuLong('L', `${i}/${'d/'.repeat(2000)}f`), file('x'));
+    for (let i = 0; i < 5; i++) members.push(gnuLong('L', `${i}/${'d/'.repeat(2000)}f`), file('x'));
     await expect(unpackInline(layer(), archive(...members))).rejects.toThrow(
       'one of too many that depend on other layers',
     );

@@ -2,7 +2,7 @@
 import { TemplateError } from './error.ts';
 import type { TemplateFunction } from './functions.ts';
 import type { Command, Node, Operand, Pipeline, Place, Template } from './parser.ts';
-import { display, GoMap, isList, isStruct, isTrue, noValue, typeName, type Value } from './value.ts';
+import { display, GoMap, isList, isStruct, isTrue, noValue, type Struct, typeName, type Value } from './value.ts';
 
 export interface EvaluateOptions {
   functions: ReadonlyMap<string, TemplateFunction>;
@@ -26,6 +26,16 @@ class Failure extends Error {}
 /** Applies `template` to `data`. Throws `TemplateError` with text/template's words. */
 export function evaluate(template: Template, data: Value, options: EvaluateOptions): string {
   return new Evaluator(template, options).run(data);
+}
+
+/**
+ * Docker's templates find fields by their names in JSON (`Id`, `HostIp`) and by those that Go gives them (`ID`, `HostIP`),
+ * which differ in acronyms only.
+ */
+function fieldName(struct: Struct, name: string): string | undefined {
+  if (Object.hasOwn(struct, name)) return name;
+  if (!/^[A-Z]/.test(name)) return undefined;
+  return Object.keys(struct).find((field) => field.toLowerCase() === name.toLowerCase());
 }
 
 class Evaluator {
@@ -251,8 +261,9 @@ class Evaluator {
     if (receiver instanceof GoMap) {
       value = receiver.entries.get(name) ?? noValue;
     } else if (isStruct(receiver)) {
-      if (!Object.hasOwn(receiver, name)) throw new Failure(this.options.missingField(name));
-      value = receiver[name] ?? null;
+      const field = fieldName(receiver, name);
+      if (field === undefined) throw new Failure(this.options.missingField(name));
+      value = receiver[field] ?? null;
     } else {
       throw new Failure(`can't evaluate field ${name} in type ${typeName(receiver)}`);
     }

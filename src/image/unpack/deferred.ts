@@ -28,7 +28,7 @@ export interface UnpackedLayer {
  * All paths of these together, in bytes: one entry of 2,000 nested directories would else become megabytes, and a small
  * archive the whole memory.
  */
-const deferredMax = 64 * 1024 * 1024;
+const deferredMax = 16 * 1024 * 1024;
 
 /** What the directories of a finished layer leave to do. Throws `ARCHIVE` when that is more than any layer needs. */
 export function collectDeferred(root: LayerDirectory): DeferredEntry[] {

@@ -3,7 +3,7 @@
  * a path that is found here consists of real directories; every other component is looked at by the kernel. A directory
  * is opened relative to its parent and never through a link, so that no path can leave the layer.
  */
-import { check } from '../../linux/fs.ts';
+import { SyscallError } from '../../linux/errno.ts';
 import { type BytePath, printable } from './byte-path.ts';
 import { closeDescriptor, openDirectory, openHandleBeneath } from './calls.ts';
 import type { Attributes } from './entry.ts';
@@ -61,7 +61,8 @@ export class DirectoryTree {
     if (directory.fd >= 0) return directory.fd;
     const parent = directory.parent?.fd ?? -1;
     const fd = parent >= 0 ? openDirectory(parent, directory.name) : openHandleBeneath(this.root.fd, directory.path);
-    directory.fd = check(fd, 'openat', printable(directory.path));
+    if (fd < 0) throw new SyscallError('openat', -fd, printable(directory.path));
+    directory.fd = fd;
     this.opened.push(directory);
     if (this.opened.length > handlesMax) this.evict();
     return directory.fd;

@@ -148,6 +148,10 @@ describe('what people paste from answers', () => {
     ['{{define "line"}}<{{.Type}}>{{end}}{{range .Mounts}}{{template "line" .}}{{end}}', '<bind><volume>'],
     ['{{$n := 0}}{{range .Mounts}}{{$n = len .Source}}{{end}}{{$n}}', '7'],
     ['{{"tab\\tnew"}} {{`raw\\t`}} {{\'a\'}} {{0x1F}} {{-3}}', 'tab\tnew raw\\t 97 31 -3'],
+    [
+      '{{slice .ID 0 4}} {{range (index .HostConfig.PortBindings "80/tcp")}}{{.HostIP}}:{{.HostPort}}{{end}}',
+      '289c :8080',
+    ],
     ['plain text', 'plain text'],
     ['', ''],
   ])('%s', (template, expected) => {
@@ -160,6 +164,7 @@ describe('what is wrong is said as text/template says it', () => {
     ['{{.Foo}}', ':1:2: executing "" at <.Foo>: map has no entry for key "Foo"'],
     ['{{.State.Health.Status}}', ':1:8: executing "" at <.State.Health.Status>: map has no entry for key "Health"'],
     ['a\nb {{.Nope}}', ':2:4: executing "" at <.Nope>: map has no entry for key "Nope"'],
+    ['{{.state.status}}', ':1:8: executing "" at <.state.status>: map has no entry for key "state"'],
     ['{{.State.Status', ':1: unclosed action'],
     ['{{/* x', ':1: unclosed comment'],
     ['{{.Name | foo}}', ':1: function "foo" not defined'],

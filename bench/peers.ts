@@ -4,7 +4,7 @@
  * firewall rules of all engines end with them.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkout } from '../scripts/images/paths.ts';
@@ -107,16 +107,17 @@ export function podman(directory: string): Engine | undefined {
   if (!existsSync('/usr/bin/podman')) return undefined;
   mkdirSync(directory, { recursive: true });
   const at = (name: string) => join(directory, name);
-  const command = ['podman', '--root', at('root'), '--runroot', at('run'), '--tmpdir', at('tmp'), '--runtime', 'crun'];
+  const run = mkdtempSync('/var/tmp/tsrun-podman.'); // podman takes no path of more than 50 characters for it
+  const command = ['podman', '--root', at('root'), '--runroot', run, '--tmpdir', at('tmp'), '--runtime', 'crun'];
   command.push('--cgroup-manager', 'cgroupfs', '--storage-driver', 'overlay', '--events-backend', 'file');
-  let stop = async (): Promise<void> => {};
+  let release = () => {};
   if (existsSync('/sys/fs/cgroup/unified')) {
     const hidden = at('hidden');
     const script = 'umount -l /sys/fs/cgroup/unified && : >"$0" && exec sleep 86400';
     const holder = spawn('unshare', ['--mount', 'sh', '-c', script, hidden], { stdio: 'ignore' });
     command.unshift('nsenter', `--mount=/proc/${holder.pid}/ns/mnt`);
     output(['sh', '-c', 'for i in $(seq 500); do test -e "$0" && exit; sleep 0.01; done; exit 1', hidden]);
-    stop = async () => {
+    release = () => {
       holder.kill();
     };
   }
@@ -130,7 +131,10 @@ export function podman(directory: string): Engine | undefined {
     alias: (image) => {
       output([...command, 'tag', `${registry()}/library/${image}`, image]);
     },
-    stop,
+    stop: async () => {
+      release();
+      removeTree(run);
+    },
   };
 }
 

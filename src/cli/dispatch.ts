@@ -92,8 +92,8 @@ async function runCommand(name: string, entry: CommandEntry, command: Command, a
   const flags = [...command.flags, taken ? help : { ...help, short: 'h' }];
   const parsed = parseArguments(argv, { command: name, flags, interspersed: command.flagsFirst !== true });
   if (parsed.flags.boolean('help')) {
-    const { helpWidth, renderCommandHelp } = await import('./help.ts');
-    print(renderCommandHelp(name, entry, command, helpWidth(terminalColumns())));
+    const { renderCommandHelp } = await import('./help.ts');
+    print(renderCommandHelp(name, entry, command, await terminalWidth()));
     return 0;
   }
   const wrong = wrongCount(name, parsed.args.length, command.args);
@@ -107,14 +107,15 @@ async function runCommand(name: string, entry: CommandEntry, command: Command, a
   return command.run({ name, flags: parsed.flags, args: parsed.args });
 }
 
-function terminalColumns(): number | undefined {
-  return process.stdout.isTTY ? process.stdout.columns : undefined;
+async function terminalWidth(): Promise<number> {
+  const [{ helpWidth }, { terminalSize }] = await Promise.all([import('./help.ts'), import('./terminal.ts')]);
+  return helpWidth(terminalSize(1)?.columns);
 }
 
 /** `tsrun`, `tsrun help [COMMAND]`, `tsrun container`. */
 async function showHelp(words: readonly string[]): Promise<number> {
-  const { helpWidth, renderCommandHelp, renderGroupHelp, renderMainHelp } = await import('./help.ts');
-  const width = helpWidth(terminalColumns());
+  const { renderCommandHelp, renderGroupHelp, renderMainHelp } = await import('./help.ts');
+  const width = await terminalWidth();
   const group = groups.find((candidate) => candidate.name === words[0]);
   const { entry } = findEntry(words);
   if (entry !== undefined) {

@@ -2,16 +2,12 @@
 import type { PullEvent } from '../image/events.ts';
 import { ProgressView } from '../image/progress.ts';
 import { printError, writeBytes } from './output.ts';
-import { isTerminal } from './terminal.ts';
+import { terminalSize } from './terminal.ts';
 
 /** Where the events of a pull go. `fd` is 1 or 2; `quiet` leaves nothing but warnings. */
 export function showPull(fd: 1 | 2, quiet: boolean): (event: PullEvent) => void {
-  const stream = fd === 1 ? process.stdout : process.stderr;
-  const view = new ProgressView({
-    terminal: isTerminal(fd) && process.env.TERM !== 'dumb',
-    columns: stream.columns || 80,
-    rows: stream.rows || 24,
-  });
+  const size = process.env.TERM === 'dumb' ? undefined : terminalSize(fd);
+  const view = new ProgressView({ terminal: size !== undefined, ...(size ?? { columns: 80, rows: 24 }) });
   return (event) => {
     const shown = view.show(event);
     if (shown === undefined) return;

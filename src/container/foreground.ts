@@ -76,6 +76,14 @@ export async function followForeground(
     resize();
     handlers.set('SIGWINCH', resize);
   }
+  if (!options.terminal && options.stdin && isTty(0)) {
+    // Ctrl-Z: while this process is stopped its terminal belongs to the shell, and the monitor must not read from it.
+    handlers.set('SIGTSTP', () => {
+      started.monitor.holdStdin(true);
+      process.kill(process.pid, 'SIGSTOP');
+    });
+    handlers.set('SIGCONT', () => started.monitor.holdStdin(false));
+  }
   if (options.sigProxy) {
     for (const [name, number] of Object.entries(constants.signals)) {
       if (!notProxied.has(name)) handlers.set(name as NodeJS.Signals, () => void signalProcess(running, number));

@@ -107,28 +107,30 @@ function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launc
   };
 }
 
-/** The error of a failed step; the record keeps it, as docker's State.Error and ExitCode do. */
-function startFailure(container: Container, l: Launch, pid: number, index: number, errorNumber: number): TsrunError {
-  const operation = l.program.operations[index];
-  let error: TsrunError;
-  if (operation?.phase === 'exec' && errorNumber > 0 && (operation.call === 'execve' || operation.call === 'fail')) {
-    error = explainExecFailure(pid, container.record.process.args, l.spec.process?.env ?? [], errorNumber);
-  } else {
-    const { message, hint } = describeFailure(l.program, index, errorNumber);
-    error = new TsrunError('PROGRAM', message, { hint });
-  }
+/** Keeps why a start failed, as docker's State.Error and ExitCode do. */
+export function recordFailure(directory: string, networkMode: string, error: unknown): void {
+  const exitCode = error instanceof TsrunError ? error.exitCode : 125;
   const failed: StartRecord = {
     pid: 0,
     startTime: '',
     bootId: bootId(),
     monitorPid: 0,
     error: messageOf(error),
-    errorCode: error.exitCode === 125 ? 128 : error.exitCode,
+    errorCode: exitCode === 125 ? 128 : exitCode,
     cgroup: '',
-    network: { mode: l.network.mode },
+    network: { mode: networkMode },
   };
-  writeFileSync(join(container.directory, 'start.json'), JSON.stringify(failed), { mode: 0o600 });
-  return error;
+  writeFileSync(join(directory, 'start.json'), JSON.stringify(failed), { mode: 0o600 });
+}
+
+/** The error of a failed step. */
+function startFailure(container: Container, l: Launch, pid: number, index: number, errorNumber: number): TsrunError {
+  const operation = l.program.operations[index];
+  if (operation?.phase === 'exec' && errorNumber > 0 && (operation.call === 'execve' || operation.call === 'fail')) {
+    return explainExecFailure(pid, container.record.process.args, l.spec.process?.env ?? [], errorNumber);
+  }
+  const { message, hint } = describeFailure(l.program, index, errorNumber);
+  return new TsrunError('PROGRAM', message, { hint });
 }
 
 /**

@@ -20,7 +20,7 @@ export function validateSecurityOptions(list: readonly string[]): void {
         },
       );
     }
-    throw new TsrunError('USAGE', `invalid --security-opt 2: ${JSON.stringify(option)}`, {
+    throw new TsrunError('USAGE', `invalid --security-opt: ${JSON.stringify(option)}`, {
       hint: 'known are no-new-privileges, seccomp=unconfined and seccomp=FILE',
     });
   }

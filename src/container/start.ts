@@ -13,7 +13,7 @@ import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
-import { launch } from './launch.ts';
+import { launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
@@ -69,7 +69,6 @@ export async function startContainer(
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
   const undo = new Undo();
-  undo.add(() => lock.release());
   try {
     rmSync(join(directory, 'exit.json'), { force: true });
     rmSync(join(directory, 'start.json'), { force: true });
@@ -97,6 +96,8 @@ export async function startContainer(
     return await launch(container, { ...request, program, network, cgroup, lock, undo, stateDirectory, spec });
   } catch (error) {
     undo.run();
+    recordFailure(directory, record.options.network, error);
+    lock.release();
     throw error;
   }
 }

@@ -69,12 +69,17 @@ export class ContainerStore {
     }
   }
 
-  /** All containers, newest first. One that vanishes meanwhile is passed over. */
-  list(): Container[] {
+  /** All containers, newest first. One that vanishes meanwhile is passed over; of a damaged one `onDamaged` hears. */
+  list(onDamaged: (error: TsrunError) => void = () => {}): Container[] {
     const found: Container[] = [];
     for (const id of this.ids()) {
-      const container = this.read(id);
-      if (container !== undefined) found.push(container);
+      try {
+        const container = this.read(id);
+        if (container !== undefined) found.push(container);
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
+        onDamaged(error);
+      }
     }
     return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
   }

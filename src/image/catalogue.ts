@@ -43,12 +43,14 @@ export interface StoredLayer {
 export interface ImageEntry {
   manifest: Digest;
   /** The JSON blobs that belong to it: its indexes and manifests. The config is the image's id. */
-  documents: Digest[];
+  readonly documents: readonly Digest[];
   /** RFC 3339, or empty. */
   created: string;
   platform: Platform;
+  /** Bytes of the files of all layers. */
+  bytes: number;
   /** Lowest first. */
-  layers: StoredLayer[];
+  readonly layers: readonly StoredLayer[];
 }
 
 export interface Catalogue {
@@ -99,13 +101,23 @@ function isFullName(name: string): boolean {
   }
 }
 
+/** Lists are read when they are asked for: most commands look at one image of many, and at few of its fields. */
 function parseEntry(json: Json): ImageEntry {
+  let documents: Digest[] | undefined;
+  let layers: StoredLayer[] | undefined;
   return {
     manifest: digest(json.get('manifest')),
-    documents: json.get('documents').array(maxLayersOfImage).map(digest),
+    get documents() {
+      documents ??= json.get('documents').array(maxLayersOfImage).map(digest);
+      return documents;
+    },
     created: json.get('created').string(),
     platform: parsePlatformFields(json.get('platform')),
-    layers: json.get('layers').array(maxLayersOfImage).map(parseLayer),
+    bytes: json.get('bytes').size(),
+    get layers() {
+      layers ??= json.get('layers').array(maxLayersOfImage).map(parseLayer);
+      return layers;
+    },
   };
 }
 

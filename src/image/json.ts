@@ -14,16 +14,27 @@ export interface JsonSource {
 
 const defaultMaxLength = 65_536;
 
-/** One value of a document together with the way to it. */
+/** One value of a document together with the way to it, which is put into words only when something is wrong. */
 export class Json {
   readonly #value: unknown;
-  readonly #path: string;
   readonly #source: JsonSource;
+  readonly #parent: Json | undefined;
+  readonly #key: string | number;
 
-  constructor(value: unknown, source: JsonSource, path = '') {
+  constructor(value: unknown, source: JsonSource, parent?: Json, key: string | number = '') {
     this.#value = value;
     this.#source = source;
-    this.#path = path;
+    this.#parent = parent;
+    this.#key = key;
+  }
+
+  /** `config.Env[3]`, `Labels["a b"]`; empty for the document itself. */
+  get #path(): string {
+    if (this.#parent === undefined) return '';
+    const above = this.#parent.#path;
+    if (typeof this.#key === 'number') return `${above}[${this.#key}]`;
+    if (!/^\w+$/.test(this.#key)) return `${above}[${JSON.stringify(this.#key)}]`;
+    return above === '' ? this.#key : `${above}.${this.#key}`;
   }
 
   /** The error that this value is not what it must be. */
@@ -47,8 +58,9 @@ export class Json {
   /** A field of an object; absent where the object has none of that name. */
   get(key: string): Json {
     const object = this.#object();
-    const descriptor = Object.getOwnPropertyDescriptor(object, key);
-    return new Json(descriptor?.value, this.#source, this.#path === '' ? key : `${this.#path}.${key}`);
+    // What is inherited is not in the document.
+    const value: unknown = Object.hasOwn(object, key) ? Reflect.get(object, key) : undefined;
+    return new Json(value, this.#source, this, key);
   }
 
   /** All fields of an object; absent: none. Throws when there are more than `max`. */
@@ -56,7 +68,7 @@ export class Json {
     if (this.absent) return [];
     const entries = Object.entries(this.#object());
     if (entries.length > max) throw this.fail(`has ${entries.length} fields, more than ${max}`);
-    return entries.map(([key, value]) => [key, new Json(value, this.#source, `${this.#path}[${JSON.stringify(key)}]`)]);
+    return entries.map(([key, value]) => [key, new Json(value, this.#source, this, key)]);
   }
 
   /** Items of an array; absent: none. Throws when there are more than `max`. */
@@ -65,7 +77,7 @@ export class Json {
     if (!Array.isArray(this.#value)) throw this.fail('must be an array');
     const items: unknown[] = this.#value;
     if (items.length > max) throw this.fail(`has ${items.length} items, more than ${max}`);
-    return items.map((item, index) => new Json(item, this.#source, `${this.#path}[${index}]`));
+    return items.map((item, index) => new Json(item, this.#source, this, index));
   }
 
   string(maxLength = defaultMaxLength): string {

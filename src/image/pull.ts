@@ -151,6 +151,7 @@ class Pull {
       documents: resolved.documents.map(({ digest }) => digest),
       created: config.created,
       platform: config.platform,
+      bytes: layers.reduce((sum, layer) => sum + layer.bytes, 0),
       layers,
     };
     return this.#record(resolved, entry, [...resolved.documents, document]);

@@ -88,7 +88,7 @@ class CataloguedImage implements StoredImage {
   }
 
   get size(): number {
-    return this.#entry.layers.reduce((sum, layer) => sum + layer.bytes, 0);
+    return this.#entry.bytes;
   }
 
   get config(): ImageConfig {

@@ -5,7 +5,8 @@
 import { close } from '../linux/fs.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import { forgetUdpConnections } from '../linux/netlink-conntrack.ts';
-import { dumpAddresses, type Link, parseAddress } from '../linux/netlink-route.ts';
+import type { Link } from '../linux/netlink-link.ts';
+import { dumpAddresses, parseAddress } from '../linux/netlink-route.ts';
 import { step } from '../trace.ts';
 import { bridgeName, ensureBridge, ensureForwarding, ensureNetwork, ensureRouteLocalnet, findLink } from './bridge.ts';
 import { portElement, shortId } from './elements.ts';

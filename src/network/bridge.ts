@@ -6,19 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import type { NetlinkSocket } from '../linux/netlink.ts';
+import { changeLink, createBridge, getLink, IFF_UP, type Link, parseLink } from '../linux/netlink-link.ts';
 import {
   addAddress,
-  changeLink,
-  createBridge,
   dumpAddresses,
   dumpRoutes,
-  getLink,
-  IFF_UP,
   ipv4Number,
   ipv4Text,
-  type Link,
   parseAddress,
-  parseLink,
   parseRoute,
   type Route,
 } from '../linux/netlink-route.ts';

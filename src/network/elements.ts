@@ -1,6 +1,6 @@
 /** The elements of the table's sets: how a network and a published port are written as keys and data. */
 import { be16 } from '../linux/netlink-message.ts';
-import { type Element, NFT_SET_ELEM_INTERVAL_END } from '../linux/netlink-nftables.ts';
+import { type Element, NFT_SET_ELEM_INTERVAL_END } from '../linux/netlink-nftables-sets.ts';
 import { ipv4Bytes, ipv4Text } from '../linux/netlink-route.ts';
 import { type BridgeNetwork, parseSubnet } from './ipam.ts';
 import type { PublishedPort } from './ports.ts';

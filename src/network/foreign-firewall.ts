@@ -8,16 +8,15 @@ import type { Attributes } from '../linux/netlink-message.ts';
 import {
   type Chain,
   dumpChains,
-  dumpElements,
   dumpRules,
   hooks,
   NFPROTO_INET,
   NFPROTO_IPV4,
   parseChain,
-  parseElements,
   parseRule,
   type Rule,
 } from '../linux/netlink-nftables.ts';
+import { dumpElements, parseElements } from '../linux/netlink-nftables-sets.ts';
 import { interfaceName } from './elements.ts';
 import { type LegacyChain, readLegacyForward } from './iptables-legacy.ts';
 import { table } from './ruleset.ts';

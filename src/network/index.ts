@@ -1,7 +1,7 @@
 /** The network of containers: a bridge with NAT, published ports, names. What the rest of tsrun may use of it. */
 import { newNetns } from '../linux/namespaces.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
-import { changeLink } from '../linux/netlink-route.ts';
+import { changeLink } from '../linux/netlink-link.ts';
 import { step } from '../trace.ts';
 
 export {

@@ -11,9 +11,7 @@ import {
   NFPROTO_IPV4,
   newChain,
   newRule,
-  newSet,
   newTable,
-  type SetDefinition,
 } from '../linux/netlink-nftables.ts';
 import {
   compare,
@@ -27,6 +25,7 @@ import {
   masquerade,
   verdict,
 } from '../linux/netlink-nftables-expressions.ts';
+import { newSet, type SetDefinition } from '../linux/netlink-nftables-sets.ts';
 import { RTN_LOCAL } from '../linux/netlink-route.ts';
 
 export const table = { family: NFPROTO_INET, name: 'tsrun' } as const;

@@ -4,18 +4,15 @@
  */
 import { errno } from '../linux/errno.ts';
 import { NetlinkError, type NetlinkRequest, type NetlinkSocket } from '../linux/netlink.ts';
+import { deleteTable, getTable, parseTable, transaction } from '../linux/netlink-nftables.ts';
 import {
   addElements,
   deleteElements,
-  deleteTable,
   dumpElements,
   getElement,
-  getTable,
   NFT_SET_ELEM_INTERVAL_END,
   parseElements,
-  parseTable,
-  transaction,
-} from '../linux/netlink-nftables.ts';
+} from '../linux/netlink-nftables-sets.ts';
 import { step } from '../trace.ts';
 import { interfaceName, networkElements, type PlacedElement } from './elements.ts';
 import type { BridgeNetwork } from './ipam.ts';

@@ -9,8 +9,6 @@ import { errno } from '../linux/errno.ts';
 import { withNetns } from '../linux/namespaces.ts';
 import { NETLINK_ROUTE, NetlinkError, NetlinkSocket } from '../linux/netlink.ts';
 import {
-  addAddress,
-  addDefaultRoute,
   addLinkName,
   changeLink,
   createVeth,
@@ -20,7 +18,8 @@ import {
   getLink,
   type Link,
   parseLink,
-} from '../linux/netlink-route.ts';
+} from '../linux/netlink-link.ts';
+import { addAddress, addDefaultRoute } from '../linux/netlink-route.ts';
 import { rootDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
 import { findLink, quietIpv6 } from './bridge.ts';

@@ -182,7 +182,9 @@ describe.runIf(installed('ufw'))('ufw', () => {
       '-ec',
       'cp -a /etc/ufw /run/ufw.copy; mount -t tmpfs tsrun-test /etc/ufw; cp -a /run/ufw.copy/. /etc/ufw/; rm -r /run/ufw.copy',
     ]);
-    return () => execFileSync('umount', ['/etc/ufw']);
+  });
+  afterEach(() => {
+    execFileSync('umount', ['/etc/ufw']);
   });
 
   test('gets route rules', () => {
@@ -218,15 +220,15 @@ describe.runIf(installed('firewalld') && installed('dbus-daemon'))('firewalld', 
       withNetns(world.host, () => spawn('/usr/sbin/firewalld', ['--nofork', '--nopid'], { stdio: 'ignore' })),
     );
     await expect.poll(() => usable('firewall-cmd --state'), { timeout: 30_000, interval: 200 }).toBe(true);
-    return async () => {
-      for (const daemon of daemons.reverse()) {
-        daemon.kill();
-        while (daemon.exitCode === null && daemon.signalCode === null) await delay(20);
-      }
-      daemons.length = 0;
-      delete process.env.DBUS_SYSTEM_BUS_ADDRESS;
-      rmSync(directory, { recursive: true });
-    };
+  });
+  afterEach(async () => {
+    for (const daemon of daemons.reverse()) {
+      daemon.kill();
+      while (daemon.exitCode === null && daemon.signalCode === null) await delay(20);
+    }
+    daemons.length = 0;
+    delete process.env.DBUS_SYSTEM_BUS_ADDRESS;
+    rmSync(directory, { recursive: true });
   });
 
   test('gets the bridge in its trusted zone', () => {

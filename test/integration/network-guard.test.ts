@@ -1,6 +1,6 @@
 /** What a container, or another machine, must not reach: tried with packets that no honest program would send. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SOCK_CLOEXEC, SOCK_DGRAM } from '../../src/linux/constants.ts';
 import { syscall } from '../../src/linux/ffi.ts';
 import { close } from '../../src/linux/fs.ts';
@@ -73,7 +73,9 @@ describe('from inside a container', () => {
     world = new World();
     container = world.start(['8080:80']); // a published port turns route_localnet on
     bridgeMac = macOfInterface(world.host, 'tsrun0');
-    return () => world.destroy();
+  });
+  afterEach(() => {
+    world.destroy();
   });
 
   test('services of the host on 127.0.0.1 are out of reach', () => {

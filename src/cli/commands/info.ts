@@ -1,8 +1,7 @@
 /** `tsrun info`: what this machine gives to containers, and what tsrun has changed on it. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { findCgroup2 } from '../../cgroup/index.ts';
+import { findCgroup2, offeredControllers } from '../../cgroup/index.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { ImageStore } from '../../image/store.ts';
 import { type NetworkInfo, networkInfo } from '../../network/index.ts';
@@ -59,10 +58,7 @@ function gather(): Info {
   const cgroup =
     found === undefined
       ? undefined
-      : {
-          mountPoint: found.mountPoint,
-          controllers: readText(join(found.mountPoint, 'cgroup.controllers')).split(' '),
-        };
+      : { mountPoint: found.mountPoint, controllers: offeredControllers(found.mountPoint) };
   let network: NetworkInfo | undefined;
   try {
     network = networkInfo();

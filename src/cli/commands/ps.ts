@@ -5,7 +5,7 @@ import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
-import { escapeControls } from '../output.ts';
+import { escapeControls, printError } from '../output.ts';
 import { isTerminal } from '../terminal.ts';
 import { compileContainerFilter } from '../views/container-filter.ts';
 import { containerRow, containerTitles } from '../views/container-row.ts';
@@ -50,7 +50,7 @@ export const ps: Command = {
     });
     const last = flags.boolean('latest') ? 1 : (flags.integer('last') ?? -1);
     const all = flags.boolean('all') || last > 0 || filter.all;
-    let containers: Container[] = store.list();
+    let containers: Container[] = store.list((error) => printError(`tsrun: ${error.message}`));
     if (last > 0) containers = containers.slice(0, last);
     containers = containers.filter((container) => (all || isUp(container.state)) && filter.matches(container));
 

@@ -19,7 +19,10 @@ export const rmi: Command = {
     const force = flags.boolean('force');
     const containers = new ContainerStore();
     const images = new ImageStore(containers.root);
-    const list = containers.list();
+    const list = containers.list((error) => {
+      // Its layers are not known: none may be removed under it.
+      throw error;
+    });
     const layers = new Set(list.flatMap(({ record }) => record.image.layers));
     let code = 0;
     // One after another: what the first takes away decides what the second means.

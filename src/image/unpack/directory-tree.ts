@@ -3,10 +3,10 @@
  * a path that is found here consists of real directories; every other component is looked at by the kernel. A directory
  * is opened relative to its parent and never through a link, so that no path can leave the layer.
  */
-import { SyscallError } from '../../linux/errno.ts';
-import { type BytePath, printable } from './byte-path.ts';
+import type { BytePath } from './byte-path.ts';
 import { closeDescriptor, openDirectory, openHandleBeneath } from './calls.ts';
 import type { Attributes } from './entry.ts';
+import { checkCall } from './failures.ts';
 
 /** One directory of the layer. */
 export class LayerDirectory {
@@ -61,7 +61,7 @@ export class DirectoryTree {
     if (directory.fd >= 0) return directory.fd;
     const parent = directory.parent?.fd ?? -1;
     const fd = parent >= 0 ? openDirectory(parent, directory.name) : openHandleBeneath(this.root.fd, directory.path);
-    if (fd < 0) throw new SyscallError('openat', -fd, printable(directory.path));
+    if (fd < 0) checkCall(fd, 'openat', directory.path);
     directory.fd = fd;
     this.opened.push(directory);
     if (this.opened.length > handlesMax) this.evict();

@@ -1,6 +1,7 @@
 /** What a failed call means to somebody who unpacks a layer. */
 import { TsrunError } from '../../error.ts';
-import { errno, errnoName } from '../../linux/errno.ts';
+import { errno, errnoName, SyscallError } from '../../linux/errno.ts';
+import type { CommonSyscall } from '../../linux/syscalls.ts';
 import { archiveError, type BytePath, printable } from './byte-path.ts';
 
 /** Errors that the archive itself causes, and what is wrong with it then. */
@@ -11,6 +12,18 @@ const archivesFault: Partial<Record<number, string>> = {
   [errno.ELOOP]: 'goes through a loop of symbolic links',
   [errno.ENOTDIR]: 'goes through something that is no directory',
 };
+
+/** Throws `SyscallError` for a failed call on `path`; passes any result >= 0 through. For calls that no entry explains. */
+export function checkCall(result: number, syscall: CommonSyscall, path: BytePath): number {
+  if (result >= 0) return result;
+  const text = Buffer.from(path, 'latin1').toString('utf8');
+  // JSON quotes control characters, but not these (byte-path.ts says why).
+  throw new SyscallError(
+    syscall,
+    -result,
+    text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?'),
+  );
+}
 
 /** The error for `action` ("create", "write", …) on an entry that the kernel answered with `-result`. */
 export function unpackError(action: string, path: BytePath, result: number): TsrunError {

@@ -4,11 +4,10 @@
  */
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
-import { check } from '../../linux/fs.ts';
 import { type BytePath, bytePath } from './byte-path.ts';
 import * as calls from './calls.ts';
 import type { Timestamp } from './entry.ts';
-import { unpackError } from './failures.ts';
+import { checkCall, unpackError } from './failures.ts';
 
 /** `a/b/c` -> `a/b` and `c`; `a` -> `''` and `a`. */
 export function splitLast(path: BytePath): [directory: BytePath, name: BytePath] {
@@ -22,7 +21,7 @@ export class LayerAccess {
 
   constructor(directory: string) {
     const fd = calls.openName(AT_FDCWD, bytePath(directory), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    this.root = check(fd, 'openat', directory);
+    this.root = checkCall(fd, 'openat', bytePath(directory));
   }
 
   close(): void {

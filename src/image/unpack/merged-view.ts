@@ -4,10 +4,9 @@
  */
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFCHR, S_IFDIR, S_IFLNK } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
-import { check } from '../../linux/fs.ts';
-import { type BytePath, bytePath, joinPath, printable } from './byte-path.ts';
+import { type BytePath, bytePath, joinPath } from './byte-path.ts';
 import * as calls from './calls.ts';
-import { unpackError } from './failures.ts';
+import { checkCall, unpackError } from './failures.ts';
 import { opaqueXattr } from './whiteout.ts';
 
 /** A directory of the view: the layers' directories that it consists of, the uppermost first. */
@@ -48,7 +47,7 @@ export class MergedView {
     try {
       for (const layer of layers) {
         const fd = calls.openName(AT_FDCWD, bytePath(layer), O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-        fds.push(check(fd, 'openat', layer));
+        fds.push(checkCall(fd, 'openat', bytePath(layer)));
       }
     } catch (error) {
       for (const fd of fds) calls.closeDescriptor(fd);
@@ -73,7 +72,7 @@ export class MergedView {
   rootNames(): BytePath[] {
     const names = new Set<BytePath>();
     for (const fd of this.root.fds) {
-      const readable = check(calls.openName(fd, '.', O_DIRECTORY, 0), 'openat', '.');
+      const readable = checkCall(calls.openName(fd, '.', O_DIRECTORY, 0), 'openat', '.');
       const listed = calls.listDirectory(readable);
       calls.closeDescriptor(readable);
       if (typeof listed === 'number') throw unpackError('list', '', listed);
@@ -168,7 +167,7 @@ export class MergedView {
         if (fds.length > 0 || isWhiteout(stat)) break;
         return { kind: 'other', layer, fd, name, stat };
       }
-      fds.push(check(calls.openDirectory(fd, name), 'openat', printable(name)));
+      fds.push(checkCall(calls.openDirectory(fd, name), 'openat', path));
       layers.push(layer);
       if (isOpaque(fd, name)) break;
     }

@@ -5,8 +5,7 @@
 import { basename, dirname } from 'node:path';
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../linux/constants.ts';
 import { errno, SyscallError } from '../../linux/errno.ts';
-import { check } from '../../linux/fs.ts';
-import { type BytePath, bytePath, printable } from './byte-path.ts';
+import { type BytePath, bytePath } from './byte-path.ts';
 import {
   closeDescriptor,
   listDirectory,
@@ -16,6 +15,7 @@ import {
   renameNew,
   unlinkFile,
 } from './calls.ts';
+import { checkCall } from './failures.ts';
 
 /** Directories below this depth are moved to the top first: then neither descriptors nor the stack can run out. */
 const depthMax = 64;
@@ -24,7 +24,7 @@ const depthMax = 64;
 export function removeTree(path: string): void {
   const parent = openName(AT_FDCWD, bytePath(dirname(path)), O_PATH | O_DIRECTORY, 0);
   if (parent === -errno.ENOENT) return;
-  check(parent, 'openat', dirname(path));
+  checkCall(parent, 'openat', bytePath(dirname(path)));
   try {
     removeTreeAt(parent, bytePath(basename(path)));
   } finally {
@@ -36,7 +36,7 @@ export function removeTree(path: string): void {
 export function removeTreeAt(parent: number, name: BytePath): void {
   const result = unlinkFile(parent, name);
   if (result === 0 || result === -errno.ENOENT) return;
-  if (result !== -errno.EISDIR && result !== -errno.EPERM) check(result, 'unlinkat', printable(name));
+  if (result !== -errno.EISDIR && result !== -errno.EPERM) checkCall(result, 'unlinkat', name);
   new Removal(parent, name).run();
 }
 
@@ -60,24 +60,24 @@ class Removal {
     } finally {
       closeDescriptor(this.top);
     }
-    check(removeDirectory(this.parent, this.name), 'unlinkat', printable(this.name));
+    checkCall(removeDirectory(this.parent, this.name), 'unlinkat', this.name);
   }
 
   private open(directory: number, name: BytePath): number {
     const fd = openUnmounted(directory, name);
     if (fd === -errno.EXDEV) {
-      throw new SyscallError('unlinkat', errno.EBUSY, printable(name), {
+      throw new SyscallError('unlinkat', errno.EBUSY, name, {
         hint: 'something is mounted there; unmount it',
       });
     }
-    return check(fd, 'openat2', printable(name));
+    return checkCall(fd, 'openat2', name);
   }
 
   /** Removes everything in `fd`; what is too deep is moved up to the top instead. */
   private empty(fd: number, depth: number): void {
     const names = listDirectory(fd);
     if (typeof names === 'number') {
-      check(names, 'getdents64');
+      checkCall(names, 'getdents64', this.name);
       return;
     }
     for (const { name, isDirectory } of names) {
@@ -85,7 +85,7 @@ class Removal {
         const result = unlinkFile(fd, name);
         if (result === 0 || result === -errno.ENOENT) continue;
         if (isDirectory === false || (result !== -errno.EISDIR && result !== -errno.EPERM)) {
-          check(result, 'unlinkat', printable(name));
+          checkCall(result, 'unlinkat', name);
         }
       }
       this.removeDirectory(fd, name, depth);
@@ -96,7 +96,7 @@ class Removal {
     // An empty directory needs no look into it.
     const result = removeDirectory(fd, name);
     if (result === 0 || result === -errno.ENOENT) return;
-    if (result !== -errno.ENOTEMPTY && result !== -errno.EEXIST) check(result, 'unlinkat', printable(name));
+    if (result !== -errno.ENOTEMPTY && result !== -errno.EEXIST) checkCall(result, 'unlinkat', name);
     if (depth >= depthMax) {
       this.moveToTop(fd, name);
       return;
@@ -107,7 +107,7 @@ class Removal {
     } finally {
       closeDescriptor(inner);
     }
-    check(removeDirectory(fd, name), 'unlinkat', printable(name));
+    checkCall(removeDirectory(fd, name), 'unlinkat', name);
   }
 
   private moveToTop(fd: number, name: BytePath): void {
@@ -117,6 +117,6 @@ class Removal {
       this.moved++;
       result = renameNew(fd, name, this.top, `.removing-${this.moved}`);
     }
-    check(result, 'renameat2', printable(name));
+    checkCall(result, 'renameat2', name);
   }
 }

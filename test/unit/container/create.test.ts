@@ -111,3 +111,14 @@ test('a missing source is made for -v and refused for --mount', () => {
   createContainer(store, options({ mounts: [{ ...mount, source, createSource: true }] }), image(), () => {});
   expect(existsSync(source)).toBe(true);
 });
+
+test('a damaged record hides no other container', () => {
+  const good = createContainer(store, options(), image(), () => {});
+  const bad = createContainer(store, options(), image(), () => {});
+  writeFileSync(join(bad.directory, 'container.json'), '[]');
+  const damaged: string[] = [];
+  expect(store.list((error) => damaged.push(error.message)).map((container) => container.record.id)).toEqual([
+    good.record.id,
+  ]);
+  expect(damaged).toEqual([expect.stringContaining(`${bad.record.id}/container.json" is damaged`)]);
+});

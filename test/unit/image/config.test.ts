@@ -84,11 +84,7 @@ describe('what is refused', () => {
     ['Env as text', { ...minimal, config: { Env: 'A=b' } }, /config\.Env must be an array/],
     ['a number in Cmd', { ...minimal, config: { Cmd: ['a', 1] } }, /config\.Cmd\[1\] must be a string/],
     ['labels as list', { ...minimal, config: { Labels: ['a'] } }, /config\.Labels must be an object/],
-    [
-      'a label that is no text',
-      { ...minimal, config: { Labels: { a: {} } } },
-      /config\.Labels\["a"\] must be a string/,
-    ],
+    ['a label that is no text', { ...minimal, config: { Labels: { a: {} } } }, /config\.Labels\.a must be a string/],
     ['config as text', { ...minimal, config: 'x' }, /config must be an object/],
     ['os as number', { ...minimal, os: 5 }, /os must be a string/],
     ['a long os', { ...minimal, os: 'x'.repeat(65) }, /os is longer than 64/],

@@ -16,6 +16,7 @@ function entry(...layers: string[]): ImageEntry {
     documents: [manifest],
     created: '2024-01-01T00:00:00Z',
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
+    bytes: 2 * layers.length,
     layers: layers.map((name) => ({
       digest: digest(`b${name}`),
       mediaType: 'application/vnd.oci.image.layer.v1.tar',

@@ -1,16 +1,8 @@
 import { expect, test } from 'vitest';
 import type { NetlinkMessage } from '../../../src/linux/netlink-message.ts';
-import {
-  addElements,
-  deleteElements,
-  newRule,
-  newSet,
-  newTable,
-  parseElements,
-  parseRule,
-  parseTable,
-} from '../../../src/linux/netlink-nftables.ts';
+import { newRule, newTable, parseRule, parseTable } from '../../../src/linux/netlink-nftables.ts';
 import { compare, loadMeta, verdict } from '../../../src/linux/netlink-nftables-expressions.ts';
+import { addElements, deleteElements, newSet, parseElements } from '../../../src/linux/netlink-nftables-sets.ts';
 
 const table = { family: 1, name: 't' };
 

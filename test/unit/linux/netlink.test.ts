@@ -2,17 +2,9 @@
 import { expect, test } from 'vitest';
 import { errno } from '../../../src/linux/errno.ts';
 import { NETLINK_ROUTE, NetlinkError, NetlinkSocket } from '../../../src/linux/netlink.ts';
+import { dumpLinks, getLink, IFF_UP, parseLink } from '../../../src/linux/netlink-link.ts';
 import { attribute, u8 } from '../../../src/linux/netlink-message.ts';
-import {
-  dumpAddresses,
-  dumpLinks,
-  dumpRoutes,
-  getLink,
-  IFF_UP,
-  parseAddress,
-  parseLink,
-  parseRoute,
-} from '../../../src/linux/netlink-route.ts';
+import { dumpAddresses, dumpRoutes, parseAddress, parseRoute } from '../../../src/linux/netlink-route.ts';
 
 function withSocket<T>(use: (socket: NetlinkSocket) => T): T {
   const socket = NetlinkSocket.open(NETLINK_ROUTE);

@@ -70,7 +70,7 @@ function machine(directory: string, rootfs: string): Contestant {
     init: false,
     seccomp: compileSeccomp(defaultSeccompProfile(capabilities), architecture),
     exists: existsSync,
-    lenientRlimits: true,
+    lenientRlimit: () => true,
   });
   const file = join(directory, 'program');
   writeFileSync(file, encodeProgram(start.build()));

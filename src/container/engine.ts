@@ -12,7 +12,7 @@ import { followForeground, foregroundOf } from './foreground.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
-import { startContainer } from './start.ts';
+import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
 import { ContainerStore } from './store.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
@@ -58,8 +58,7 @@ export class Engine {
     if (process.geteuid?.() !== 0) {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }
-    const image = await this.ensureImage(options, io);
-    const container = createContainer(this.containers, options, this.forContainer(image), (line) => io.notice(line));
+    const container = await this.createHolding(options, io);
     if (options.cidfile !== undefined) {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
@@ -73,6 +72,19 @@ export class Engine {
       }
     }
     return container;
+  }
+
+  /** No image may be removed between its being found and the container's being there. */
+  private async createHolding(options: RunOptions, io: EngineIo): Promise<Container> {
+    const found = await this.ensureImage(options, io);
+    const held = this.images.hold();
+    try {
+      // Gone meanwhile, it is missing like any other.
+      const image = this.images.require(found.id);
+      return createContainer(this.containers, options, this.forContainer(image), (line) => io.notice(line));
+    } finally {
+      held.release();
+    }
   }
 
   /**
@@ -90,7 +102,7 @@ export class Engine {
       attach === undefined
         ? undefined
         : foregroundOf(attach, terminal, parseDetachKeys(attach.detachKeys ?? defaultDetachKeys));
-    const started = await startContainer(this.containers, container, {
+    const started = await this.startOrRemove(container, {
       foreground,
       layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
       onNotice: (line) => io.notice(line),
@@ -100,11 +112,8 @@ export class Engine {
       started.lock.release();
       return 0;
     }
-    return followForeground(this.containers, container, started, {
-      terminal,
-      stdin: attach.stdin,
-      sigProxy: attach.sigProxy && !terminal,
-    });
+    const options = { terminal, stdin: attach.stdin, sigProxy: attach.sigProxy && !terminal };
+    return followForeground(this.containers, container, started, options, (line) => io.notice(line));
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */
@@ -115,11 +124,21 @@ export class Engine {
   ): Promise<number | 'detached'> {
     const container = await this.create(options, io);
     onCreated(container);
+    return this.start(container, options.detach ? undefined : attachment(options), io);
+  }
+
+  /** A container that was run with --rm and could not start is removed. */
+  private async startOrRemove(container: Container, request: StartRequest): Promise<StartedContainer> {
+    const { record } = container;
     try {
-      return await this.start(container, options.detach ? undefined : attachment(options), io);
+      return await startContainer(this.containers, container, request);
     } catch (error) {
-      if (options.remove && this.containers.read(container.record.id) !== undefined)
-        this.containers.remove(container.record);
+      // The monitor that was killed may still hold it for a moment.
+      const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
+      if (lock !== undefined) {
+        this.containers.remove(record);
+        lock.release();
+      }
       throw error;
     }
   }

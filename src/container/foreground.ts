@@ -61,12 +61,13 @@ export async function followForeground(
   container: Container,
   started: StartedContainer,
   options: { terminal: boolean; stdin: boolean; sigProxy: boolean },
+  onNotice: (line: string) => void,
 ): Promise<number | 'detached'> {
   const running = {
     ...container,
     state: { ...container.state, status: 'running' as const, pid: started.pid, start: started.start },
   };
-  const restore = options.terminal && options.stdin && isTty(0) ? makeRaw(0) : undefined;
+  let restore: (() => void) | undefined;
   const resize = (): void => {
     const { rows, columns } = windowSize(1);
     if (rows > 0) started.monitor.resize(rows, columns);
@@ -91,7 +92,8 @@ export async function followForeground(
   }
   for (const [name, handler] of handlers) process.on(name, handler);
   try {
-    return await finishForeground(store, container, started);
+    if (options.terminal && options.stdin && isTty(0)) restore = makeRaw(0);
+    return await finishForeground(store, container, started, onNotice);
   } finally {
     for (const [name, handler] of handlers) process.off(name, handler);
     restore?.();

@@ -1,11 +1,10 @@
 /** The last part of a start: the monitor, and the conversation with the start program until the command runs. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
-import { listenSocket } from '../linux/unix-socket.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
@@ -20,6 +19,7 @@ import type { Foreground, StartedContainer, StartRequest } from './start.ts';
 import { bootId, processStartTime } from './state.ts';
 import type { ContainerStore, Lock } from './store.ts';
 import type { Undo } from './undo.ts';
+import { writeRecord } from './write-record.ts';
 
 /** What a start has prepared. */
 export interface Launch extends StartRequest {
@@ -28,7 +28,10 @@ export interface Launch extends StartRequest {
   cgroup: { path: string; fd: number };
   lock: Lock;
   undo: Undo;
-  stateDirectory: string;
+  /** The socket for further clients; the sweep's mark that something may be left. */
+  listen: number;
+  /** Closes what the monitor was given. */
+  closeDescriptors: () => void;
   spec: Spec;
 }
 
@@ -37,8 +40,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { record, directory } = container;
   const { undo, network, cgroup } = l;
   const directoryFd = openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  const listen = listenSocket(join(l.stateDirectory, 'attach.sock'));
-  undo.add(() => rmSync(join(l.stateDirectory, 'attach.sock'), { force: true }));
+  undo.add(() => close(directoryFd));
+  const { listen } = l;
   const info = {
     title: 'start the monitor',
     why: 'the parent of a container must outlive the command line and be small',
@@ -60,23 +63,23 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }),
   );
   undo.add(() => monitor.close());
-  for (const fd of [directoryFd, listen, network.netns, cgroup.fd, ...network.portFds]) close(fd);
-  network.netns = -1;
-  network.portFds = [];
-  cgroup.fd = -1;
 
   let pid = 0;
+  let ready = false;
   let start: StartRecord | undefined;
   for (;;) {
     const message = await stepAsync({ phase: 'monitor', title: 'wait for the container' }, () => monitor.readSync());
     if (message === 'exec') break;
-    if (message.kind === messageKinds.created) {
-      pid = message.words[0];
-    } else if (message.kind === messageKinds.error) {
+    if (message.kind === messageKinds.error) {
       throw startFailure(container, l, pid, message.words[0], message.words[2]);
-    } else {
+    }
+    // The pid comes from the monitor and the readiness from its child: nothing puts one before the other.
+    if (message.kind === messageKinds.created) pid = message.words[0];
+    else ready = true;
+    if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
-      writeFileSync(join(directory, 'start.json'), JSON.stringify(start), { mode: 0o600 });
+      writeRecord(join(directory, 'start.json'), start);
+      rmSync(join(directory, 'exit.json'), { force: true });
       monitor.proceed();
     }
   }
@@ -85,6 +88,9 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
     });
   }
+  // The monitor has its own copies of all descriptors.
+  l.closeDescriptors();
+  close(directoryFd);
   return { pid, monitor, lock: l.lock, start };
 }
 
@@ -98,6 +104,7 @@ function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launc
     startTime: processStartTime(pid) ?? '',
     bootId: bootId(),
     monitorPid,
+    monitorStartTime: processStartTime(monitorPid) ?? '',
     startedAt: new Date().toISOString(),
     cgroup: cgroup.path,
     network: {
@@ -107,20 +114,43 @@ function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launc
   };
 }
 
+/** A record of a start that has not come to a process: `cgroup` and `network` are what a sweep has to take away. */
+export function intendedStart(cgroup: string, network: ContainerNetwork): StartRecord {
+  return {
+    pid: 0,
+    startTime: '',
+    bootId: bootId(),
+    monitorPid: 0,
+    monitorStartTime: '',
+    cgroup,
+    network: {
+      mode: network.mode,
+      ...(network.attachment === undefined ? {} : { attachment: network.attachment }),
+    },
+  };
+}
+
 /** Keeps why a start failed, as docker's State.Error and ExitCode do. */
-export function recordFailure(directory: string, networkMode: string, error: unknown): void {
+export function recordFailure(
+  directory: string,
+  networkMode: string,
+  error: unknown,
+  startedAt: string | undefined,
+): void {
   const exitCode = error instanceof TsrunError ? error.exitCode : 125;
   const failed: StartRecord = {
     pid: 0,
     startTime: '',
     bootId: bootId(),
     monitorPid: 0,
+    monitorStartTime: '',
+    ...(startedAt === undefined ? {} : { startedAt }),
     error: messageOf(error),
     errorCode: exitCode === 125 ? 128 : exitCode,
     cgroup: '',
     network: { mode: networkMode },
   };
-  writeFileSync(join(directory, 'start.json'), JSON.stringify(failed), { mode: 0o600 });
+  writeRecord(join(directory, 'start.json'), failed);
 }
 
 /** The error of a failed step. */
@@ -141,6 +171,7 @@ export async function finishForeground(
   store: ContainerStore,
   container: Container,
   started: StartedContainer,
+  onNotice: (line: string) => void,
 ): Promise<number | 'detached'> {
   const { monitor, lock } = started;
   try {
@@ -154,8 +185,13 @@ export async function finishForeground(
         hint: `tsrun ps shows whether ${container.record.name} still runs`,
       });
     }
-    reap(store, container.record, started.start);
-    monitor.reaped();
+    try {
+      reap(store, container.record, started.start);
+      monitor.reaped();
+    } catch (error) {
+      // Not told as cleaned up, the monitor has it done again when this process ends.
+      onNotice(`cannot clean up after the container: ${messageOf(error)}`);
+    }
     return end.status;
   } finally {
     lock.release();

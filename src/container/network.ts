@@ -88,7 +88,13 @@ function connectBridge(
       portOwner: (port) =>
         others().find(({ attachment: other }) => other.ports.some((held) => samePort(held, port)))?.name,
     });
-    writeNetworkFiles({ ...files, network: 'bridge', address: attachment.address });
+    try {
+      writeNetworkFiles({ ...files, network: 'bridge', address: attachment.address });
+    } catch (error) {
+      portFds.forEach(close);
+      detachBridge({ attachment, containerId: record.id });
+      throw error;
+    }
     const network: ContainerNetwork = {
       mode: 'bridge',
       netns,

@@ -139,10 +139,10 @@ function mounts({ record, directory, networkMode }: SpecInputs): Mount[] {
   }));
   const asked = options.mounts.map(toMount);
   const taken = new Set(asked.map((mount) => normal(mount.destination)));
-  const base = [...list, ...own].filter((mount) => !taken.has(normal(mount.destination)));
-  // Parents before children, so that no mount hides another that was asked for.
-  asked.sort((a, b) => depth(a.destination) - depth(b.destination));
-  return [...base, ...asked];
+  const free = (mount: Mount): boolean => !taken.has(normal(mount.destination));
+  // Parents before children, so that no mount hides another.
+  const late = [...own.filter(free), ...asked].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return [...list.filter(free), ...late];
 }
 
 function normal(path: string): string {
@@ -158,7 +158,8 @@ function depth(path: string): number {
 
 function toMount(mount: MountOption): Mount {
   if (mount.type === 'tmpfs') {
-    const options = ['nosuid', 'nodev', 'noexec', ...(mount.tmpfsOptions ?? [])];
+    const asked = (mount.tmpfsOptions ?? []).filter((word) => !/^r?(bind|private|slave|shared|unbindable)$/.test(word));
+    const options = ['nosuid', 'nodev', 'noexec', ...asked];
     if (mount.tmpfsSize !== undefined) options.push(`size=${mount.tmpfsSize}`);
     if (mount.tmpfsMode !== undefined) options.push(`mode=${mount.tmpfsMode.toString(8)}`);
     if (mount.readOnly) options.push('ro');

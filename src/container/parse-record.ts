@@ -72,6 +72,7 @@ export function parseStartRecord(text: string, path: string): StartRecord {
     startTime: 'string',
     bootId: 'string',
     monitorPid: 'number',
+    monitorStartTime: 'string',
     cgroup: 'string',
     'network.mode': 'string',
   });

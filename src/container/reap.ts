@@ -4,8 +4,9 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { killCgroup, removeCgroup } from '../cgroup/index.ts';
-import { detachBridge } from '../network/index.ts';
+import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
+import { messageOf } from '../error.ts';
+import { detachBridge, removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
@@ -35,39 +36,53 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
 export function reapById(store: ContainerStore, id: string): void {
   const container = store.read(id);
   if (container === undefined) return;
-  reap(store, container.record, readStart(container.directory));
+  const start = readStart(container.directory);
+  if (start !== undefined && isAlive(start)) return;
+  reap(store, container.record, start);
 }
 
 /**
- * Cleans up after containers whose monitor was killed: their socket is still there, their lock is free, their process is
- * gone. `except` is being started by the caller.
+ * Cleans up after containers whose command or monitor was killed: their socket is still there, their lock is free, their
+ * process is gone. `except` is being started by the caller. What cannot be cleaned up is told, and stops nobody.
  */
-export function sweep(store: ContainerStore, except?: string): void {
-  let ids: string[];
-  try {
-    ids = readdirSync(join(store.state, 'containers'));
-  } catch {
-    return;
-  }
-  for (const id of ids) {
+export function sweep(store: ContainerStore, onNotice: (line: string) => void, except?: string): void {
+  for (const id of stateIds(store)) {
     if (!existsSync(join(store.stateDirectory(id), 'attach.sock'))) continue;
     const lock = store.lock(id, false);
     if (lock === undefined) continue;
     try {
-      const container = store.read(id);
-      if (container === undefined) {
-        rmSync(store.stateDirectory(id), { recursive: true, force: true });
-        continue;
-      }
-      const start = readStart(container.directory);
-      if (start !== undefined && isAlive(start)) continue;
-      const record =
-        id === except
-          ? { ...container.record, options: { ...container.record.options, remove: false } }
-          : container.record;
-      reap(store, record, start);
+      sweepOne(store, id, id === except);
+    } catch (error) {
+      onNotice(`cannot clean up after container ${id.slice(0, 12)}: ${messageOf(error)}`);
     } finally {
       lock.release();
     }
   }
+}
+
+function stateIds(store: ContainerStore): string[] {
+  try {
+    return readdirSync(join(store.state, 'containers'));
+  } catch {
+    return [];
+  }
+}
+
+function sweepOne(store: ContainerStore, id: string, keep: boolean): void {
+  store.sweepUnfinished();
+  const container = store.read(id);
+  const start = container === undefined ? undefined : readStart(container.directory);
+  if (start !== undefined && isAlive(start)) return;
+  if (start === undefined) {
+    // Killed before it could say what it had made: by the names that it would have used.
+    const mount = findCgroup2();
+    if (mount !== undefined) removeCgroup(join(mount.mountPoint, 'tsrun', id));
+    removeStale(() => store.ids().filter((other) => other !== id && store.isLocked(other)));
+  }
+  if (container === undefined) {
+    rmSync(store.stateDirectory(id), { recursive: true, force: true });
+    return;
+  }
+  const { record } = container;
+  reap(store, keep ? { ...record, options: { ...record.options, remove: false } } : record, start);
 }

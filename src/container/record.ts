@@ -69,6 +69,8 @@ export interface StartRecord {
   startTime: string;
   bootId: string;
   monitorPid: number;
+  /** As `startTime`, of the monitor. */
+  monitorStartTime: string;
   startedAt?: string;
   /** Why the start failed, and the exit code that told it. */
   error?: string;

@@ -4,7 +4,7 @@ import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
 import { readStart } from './state.ts';
-import type { ContainerStore } from './store.ts';
+import type { ContainerStore, Lock } from './store.ts';
 
 /**
  * Removes a container. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
@@ -30,15 +30,30 @@ export async function removeContainer(store: ContainerStore, container: Containe
   }
   await waitUntilReaped(store, record.id, 15_000);
   if (store.read(record.id) === undefined) return;
-  const lock = store.lock(record.id, false);
+  const lock = await lockSoon(store, record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is being started or cleaned up`, {
       hint: 'try again',
     });
   try {
+    const now = store.read(record.id);
+    if (now === undefined) return;
+    if (now.state.pid !== 0 && !force) {
+      throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
+    }
     reap(store, record, readStart(container.directory));
     store.remove(record);
   } finally {
     lock.release();
   }
+}
+
+/** Others look at a lock by taking it for a moment: one refusal does not mean much. */
+async function lockSoon(store: ContainerStore, id: string): Promise<Lock | undefined> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const lock = store.lock(id, false);
+    if (lock !== undefined) return lock;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return undefined;
 }

@@ -88,12 +88,7 @@ async function ended(fd: number, milliseconds: number): Promise<boolean> {
 export async function waitUntilReaped(store: ContainerStore, id: string, milliseconds: number): Promise<boolean> {
   const deadline = Date.now() + milliseconds;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
-    if (store.read(id) === undefined) return true;
-    const lock = store.lock(id, false);
-    if (lock !== undefined) {
-      lock.release();
-      return true;
-    }
+    if (!store.isLocked(id)) return true;
     if (Date.now() >= deadline) return false;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }

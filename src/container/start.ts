@@ -2,18 +2,19 @@
  * Starts a container: network, cgroup, program, monitor, in that order, each with its undo. What the kernel does in the
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { artifact } from '../linux/artifacts.ts';
 import { close } from '../linux/fs.ts';
+import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
-import { launch, recordFailure } from './launch.ts';
+import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
@@ -25,6 +26,7 @@ import { loadSeccomp } from './security.ts';
 import type { ContainerStore, Lock } from './store.ts';
 import { Undo } from './undo.ts';
 import { resolveUser } from './users.ts';
+import { writeRecord } from './write-record.ts';
 
 /** The foreground client: which of its descriptors 0, 1 and 2 are connected, and its terminal. */
 export interface Foreground {
@@ -64,19 +66,22 @@ export async function startContainer(
   request: StartRequest,
 ): Promise<StartedContainer> {
   const { record, directory } = container;
-  sweep(store, record.id);
+  sweep(store, request.onNotice, record.id);
   const lock = store.lock(record.id, false);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
   const undo = new Undo();
+  let previous: StartRecord | undefined;
   try {
-    rmSync(join(directory, 'exit.json'), { force: true });
-    rmSync(join(directory, 'start.json'), { force: true });
+    previous = checkStartable(store, record);
     const stateDirectory = store.stateDirectory(record.id);
-    mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
     const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
 
+    // First of all: a sweep looks where this socket is, should this process be killed.
+    const listen = listenSocket(join(stateDirectory, 'attach.sock'));
+    undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
+    undo.add(() => close(listen));
     const network = connectNetwork(store, container, request.onNotice);
     undo.add(() => network.undo());
     const spec = buildSpec({
@@ -87,19 +92,43 @@ export async function startContainer(
       term: process.env.TERM,
       ...joinedNamespaces(store, record),
     });
-    writeFileSync(join(directory, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
-
+    writeRecord(join(directory, 'config.json'), spec);
     const cgroup = makeCgroup(record.id, spec, request.onNotice);
     undo.add(() => cgroup.undo());
-    const seccompCache = join(store.root, 'cache', 'seccomp');
-    const program = compile(container, spec, network, cgroup.fd >= 0, request, stateDirectory, seccompCache);
-    return await launch(container, { ...request, program, network, cgroup, lock, undo, stateDirectory, spec });
+    writeRecord(join(directory, 'start.json'), intendedStart(cgroup.path, network));
+
+    const program = compile(store, container, spec, network, cgroup.fd >= 0, request);
+    const closeDescriptors = (): void => {
+      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds]) close(fd);
+    };
+    return await launch(container, {
+      ...request,
+      program,
+      network,
+      cgroup,
+      lock,
+      undo,
+      spec,
+      listen,
+      closeDescriptors,
+    });
   } catch (error) {
     undo.run();
-    recordFailure(directory, record.options.network, error);
+    // Unless it runs already, or has been removed meanwhile.
+    if (store.read(record.id)?.state.pid === 0) {
+      recordFailure(directory, record.options.network, error, previous?.startedAt);
+    }
     lock.release();
     throw error;
   }
+}
+
+/** What was looked up before the lock was got may have changed. Returns the record of the last start. */
+function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
+  const now = store.read(record.id);
+  if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
+  if (now.state.pid !== 0) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
+  return now.state.start;
 }
 
 /** --pid container:X and --ipc container:X: the namespaces of the other container's first process. */
@@ -130,27 +159,28 @@ function makeCgroup(
     onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
     return { path: '', fd: -1, undo: () => {} };
   }
-  const cgroup = createCgroup(id, spec.linux?.resources ?? {});
+  const { path, fd } = createCgroup(id, spec.linux?.resources ?? {});
   return {
-    ...cgroup,
+    path,
+    fd,
     undo: () => {
-      close(cgroup.fd);
-      killCgroup(cgroup.path);
-      removeCgroup(cgroup.path);
+      close(fd);
+      killCgroup(path);
+      removeCgroup(path);
     },
   };
 }
 
 function compile(
+  store: ContainerStore,
   container: Container,
   spec: Spec,
   network: ContainerNetwork,
   intoCgroup: boolean,
   request: StartRequest,
-  mountPoint: string,
-  seccompCache: string,
 ): Program {
   const { record, directory } = container;
+  const asked = new Set(record.options.ulimits.map(({ name }) => `RLIMIT_${name.toUpperCase()}`));
   return step(
     {
       phase: 'monitor',
@@ -165,22 +195,27 @@ function compile(
           lowers: request.layers,
           upper: join(directory, 'upper'),
           work: join(directory, 'work'),
-          mountPoint,
-          appendLowers: kernelAtLeast(6, 5),
+          mountPoint: store.stateDirectory(record.id),
+          // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
+          appendLowers: kernelAtLeast(6, 8),
         },
         joinNetns: network.netns >= 0,
         intoCgroup,
         stdin: record.process.openStdin,
         init: record.options.init,
-        seccomp: loadSeccomp(record.options, spec.process?.capabilities?.bounding ?? [], seccompCache),
+        seccomp: loadSeccomp(
+          record.options,
+          spec.process?.capabilities?.bounding ?? [],
+          join(store.root, 'cache', 'seccomp'),
+        ),
         exists: existsSync,
-        lenientRlimits: !record.options.ulimits.length,
+        lenientRlimit: (type) => !asked.has(type),
       });
       const config = monitorConfig(started, {
         record,
         foreground: request.foreground,
         portCount: network.portFds.length,
-        reap: reapCommand(record.id),
+        reap: reapCommand(store, record.id),
       });
       const program = started.build(config);
       return request.transform?.(program) ?? program;
@@ -189,11 +224,13 @@ function compile(
 }
 
 /** What the monitor executes at the end when nobody else cleans up. */
-function reapCommand(id: string): { argv: string[]; envp: string[] } {
-  const keep = ['PATH', 'HOME', 'TSRUN_ROOT', 'TSRUN_STATE'];
+function reapCommand(store: ContainerStore, id: string): { argv: string[]; envp: string[] } {
+  const keep = ['PATH', 'HOME'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
+  );
   return {
     argv: [process.execPath, artifact('tsrun.cjs'), 'reap', id],
-    envp: keep.flatMap((name) => (process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`])),
+    envp: [...keep, `TSRUN_ROOT=${store.root}`, `TSRUN_STATE=${store.state}`],
   };
 }
 

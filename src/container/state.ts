@@ -67,20 +67,31 @@ export function computeState(directory: string): ContainerState {
   };
   if (start === undefined) return { ...base, status: 'created' };
   if (start.error !== undefined) {
-    return { ...base, status: start.startedAt === undefined ? 'created' : 'exited', exitCode: start.errorCode ?? 128 };
-  }
-  const exit = readExit(directory);
-  if (exit !== undefined) {
     return {
       ...base,
-      status: 'exited',
-      exitCode: exit.exitCode,
-      oomKilled: exit.oomKilled,
-      finishedAt: exit.finishedAt,
+      status: start.startedAt === undefined ? 'created' : 'exited',
+      exitCode: start.errorCode ?? 128,
     };
   }
-  if (!isAlive(start)) return { ...base, status: 'exited', exitCode: 255 };
-  const unsupervised = processStartTime(start.monitorPid) === undefined;
+  if (start.pid === 0) return { ...base, status: 'created' };
+  const exited = (exit: ExitRecord): ContainerState => ({
+    ...base,
+    status: 'exited',
+    exitCode: exit.exitCode,
+    oomKilled: exit.oomKilled,
+    finishedAt: exit.finishedAt,
+  });
+  const exit = readExit(directory);
+  if (exit !== undefined) return exited(exit);
+  const monitored = start.bootId === bootId() && processStartTime(start.monitorPid) === start.monitorStartTime;
+  if (!isAlive(start)) {
+    // It may have ended since; its monitor writes the record when the last output has been taken.
+    const late = readExit(directory);
+    if (late !== undefined) return exited(late);
+    if (monitored) return { ...base, status: 'running', pid: start.pid };
+    const last = readExit(directory);
+    return last === undefined ? { ...base, status: 'exited', exitCode: 255 } : exited(last);
+  }
   const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readOptional(join(start.cgroup, 'cgroup.events')) ?? '');
-  return { ...base, status: frozen ? 'paused' : 'running', unsupervised, pid: start.pid };
+  return { ...base, status: frozen ? 'paused' : 'running', unsupervised: !monitored, pid: start.pid };
 }

@@ -9,24 +9,30 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
+  fstatSync,
   linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { removeTree } from '../image/unpack/remove-tree.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { parseContainerRecord } from './parse-record.ts';
 import type { Container, ContainerRecord } from './record.ts';
 import { computeState } from './state.ts';
+import { writeRecord } from './write-record.ts';
 
 const creating = '.creating-';
 const removing = '.removing-';
@@ -142,9 +148,11 @@ export class ContainerStore {
     mkdirSync(join(this.root, 'names'), { recursive: true, mode: 0o700 });
     mkdirSync(building, { recursive: true, mode: 0o700 });
     try {
-      mkdirSync(join(building, 'upper'), { mode: 0o755 });
+      // Its mode is that of the container's root directory, whatever umask the caller has.
+      mkdirSync(join(building, 'upper'));
+      chmodSync(join(building, 'upper'), 0o755);
       mkdirSync(join(building, 'work'), { mode: 0o755 });
-      writeFileSync(join(building, 'container.json'), JSON.stringify(record), { mode: 0o600 });
+      writeRecord(join(building, 'container.json'), record);
       this.takeName(record.name, record.id, building);
     } catch (error) {
       rmSync(building, { recursive: true, force: true });
@@ -167,7 +175,8 @@ export class ContainerStore {
         const owner = this.nameOwner(name);
         const alive =
           owner !== undefined &&
-          (existsSync(this.directory(owner)) || existsSync(join(this.root, 'containers', creating + owner)));
+          // In this order: its rename may fall between the two looks.
+          (existsSync(join(this.root, 'containers', creating + owner)) || existsSync(this.directory(owner)));
         if (alive || attempt > 2) {
           throw new TsrunError(
             'CONFLICT',
@@ -197,20 +206,56 @@ export class ContainerStore {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
-    rmSync(gone, { recursive: true, force: true });
+    this.removeTree(gone);
     rmSync(this.stateDirectory(record.id), { recursive: true, force: true });
   }
 
-  /** The container's lock, or undefined when somebody else has it and `wait` is false. */
+  /** By descriptors: a container may have made directories that are nested deeper than a path is long. */
+  private removeTree(path: string): void {
+    if (existsSync(path)) removeTree(path);
+  }
+
+  /**
+   * The container's lock, or undefined when somebody else has it and `wait` is false. Removing a container takes its lock
+   * file away: a lock on a file that has no name any more is none.
+   */
   lock(id: string, wait: boolean): Lock | undefined {
     const directory = this.stateDirectory(id);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const fd = openat(AT_FDCWD, join(directory, 'lock'), O_RDWR | O_CREAT, 0o600);
-    if (!flock(fd, 'exclusive', wait)) {
+    const path = join(directory, 'lock');
+    for (;;) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      let fd: number;
+      try {
+        fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o600);
+      } catch (error) {
+        // The directory was taken away in between.
+        if (error instanceof SyscallError && error.errno === errno.ENOENT) continue;
+        throw error;
+      }
+      if (!flock(fd, 'exclusive', wait)) {
+        close(fd);
+        return undefined;
+      }
+      if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) {
+        return { fd, release: () => close(fd) };
+      }
       close(fd);
-      return undefined;
     }
-    return { fd, release: () => close(fd) };
+  }
+
+  /** Whether somebody holds the container's lock; makes no file. */
+  isLocked(id: string): boolean {
+    let fd: number;
+    try {
+      fd = openat(AT_FDCWD, join(this.stateDirectory(id), 'lock'), O_RDWR);
+    } catch {
+      return false;
+    }
+    try {
+      return !flock(fd, 'shared', false);
+    } finally {
+      close(fd);
+    }
   }
 
   /** Takes away what a killed `create` or `rm` left. */
@@ -222,7 +267,7 @@ export class ContainerStore {
       return;
     }
     for (const name of names) {
-      if (name.startsWith(removing)) rmSync(join(this.root, 'containers', name), { recursive: true, force: true });
+      if (name.startsWith(removing)) this.removeTree(join(this.root, 'containers', name));
     }
   }
 }

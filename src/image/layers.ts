@@ -149,7 +149,13 @@ export class LayerStore {
         renameSync(temporary, this.#base(chainId));
         removeTree(`${temporary}-old`);
       },
-      discard: () => removeTree(temporary),
+      discard: () => {
+        try {
+          removeTree(temporary);
+        } catch {
+          // The reason why it is discarded is what people must hear; the next pull sweeps.
+        }
+      },
     };
   }
 

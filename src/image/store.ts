@@ -49,9 +49,12 @@ export interface NewImage {
 
 export interface RemoveOptions {
   force?: boolean;
-  /** Containers made from an image. */
+  /** Containers made from an image. Asked while no name changes. */
   usersOf: (id: Digest) => readonly ImageUser[];
-  /** Whether a container still stands on this layer, whatever became of its image. */
+  /**
+   * Whether a container still stands on this layer, whatever became of its image. Asked while no one holds layers (`hold`):
+   * it has to look at the containers then, not before, or it misses one that was made in between.
+   */
   layerInUse: (chainId: Digest) => boolean;
 }
 

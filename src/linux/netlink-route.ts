@@ -112,7 +112,12 @@ export function parseRoute(message: NetlinkMessage): Route | undefined {
   };
 }
 
-/** `172.30.0.2` as a number. The text must have been checked (`net.isIPv4`). */
+/** Four decimal numbers. Not node's `isIPv4`, whose regular expression takes 0.8 ms to compile. */
+export function isIpv4(text: string): boolean {
+  return /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(text) && text.split('.').every((byte) => Number(byte) < 256);
+}
+
+/** `172.30.0.2` as a number. The text must have been checked (`isIpv4`). */
 export function ipv4Number(address: string): number {
   return ipv4Bytes(address).readUInt32BE();
 }

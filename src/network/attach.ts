@@ -41,8 +41,11 @@ export interface AttachOptions {
   /** Descriptor of the container's network namespace, which has no eth0 yet. */
   netns: number;
   ports: readonly PortRequest[];
-  /** Addresses of containers that live, or are being started; asked under the lock. */
-  inUse: () => { address: string; containerId: string }[];
+  /**
+   * Addresses of containers that live, or are being started; asked under the lock. With their ports, these are published
+   * again where the table of nf_tables was lost.
+   */
+  inUse: () => { address: string; containerId: string; ports?: readonly PublishedPort[] }[];
   /** Instead of the one that follows from the address. */
   mac?: string | undefined;
   /** What to do about other firewalls that drop our packets; `warn` by default. */
@@ -82,7 +85,7 @@ function withSockets<T>(work: (sockets: Sockets) => T): T {
     try {
       return work({ route, netfilter });
     } finally {
-      netfilter.closeLater();
+      netfilter.close();
     }
   } finally {
     route.close();
@@ -96,7 +99,9 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
   const found = findLink(route, bridgeName);
   const { network, standing } = ensureNetwork(route, found, inUse.length > 0);
   // The guard first: only then may the bridge carry anything.
-  ensureTable(netfilter, network);
+  ensureTable(netfilter, network, () =>
+    inUse.flatMap((other) => (other.ports ?? []).map((port) => portElement(port, other.address, other.containerId))),
+  );
   const bridge = ensureBridge(route, network, found, standing);
   ensureForwarding();
   if (ports.some(({ hostIp }) => hostIp === '0.0.0.0' || hostIp.startsWith('127.'))) ensureRouteLocalnet(route, bridge);
@@ -209,14 +214,24 @@ export interface DetachOptions {
  * alone what has got another owner since.
  */
 export function detachBridge({ attachment, containerId, cable = 'delete' }: DetachOptions): void {
-  const { address, hostInterface } = attachment;
-  withSockets(({ route, netfilter }) => {
-    if (attachment.ports.length > 0) withNetworkLock(() => withdrawPorts(netfilter, attachment, containerId));
+  const { address, hostInterface, ports } = attachment;
+  if (ports.length > 0) {
+    const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
+    try {
+      withNetworkLock(() => withdrawPorts(netfilter, attachment, containerId));
+    } finally {
+      netfilter.closeLater();
+    }
+  }
+  const route = NetlinkSocket.open(NETLINK_ROUTE);
+  try {
     // Without the lock: the kernel takes its time for it, and nobody else touches this container's cable.
     if (cable === 'delete') unplug(route, hostInterface);
     else releaseAddress(route, hostInterface, address);
     if (hasCooperated()) withNetworkLock(() => leaveFirewalls(route, hostInterface));
-  });
+  } finally {
+    route.close();
+  }
 }
 
 function withdrawPorts(netfilter: NetlinkSocket, { address, ports }: BridgeAttachment, containerId: string): void {

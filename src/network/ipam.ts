@@ -3,10 +3,9 @@
  * containers, handed out in turn under the network lock.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { ipv4Number, ipv4Text, type Route, RTN_LOCAL, RTN_UNICAST } from '../linux/netlink-route.ts';
+import { ipv4Number, ipv4Text, isIpv4, type Route, RTN_LOCAL, RTN_UNICAST } from '../linux/netlink-route.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 
 /** A bridge and its subnet: `networks/bridge.json` in the data root. */
@@ -93,7 +92,7 @@ interface Range {
 export function parseSubnet(subnet: string): Range | undefined {
   const [address = '', bits = ''] = subnet.split('/');
   const prefix = Number(bits);
-  if (!isIPv4(address) || !/^\d+$/.test(bits) || prefix < 8 || prefix > 29) return undefined;
+  if (!isIpv4(address) || !/^\d+$/.test(bits) || prefix < 8 || prefix > 29) return undefined;
   const range = rangeOf(address, prefix);
   return range.first === ipv4Number(address) ? range : undefined;
 }
@@ -121,7 +120,7 @@ function occupied(routes: readonly Route[]): Range[] {
 export function overlaps(subnet: string, routes: readonly Route[], nameservers: readonly string[]): boolean {
   const range = parseSubnet(subnet);
   if (range === undefined) return true;
-  const taken = [...occupied(routes), ...nameservers.filter(isIPv4).map((address) => rangeOf(address, 32))];
+  const taken = [...occupied(routes), ...nameservers.filter(isIpv4).map((address) => rangeOf(address, 32))];
   return taken.some(({ first, last }) => first <= range.last && range.first <= last);
 }
 
@@ -139,7 +138,7 @@ export function nextAddress(network: BridgeNetwork, last: string | undefined, in
   const range = rangeOf(network.gateway, network.prefix);
   const lowest = range.first + 2;
   const count = range.last - lowest;
-  const previous = last !== undefined && isIPv4(last) ? ipv4Number(last) : 0;
+  const previous = last !== undefined && isIpv4(last) ? ipv4Number(last) : 0;
   const start = previous >= lowest && previous < range.last ? previous - lowest + 1 : 0;
   for (let i = 0; i < count; i++) {
     const address = ipv4Text(lowest + ((start + i) % count));

@@ -45,7 +45,7 @@ export function bindPorts(
           title: `take the port ${request.hostIp || '0.0.0.0'}:${request.hostPort || '*'}/${request.protocol}`,
           why: 'bound, never listened on: no other process gets it while the container runs',
         },
-        () => bindRequest(request, portOwner),
+        () => bindRequest(request, (port) => ownerOf(port, ports, portOwner)),
       );
       fds.push(fd);
       ports.push(port);
@@ -69,7 +69,20 @@ function distinct(requests: readonly PortRequest[]): PortRequest[] {
   });
 }
 
-function bindRequest(request: PortRequest, portOwner: PortOwner): { port: PublishedPort; fd: number } {
+/** Who has a port, in words, as far as it is a container. */
+function ownerOf(port: PublishedPort, own: readonly PublishedPort[], portOwner: PortOwner): string | undefined {
+  const twice = own.some(
+    ({ hostIp, hostPort, protocol }) =>
+      hostPort === port.hostPort &&
+      protocol === port.protocol &&
+      (hostIp === port.hostIp || hostIp === '0.0.0.0' || port.hostIp === '0.0.0.0'),
+  );
+  if (twice) return 'this container itself: it is published twice';
+  const name = portOwner(port);
+  return name === undefined ? undefined : `container ${JSON.stringify(name)}`;
+}
+
+function bindRequest(request: PortRequest, containerWith: PortOwner): { port: PublishedPort; fd: number } {
   const { hostPort, hostPortEnd = hostPort, containerPort, protocol } = request;
   const hostIp = request.hostIp || '0.0.0.0';
   for (let candidate = hostPort; ; candidate++) {
@@ -82,7 +95,7 @@ function bindRequest(request: PortRequest, portOwner: PortOwner): { port: Publis
         hint: 'give a wider range, or none to take any free port',
       });
     }
-    throw refused(port, bound, portOwner);
+    throw refused(port, bound, containerWith);
   }
 }
 
@@ -117,12 +130,11 @@ function setOption(fd: number, option: number, value: number): void {
   syscall('setsockopt', fd, SOL_SOCKET, option, bytes, bytes.length);
 }
 
-function refused(port: PublishedPort, number: number, portOwner: PortOwner): TsrunError {
+function refused(port: PublishedPort, number: number, containerWith: PortOwner): TsrunError {
   const name = `${port.hostIp}:${port.hostPort}/${port.protocol}`;
   if (number === errno.EADDRINUSE) {
-    const container = portOwner(port);
     const anyPort = port.hostIp === '0.0.0.0' ? port.containerPort : `${port.hostIp}::${port.containerPort}`;
-    const owner = container === undefined ? describeHolder(port) : `container ${JSON.stringify(container)}`;
+    const owner = containerWith(port) ?? describeHolder(port);
     return new TsrunError('CONFLICT', `cannot publish ${name}: port is already allocated, in use by ${owner}`, {
       hint: `stop it, or publish another port; -p ${anyPort} takes a free one`,
       cause: new SyscallError('bind', number, name),

@@ -1,6 +1,7 @@
 /** The argument of `-p`/`--publish`: `[[address:][hostPort]:]containerPort[/protocol]`, with ranges, as docker reads it. */
-import { isIP, isIPv4 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { TsrunError } from '../error.ts';
+import { isIpv4 } from '../linux/netlink-route.ts';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -61,13 +62,13 @@ function sequence<T>(count: number, make: (i: number) => T): T[] {
 function parseAddress(text: string): string {
   const address = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   if (address === '' && text === '') return '';
-  if (isIP(address) === 0) throw new TsrunError('USAGE', `invalid IP address: ${text}`);
-  if (!isIPv4(address)) {
+  if (isIpv4(address)) return address;
+  if (isIPv6(address)) {
     throw new TsrunError('UNSUPPORTED', `cannot publish on the IPv6 address ${address}`, {
       hint: 'the bridge network of tsrun is IPv4 only; publish on an IPv4 address, or use --network host',
     });
   }
-  return address;
+  throw new TsrunError('USAGE', `invalid IP address: ${text}`);
 }
 
 function parseProtocol(text: string): Protocol {

@@ -2,7 +2,7 @@
  * resolv.conf of a container (man 5 resolv.conf): the host's, without what a container cannot reach.
  */
 import { readFileSync } from 'node:fs';
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIpv4 } from '../linux/netlink-route.ts';
 
 /** What a resolv.conf says, as far as containers need it. */
 export interface ResolverConfig {
@@ -65,7 +65,7 @@ export function resolvConf(host: ResolverConfig, request: ResolverRequest, reach
     nameservers =
       reachable === 'all'
         ? host.nameservers
-        : host.nameservers.filter((address) => isIPv4(address) && !isLoopback(address));
+        : host.nameservers.filter((address) => isIpv4(address) && !isLoopback(address));
     if (nameservers.length === 0 && reachable === 'outside') nameservers = fallback;
   }
   const search = request.dnsSearch?.length ? request.dnsSearch.filter((domain) => domain !== '.') : host.search;
@@ -79,9 +79,8 @@ export function resolvConf(host: ResolverConfig, request: ResolverRequest, reach
 /** Addresses that mean the machine itself; a zone (`fe80::1%eth0`) is no part of an address. */
 function isLoopback(nameserver: string): boolean {
   const address = nameserver.split('%', 1)[0] ?? '';
-  if (isIPv4(address)) return address.startsWith('127.') || address === '0.0.0.0';
-  if (isIPv6(address)) return /^(0*:)*:?0*1$/.test(address) || /^::ffff:127\./i.test(address);
-  return isIP(address) === 0;
+  if (isIpv4(address)) return address.startsWith('127.') || address === '0.0.0.0';
+  return /^(0*:)+0*1$/.test(address) || /^::ffff:127\./i.test(address) || !address.includes(':');
 }
 
 function readText(path: string): string {

@@ -27,9 +27,15 @@ export function tableVersion(socket: NetlinkSocket): number | undefined {
 
 /**
  * Sees to it that the table is there, at this version or a later one, and knows the network. One question where all is
- * well; else one transaction, which keeps the elements of an older table.
+ * well; else one transaction, which keeps the elements of an older table. Where there was none (an administrator flushed
+ * the ruleset) `lost` tells the ports of running containers.
  */
-export function ensureTable(socket: NetlinkSocket, network: BridgeNetwork, wanted = rulesetVersion): void {
+export function ensureTable(
+  socket: NetlinkSocket,
+  network: BridgeNetwork,
+  lost: () => PlacedElement[] = () => [],
+  wanted = rulesetVersion,
+): void {
   const [found, element] = socket.run([getTable(table), getElement(table, 'bridges', interfaceName(network.bridge))]);
   const message = found?.messages[0];
   const version = message === undefined ? undefined : versionOf(parseTable(message).comment);
@@ -40,7 +46,7 @@ export function ensureTable(socket: NetlinkSocket, network: BridgeNetwork, wante
     return;
   }
   // A table of that name that tells no version is not ours to copy from.
-  const kept = version === undefined || version === 0 ? [] : readElements(socket, setNames);
+  const kept = version === undefined || version === 0 ? lost() : readElements(socket, setNames);
   step(
     {
       phase: 'network',

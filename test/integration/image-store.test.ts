@@ -139,6 +139,13 @@ describe('removing', () => {
   });
 });
 
+test('pulling what is there already asks only whether the name still means the same', async () => {
+  await pull('library/two');
+  peer('library/two').requests.length = 0;
+  expect((await pull('library/two')).changed).toBe(false);
+  expect(peer('library/two').log()).toEqual(['HEAD /v2/library/two/manifests/latest']);
+});
+
 describe('two pulls at once', () => {
   test('of one image fetch each layer once', async () => {
     const [first, second] = await Promise.all([pull('library/one'), pull('library/one')]);

@@ -2,8 +2,8 @@
  * What a container could leave behind on the host, as the kernel tells it: mounts, network namespaces, interfaces,
  * cgroups, nft elements, processes, and files of the store. Independent of src/: it judges it.
  *
- * On a machine that others use (the default) only what can be told to be tsrun's counts; with CI=true everything that
- * is new counts.
+ * On a machine that others use (the default) only what can be told to be this run's counts; with CI=true everything
+ * that is new counts.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
+import { environment, tsrunPath } from './tsrun.ts';
 
 /** Kind of object -> identity -> how to name it to a person. */
 export type Snapshot = Map<string, Map<string, string>>;
@@ -52,7 +53,12 @@ interface ProcessEntry {
   ours: boolean;
 }
 
-/** All processes; `ours` are monitors, what runs below one, in a cgroup of tsrun or with this run's environment. */
+/** A monitor keeps the directory of its container open. */
+function holdsFileOf(pid: number, directory: string): boolean {
+  return tryList(`/proc/${pid}/fd`).some((fd) => tryLink(`/proc/${pid}/fd/${fd}`).startsWith(directory));
+}
+
+/** All processes. `ours` are those with this run's environment, its monitors, and what runs below one of them. */
 function listProcesses(): ProcessEntry[] {
   const state = inject('state');
   const entries = new Map<number, ProcessEntry>();
@@ -66,9 +72,9 @@ function listProcesses(): ProcessEntry[] {
     const commandLine = tryRead(`/proc/${pid}/cmdline`).split('\0').join(' ').trim();
     const executable = tryLink(`/proc/${pid}/exe`);
     const ours =
-      executable.startsWith('/memfd:tsrun') ||
-      /\/tsrun[^\n]*/.test(tryRead(`/proc/${pid}/cgroup`)) ||
-      tryRead(`/proc/${pid}/environ`).split('\0').includes(`TSRUN_STATE=${state}`);
+      tryRead(`/proc/${pid}/environ`).split('\0').includes(`TSRUN_STATE=${state}`) ||
+      (executable.startsWith('/memfd:tsrun') && (wholeMachine || holdsFileOf(pid, dirname(state)))) ||
+      (wholeMachine && tryRead(`/proc/${pid}/cgroup`).includes('/tsrun/'));
     entries.set(pid, {
       pid,
       parent: Number(fields[1]),
@@ -113,19 +119,27 @@ function networkNamespaces(processes: readonly ProcessEntry[]): Map<string, stri
   return found;
 }
 
+/** The host's ends of containers' cables carry the data root in their alias. */
 function interfaces(): Map<string, string> {
-  const names = tryList('/sys/class/net').filter((name) => name !== 'tsrun0');
-  const counted = wholeMachine ? names : names.filter((name) => /^(tsrun|ts[0-9a-f]{6}|veth)/.test(name));
-  return new Map(counted.map((name) => [name, `network interface ${name}`]));
+  const isOurs = (name: string): boolean => {
+    const alias = tryRead(`/sys/class/net/${name}/ifalias`);
+    return wholeMachine || alias.includes(inject('root')) || (alias === '' && /^(tsrun|veth)/.test(name));
+  };
+  const names = tryList('/sys/class/net').filter((name) => name !== 'tsrun0' && isOurs(name));
+  return new Map(names.map((name) => [name, `network interface ${name}`]));
 }
 
 function cgroups(): Map<string, string> {
   const found = new Map<string, string>();
+  const containers = new Set(tryList(join(inject('root'), 'containers')));
+  const isPopulated = (path: string) => tryRead(join(path, 'cgroup.events')).includes('populated 1');
   const walk = (path: string): void => {
     for (const entry of readdirSync(path, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
       const child = join(path, entry.name);
-      if (wholeMachine || child.includes('tsrun')) found.set(child, `cgroup ${child}`);
+      // Those of others have processes; one that was left has none, or its container is still in the store.
+      const isOurs = child.includes('tsrun') && (containers.has(entry.name) || !isPopulated(child));
+      if (wholeMachine || isOurs) found.set(child, `cgroup ${child}`);
       try {
         walk(child);
       } catch {
@@ -192,6 +206,29 @@ export function newSince(before: Snapshot): string[] {
   );
 }
 
+/**
+ * Ends what a failed test has left, as far as it is this run's: the tests after it are to be judged by what they do
+ * themselves.
+ */
+function cleanUp(before: Snapshot): void {
+  const started = listProcesses().filter(
+    (entry) => entry.ours && before.get('processes')?.has(`${entry.pid} ${entry.startTime}`) !== true,
+  );
+  for (const { pid } of started) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const containers = tryList(join(inject('root'), 'containers')).filter(
+    (id) => before.get('files')?.has(join(inject('root'), 'containers', id)) !== true,
+  );
+  if (containers.length > 0) {
+    spawnSync(tsrunPath, ['rm', '-f', ...containers], { env: environment(), stdio: 'ignore', timeout: 20_000 });
+  }
+}
+
 /** Fails with a list of what is new since `before`, after it had a bounded time to go away. */
 export async function assertNothingLeft(before: Snapshot): Promise<void> {
   const deadline = Date.now() + patience;
@@ -200,5 +237,7 @@ export async function assertNothingLeft(before: Snapshot): Promise<void> {
     await delay(50);
     left = newSince(before);
   }
-  if (left.length > 0) throw new Error(`left behind:\n  ${left.join('\n  ')}`);
+  if (left.length === 0) return;
+  cleanUp(before);
+  throw new Error(`left behind:\n  ${left.join('\n  ')}`);
 }

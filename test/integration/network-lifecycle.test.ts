@@ -73,11 +73,13 @@ describe('the table', () => {
     expect(rules()).toBe(before);
   });
 
-  test('that an administrator flushed comes again with the next container', () => {
-    world.start();
+  test('that an administrator flushed comes again with the next container, and so do the ports of the others', () => {
+    const running = world.start(['8080:80', '127.0.0.1:5353:53/udp']);
+    const before = published();
     run(world.host, 'nft flush ruleset');
-    const container = world.start(['8080:80']);
-    const listener = listenTcp(container.netns, '0.0.0.0', 80);
+    world.start();
+    expect(published()).toEqual(before);
+    const listener = listenTcp(running.netns, '0.0.0.0', 80);
     expect(meet(world.machine, hostAddress, 8080, listener).result).toBe('connected');
     close(listener);
   });
@@ -88,7 +90,7 @@ describe('the table', () => {
     const { subnet } = withNetns(world.host, networkInfo);
     withNetns(world.host, () => {
       const socket = NetlinkSocket.open(NETLINK_NETFILTER);
-      ensureTable(socket, networkOf('bridge', 'tsrun0', subnet ?? ''), rulesetVersion + 1);
+      ensureTable(socket, networkOf('bridge', 'tsrun0', subnet ?? ''), () => [], rulesetVersion + 1);
       socket.close();
     });
     expect(withNetns(world.host, networkInfo).ruleset).toEqual({ present: rulesetVersion + 1, wanted: rulesetVersion });

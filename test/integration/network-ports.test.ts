@@ -101,6 +101,11 @@ test('a wide range of ports is published in one go', () => {
   close(listener);
 });
 
+test('one port for two purposes is refused as what it is', () => {
+  const error = failure(() => world.start(['8080:80', '127.0.0.1:8080:81']));
+  expect(error.message).toContain('in use by this container itself: it is published twice');
+});
+
 test('the same port twice is one port', () => {
   expect(world.start(['8080:80', '8080:80']).attachment.ports).toHaveLength(1);
 });

@@ -81,7 +81,11 @@ export class World {
           netns,
           ports: publish.flatMap(parsePublish),
           inUse: () =>
-            this.containers.map(({ id: containerId, attachment: { address } }) => ({ containerId, address })),
+            this.containers.map(({ id: containerId, attachment: { address, ports } }) => ({
+              containerId,
+              address,
+              ports,
+            })),
           onWarning: (text) => this.warnings.push(text),
           portOwner: () => undefined,
           ...options,

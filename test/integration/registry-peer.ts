@@ -2,6 +2,7 @@
  * A registry on loopback that serves an image layout and misbehaves as a test tells it: what a real registry only does
  * when the weather is bad.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -89,7 +90,10 @@ export class Peer {
           ? this.blob(reference)
           : this.blob(this.tagged(`${repository}:${reference}`).digest);
         const { mediaType } = JSON.parse(bytes.toString());
-        send(response, 200, bytes, { 'content-type': mediaType });
+        const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+        // What a test has set before stays.
+        const header = response.hasHeader('docker-content-digest') ? {} : { 'docker-content-digest': digest };
+        send(response, 200, bytes, { 'content-type': mediaType, ...header });
       } else if (kind === 'blobs') this.#sendBlob(request, this.blob(reference));
       else send(response, 200, Buffer.from('{}'));
     } catch {

@@ -37,6 +37,7 @@ export function isZeroBlock(buffer: Uint8Array, offset: number): boolean {
 function text(buffer: Buffer, offset: number, length: number): BytePath {
   let end = offset;
   while (end < offset + length && buffer[end] !== 0) end++;
+  if (end === offset) return '';
   return buffer.toString('latin1', offset, end);
 }
 
@@ -91,12 +92,17 @@ function checksumMatches(buffer: Uint8Array, offset: number, expected: number): 
   return unsigned === expected || unsigned - 256 * high === expected;
 }
 
+/** `ustar` and what is behind it: compared as bytes, because this runs for every entry. */
 function dialectOf(buffer: Buffer, offset: number): Dialect {
-  const magic = buffer.toString('latin1', offset + 257, offset + 265);
-  if (magic === 'ustar  \0') return 'gnu';
-  if (magic.startsWith('ustar\0'))
-    return buffer.toString('latin1', offset + 508, offset + 512) === 'tar\0' ? 'star' : 'ustar';
-  return 'v7';
+  if (!hasText(buffer, offset + 257, 'ustar')) return 'v7';
+  if (hasText(buffer, offset + 262, '  \0')) return 'gnu';
+  if (buffer[offset + 262] !== 0) return 'v7';
+  return hasText(buffer, offset + 508, 'tar\0') ? 'star' : 'ustar';
+}
+
+function hasText(buffer: Buffer, offset: number, expected: string): boolean {
+  for (let i = 0; i < expected.length; i++) if (buffer[offset + i] !== expected.charCodeAt(i)) return false;
+  return true;
 }
 
 /**

@@ -9,9 +9,9 @@ import type { UnpackedLayer } from './deferred.ts';
 import type { FromWorker, ToWorker, UnpackOptions } from './messages.ts';
 
 /** Bytes of a message to the worker: small chunks of a download are collected until one is full. */
-const chunkSize = 256 * 1024;
+const chunkSize = 1024 * 1024;
 /** Chunks that may be on their way before `write` waits. */
-const chunksMax = 8;
+const chunksMax = 4;
 
 /** What a layer may inflate to, in bytes, unless the caller says otherwise: far above real ones, far below a disk. */
 export const defaultMaxBytes = 64 * 1024 ** 3;

@@ -1,40 +1,42 @@
 /**
- * zstd layers: splits the stream into frames and blocks (RFC 8878, 3.1) and has them decoded by fzstd, or by node:zlib
- * where the runtime has zstd. The split is ours because a layer may consist of thousands of frames with skippable ones
- * between (zstd:chunked), because a frame may ask for a window of gigabytes, and because a missing end must be seen.
+ * Splits a zstd stream into frames and blocks (RFC 8878, 3.1). Decoders do not do that well enough for layers: these may
+ * consist of thousands of frames with skippable ones between (zstd:chunked), where node:zlib stops after the first; a
+ * frame may ask for a window of gigabytes; and an end that is missing must be seen.
  */
-import { Decompress } from 'fzstd';
-import { messageOf } from '../../error.ts';
 import { archiveError } from './byte-path.ts';
-import type { Decompressor, Output } from './decompress.ts';
 
 /** What zstd(1) accepts without being asked for more (`--long=27`), in bytes. */
 const windowMax = 128 * 1024 * 1024;
-const frameMagic = 0xfd2fb528;
+export const frameMagic = 0xfd2fb528;
 /** A block's content, compressed or not, is at most this long. */
-const blockMax = 128 * 1024;
+export const blockMax = 128 * 1024;
 
-type State = 'frame' | 'skippable' | 'block' | 'checksum';
+/** Receives the frames; bytes are valid only during the call. */
+export interface FrameSink {
+  /** A frame begins; `window` is what it needs to look back, in bytes. */
+  frame(header: Buffer, window: number): void;
+  block(bytes: Buffer, last: boolean): void;
+  /** The checksum that ends some frames. */
+  checksum(bytes: Buffer): void;
+}
 
-export class ZstdFrames implements Decompressor {
-  private state: State = 'frame';
+/** Whether a stream that begins with `magic` is zstd. */
+export function beginsWithZstd(magic: Buffer): boolean {
+  if (magic.length < 4) return false;
+  const number = magic.readUInt32LE(0);
+  return number === frameMagic || isSkippable(number);
+}
+
+export class FrameSplitter {
+  private state: 'frame' | 'skippable' | 'block' | 'checksum' = 'frame';
   private pending: Buffer = Buffer.alloc(0);
   private skip = 0;
   private hasChecksum = false;
-  private window = 0;
-  private decoder: Decompress | undefined;
-  private outputError: unknown;
 
-  constructor(private readonly output: Output) {}
+  constructor(private readonly sink: FrameSink) {}
 
-  /** Whether a stream that begins with `magic` is zstd. */
-  static begins(magic: Buffer): boolean {
-    if (magic.length < 4) return false;
-    const number = magic.readUInt32LE(0);
-    return number === frameMagic || isSkippable(number);
-  }
-
-  async write(chunk: Buffer): Promise<void> {
+  /** Takes the next bytes. Throws `ARCHIVE`, and what the sink throws. */
+  push(chunk: Buffer): void {
     const buffer = this.pending.length === 0 ? chunk : Buffer.concat([this.pending, chunk]);
     let position = 0;
     for (;;) {
@@ -46,15 +48,11 @@ export class ZstdFrames implements Decompressor {
     this.pending = Buffer.from(buffer.subarray(position));
   }
 
-  async end(): Promise<void> {
+  /** Throws `ARCHIVE` if the stream must not end here. */
+  finish(): void {
     if (this.state !== 'frame' || this.pending.length > 0) {
       throw archiveError(undefined, 'ends in the middle of its zstd data');
     }
-  }
-
-  destroy(): void {
-    this.decoder = undefined;
-    this.pending = Buffer.alloc(0);
   }
 
   /** Takes one element from `at` on; returns its bytes, 0 when it is not complete yet. */
@@ -70,8 +68,8 @@ export class ZstdFrames implements Decompressor {
         return step;
       }
       case 'checksum':
-        // Its content is covered by the diffID.
         if (available < 4) return 0;
+        this.sink.checksum(buffer.subarray(at, at + 4));
         this.state = 'frame';
         return 4;
       default:
@@ -105,7 +103,7 @@ export class ZstdFrames implements Decompressor {
       throw archiveError(undefined, `needs ${window} bytes of memory for zstd; the limit is ${windowMax}`);
     }
     this.hasChecksum = (descriptor & 4) !== 0;
-    this.window = window;
+    this.sink.frame(buffer.subarray(at, at + length), window);
     this.state = 'block';
     return length;
   }
@@ -118,47 +116,10 @@ export class ZstdFrames implements Decompressor {
     if (type === 3 || size > blockMax) throw archiveError(undefined, 'has damaged zstd data (impossible block)');
     const length = 3 + (type === 1 ? 1 : size);
     if (available < length) return 0;
-    if (this.decoder === undefined) {
-      this.decoder = new Decompress((data) => this.deliver(data));
-      // A frame of one block needs no window beyond it: thousands of small frames do not cost megabytes each.
-      this.decode(frameHeader(last ? Math.min(this.window, blockMax) : this.window), false);
-    }
-    this.decode(buffer.subarray(at, at + length), last);
-    if (last) {
-      this.decoder = undefined;
-      this.state = this.hasChecksum ? 'checksum' : 'frame';
-    }
+    this.sink.block(buffer.subarray(at, at + length), last);
+    if (last) this.state = this.hasChecksum ? 'checksum' : 'frame';
     return length;
   }
-
-  private deliver(data: Uint8Array): void {
-    if (data.length === 0) return;
-    try {
-      this.output(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-    } catch (error) {
-      this.outputError = error;
-      throw error;
-    }
-  }
-
-  private decode(bytes: Buffer, last: boolean): void {
-    try {
-      this.decoder?.push(bytes, last);
-    } catch (error) {
-      if (error === this.outputError) throw error;
-      throw archiveError(undefined, `has damaged zstd data (${messageOf(error)})`);
-    }
-  }
-}
-
-/** A frame header without content size and checksum, for the smallest window that is at least `window` bytes. */
-function frameHeader(window: number): Buffer {
-  let exponent = 10;
-  while (2 ** exponent < window) exponent++;
-  const header = Buffer.alloc(6);
-  header.writeUInt32LE(frameMagic, 0);
-  header[5] = (exponent - 10) << 3;
-  return header;
 }
 
 function isSkippable(magic: number): boolean {

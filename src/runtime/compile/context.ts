@@ -43,7 +43,7 @@ export type RootSource =
       work: string;
       /** An existing directory; the mount on it is seen in the container's mount namespace only. */
       mountPoint: string;
-      /** `lowerdir+` of fsconfig is there (Linux 6.5). */
+      /** `lowerdir+` of fsconfig is there (Linux 6.7). */
       appendLowers: boolean;
     }
   | { kind: 'directory'; path: string };
@@ -63,8 +63,8 @@ export interface CompileOptions {
   seccomp: Uint8Array | undefined;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
-  /** Limits of the spec that the user did not ask for: a refusal to raise them stops nothing. */
-  lenientRlimits: boolean;
+  /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
+  lenientRlimit: (type: string) => boolean;
 }
 
 /** State of one compilation. */

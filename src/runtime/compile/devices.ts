@@ -28,11 +28,6 @@ export function compileDevices(c: Context): void {
   b.enter('devices');
   const own = (spec.mounts ?? []).some((mount) => mount.destination === '/dev' && mount.type !== 'bind');
   if (!own && (spec.linux?.devices ?? []).length === 0) return;
-  b.call('umask', [0], {
-    title: 'no umask',
-    why: 'the modes of device nodes are to be as they are written',
-    shell: 'umask 0',
-  });
   const dev = openInRoot(c, '/dev', { title: 'open /dev of the container', flags: O_PATH | O_DIRECTORY });
   if (own) {
     for (const device of defaultDevices) node(c, device, dev);
@@ -45,7 +40,6 @@ export function compileDevices(c: Context): void {
     }
   }
   for (const device of spec.linux?.devices ?? []) node(c, device, dev);
-  b.call('umask', [spec.process?.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
 }
 
 function node(c: Context, device: LinuxDevice, dev: ReturnType<typeof openInRoot>): void {

@@ -55,7 +55,7 @@ export function compileRlimits(c: Context, process: Process): void {
     b.call('prlimit64', [0, resource, b.bytes(struct, 'struct rlimit'), 0], {
       title: `limit ${limit.type} to ${limit.soft}:${limit.hard}`,
       shell: `prlimit --pid $$ --${limit.type.slice(7).toLowerCase()}=${limit.soft}:${limit.hard}`,
-      tolerate: c.options.lenientRlimits ? ['EPERM'] : [],
+      tolerate: c.options.lenientRlimit(limit.type) ? ['EPERM'] : [],
       hints: { EPERM: 'raising a hard limit needs CAP_SYS_RESOURCE, which this machine does not give; ask for less' },
     });
   }
@@ -118,7 +118,6 @@ export function compileIdentity(c: Context, process: Process): void {
   b.call('setresgid', [gid, gid, gid], { title: `become group ${gid}` });
   b.call('setresuid', [uid, uid, uid], { title: `become user ${uid}` });
   b.call('prctl', [PR_SET_KEEPCAPS, 0, 0, 0, 0], { title: 'let capabilities go from now on' });
-  if (process.user.umask !== undefined) b.call('umask', [process.user.umask], { title: 'set the umask' });
   b.enter('security');
   setCapabilities(c, process);
   if (process.noNewPrivileges === true) {

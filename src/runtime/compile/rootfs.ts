@@ -60,7 +60,7 @@ function overlay(c: Context, root: OverlayRoot): void {
   });
 }
 
-/** mount(2) takes one page of options: layers go by /proc/self/fd/N. For kernels before 6.5 and for long paths. */
+/** mount(2) takes one page of options: layers go by /proc/self/fd/N. For kernels before 6.7 and for long paths. */
 function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   const { b } = c;
   const paths = [...root.lowers].reverse();

@@ -110,6 +110,11 @@ export function compileStart(options: CompileOptions): StartProgram {
   // The child: the container's first process.
   b.mark(child);
   const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  b.call('umask', [0], {
+    title: 'no umask',
+    why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',
+    shell: 'umask 0',
+  });
   joinNamespaces(context, joined);
   enterNamespaces(context, namespaces);
   const binds = openBinds(context);
@@ -140,6 +145,7 @@ export function compileStart(options: CompileOptions): StartProgram {
       ENOENT: 'the working directory does not exist in the container',
     },
   });
+  b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
   compileIdentity(context, process);
   compileExec(context, process);
   return {

@@ -49,7 +49,7 @@ function program(changes: Partial<CompileOptions> = {}): ReturnType<ReturnType<t
     init: false,
     seccomp: Uint8Array.of(6, 0, 0, 0, 0, 0, 255, 127),
     exists: () => false,
-    lenientRlimits: true,
+    lenientRlimit: () => true,
     ...changes,
   }).build();
 }

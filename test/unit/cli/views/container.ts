@@ -104,6 +104,7 @@ export function running(
       startTime: '1',
       bootId: 'b',
       monitorPid: 4710,
+      monitorStartTime: '0',
       startedAt: '2026-11-23T22:57:28.000Z',
       cgroup: '',
       network: {

@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto';
+import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { TsrunError } from '../../../../src/error.ts';
 import { createDecompressor } from '../../../../src/image/unpack/decompress.ts';
+import type { Decompressor, Output } from '../../../../src/image/unpack/decompressor.ts';
+import { createZstdDecompressor } from '../../../../src/image/unpack/zstd.ts';
 
-async function decompress(bytes: Buffer, step = 65536, onOutput: (chunk: Buffer) => void = () => {}): Promise<Buffer> {
+async function decompressBy(
+  create: (output: Output) => Decompressor,
+  bytes: Buffer,
+  step: number,
+  onOutput: (chunk: Buffer) => void,
+): Promise<Buffer> {
   const output: Buffer[] = [];
-  const decompressor = createDecompressor(bytes.subarray(0, 6), (chunk) => {
+  const decompressor = create((chunk) => {
     output.push(Buffer.from(chunk));
     onOutput(chunk);
   });
@@ -23,6 +31,9 @@ async function decompress(bytes: Buffer, step = 65536, onOutput: (chunk: Buffer)
   }
   return Buffer.concat(output);
 }
+
+const decompress = (bytes: Buffer, step = 65536, onOutput: (chunk: Buffer) => void = () => {}) =>
+  decompressBy((output) => createDecompressor(bytes.subarray(0, 6), output), bytes, step, onOutput);
 
 const text = Buffer.from(
   Array.from({ length: 20_000 }, (_, i) => `line ${i % 97} of a text that compresses well\n`).join(''),
@@ -98,15 +109,15 @@ describe('gzip', () => {
   });
 });
 
-/** A zstd frame of blocks; RFC 8878. `window`: descriptor byte. */
-function zstdFrame(blocks: [type: 0 | 1 | 2, body: Buffer, size?: number][], window = 0x38, checksum = false): Buffer {
-  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, checksum ? 4 : 0, window])];
+/** A zstd frame of blocks; RFC 8878. `window`: descriptor byte; `checksum`: of the content, in hex (XXH64, low half). */
+function zstdFrame(blocks: [type: 0 | 1 | 2, body: Buffer, size?: number][], window = 0x38, checksum = ''): Buffer {
+  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, checksum === '' ? 0 : 4, window])];
   blocks.forEach(([type, body, size], i) => {
     const head = Buffer.alloc(3);
     head.writeUIntLE((i === blocks.length - 1 ? 1 : 0) | (type << 1) | ((size ?? body.length) << 3), 0, 3);
     parts.push(head, body);
   });
-  if (checksum) parts.push(Buffer.alloc(4));
+  parts.push(Buffer.from(checksum, 'hex'));
   return Buffer.concat(parts);
 }
 
@@ -121,7 +132,13 @@ const compressed = Buffer.from(
   'base64',
 );
 
-describe('zstd', () => {
+const decoders: [name: string, pure: boolean][] = [['in JavaScript', true]];
+if ('createZstdDecompress' in zlib) decoders.push(['natively', false]);
+
+describe.each(decoders)('zstd, %s', (_, pure) => {
+  const decompress = (bytes: Buffer, step = 65536, onOutput: (chunk: Buffer) => void = () => {}) =>
+    decompressBy((output) => createZstdDecompressor(output, pure), bytes, step, onOutput);
+
   test.each([1, 5, 1000, 65536])('comes out whole when it goes in by %d bytes', async (step) => {
     expect(digest(await decompress(compressed, step))).toBe(digest(text));
   });
@@ -133,8 +150,8 @@ describe('zstd', () => {
       zstdFrame([[0, Buffer.from('raw ')]]),
       skippable,
       Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]),
-      zstdFrame([[1, Buffer.from('r'), 5]], 0x38, true),
-      zstdFrame([[0, Buffer.alloc(0)]], 0x38, true),
+      zstdFrame([[1, Buffer.from('r'), 5]], 0x38, 'de6bb6c2'),
+      zstdFrame([[0, Buffer.alloc(0)]], 0x38, '99e9d851'),
       zstdFrame([
         [0, Buffer.from(' one')],
         [0, Buffer.from(' two')],

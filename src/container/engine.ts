@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
 // Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
 import type { PullEvent } from '../image/events.ts';
-import { parsePlatform } from '../image/platform.ts';
+import { parsePlatform, platformMatches } from '../image/platform.ts';
 import { parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
@@ -38,7 +38,9 @@ export class Engine {
   /** The image that a container is to be made from, pulled when the options say so. */
   async ensureImage(options: Pick<RunOptions, 'image' | 'pull' | 'platform'>, io: EngineIo): Promise<StoredImage> {
     const present = this.images.resolve(options.image);
-    if (present !== undefined && options.pull !== 'always') return present;
+    const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
+    const fits = present !== undefined && (wanted === undefined || platformMatches(wanted, present.platform));
+    if (fits && options.pull !== 'always') return present;
     if (options.pull === 'never') {
       throw new TsrunError('NOT_FOUND', `No such image: ${options.image}`, {
         hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
@@ -46,7 +48,7 @@ export class Engine {
     }
     const { pull } = await import('../image/pull.ts');
     return pull(this.images, parseReference(options.image), {
-      ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+      ...(wanted === undefined ? {} : { platform: wanted }),
       onProgress: io.pulling(options.image),
       ...(io.signal === undefined ? {} : { signal: io.signal }),
     });

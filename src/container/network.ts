@@ -81,7 +81,7 @@ function connectBridge(
       containerId: record.id,
       netns,
       ports: portRequests(record),
-      inUse: () => others().map(({ id, attachment: other }) => ({ address: other.address, containerId: id })),
+      inUse: () => others().map(({ id, attachment: { address, ports } }) => ({ address, ports, containerId: id })),
       ...(options.macAddress === undefined ? {} : { mac: options.macAddress }),
       firewall: options.firewall,
       onWarning: onNotice,
@@ -89,7 +89,8 @@ function connectBridge(
         others().find(({ attachment: other }) => other.ports.some((held) => samePort(held, port)))?.name,
     });
     try {
-      writeNetworkFiles({ ...files, network: 'bridge', address: attachment.address });
+      const { address, gateway } = attachment;
+      writeNetworkFiles({ ...files, network: 'bridge', address, gateway });
     } catch (error) {
       portFds.forEach(close);
       detachBridge({ attachment, containerId: record.id });

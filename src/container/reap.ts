@@ -16,8 +16,11 @@ import type { ContainerStore } from './store.ts';
 export function reap(store: ContainerStore, record: ContainerRecord, start: StartRecord | undefined): void {
   const attachment = start?.network.attachment;
   if (attachment !== undefined) {
+    // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
+    // at once, which is worth it only where its name may be wanted again.
+    const cable = record.options.remove ? 'leave' : 'delete';
     step({ phase: 'teardown', title: 'disconnect the network' }, () =>
-      detachBridge({ attachment, containerId: record.id }),
+      detachBridge({ attachment, containerId: record.id, cable }),
     );
   }
   if (start !== undefined && start.cgroup !== '') {

@@ -47,9 +47,14 @@ export function renderProgram(program: Program, format: ProgramFormat): string {
  * What a failed step means: `cannot attach proc at /proc: EPERM (step 23 of 172)`, with the hint that belongs to it.
  * `error` is an errno; 0 or below, the call succeeded with the result -error, which was not the expected one.
  */
-export function describeFailure(program: Program, index: number, error: number): { message: string; hint: string | undefined } {
+export function describeFailure(
+  program: Program,
+  index: number,
+  error: number,
+): { message: string; hint: string | undefined } {
   const operation = program.operations[index];
-  if (operation === undefined) return { message: `the start program is malformed (step ${index + 1})`, hint: undefined };
+  if (operation === undefined)
+    return { message: `the start program is malformed (step ${index + 1})`, hint: undefined };
   const answer = error > 0 ? errnoName(error) : `the answer was ${-error}, not the expected one`;
   const hints: Readonly<Record<string, string | undefined>> = operation.hints;
   return {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkout } from '../../scripts/images/paths.ts';
 import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 let directory: string;
@@ -109,15 +110,15 @@ test('an image that does not exist, a registry that is down, a wrong reference',
 });
 
 test('without root it says so, and what to do', async () => {
-  const result = await run('setpriv', [
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-    tsrunPath,
-    'run',
-    'busybox',
-    'true',
-  ]);
+  // A copy that everybody may read: the checkout may lie below a directory of root's.
+  const copy = join(directory, 'copy');
+  mkdirSync(join(copy, 'bin'), { recursive: true });
+  mkdirSync(join(copy, 'dist'));
+  copyFileSync(tsrunPath, join(copy, 'bin/tsrun'));
+  copyFileSync(join(checkout, 'dist/tsrun.cjs'), join(copy, 'dist/tsrun.cjs'));
+  execFileSync('chmod', ['-R', 'a+rX', directory]);
+  const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const result = await run('setpriv', [...user, join(copy, 'bin/tsrun'), 'run', 'busybox', 'true']);
   expect(result.code).toBe(125);
   expect(result.stderr).toMatch(/root|permission/i);
 });
@@ -133,7 +134,11 @@ test('a disk that is full: the pull says so and leaves nothing behind', { timeou
     const result = await tsrun(['pull', 'debian'], { env: { TSRUN_ROOT: join(mount, 'root') } });
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/space/);
-    expect(execFileSync('find', [join(mount, 'root', 'layers'), '-mindepth', '1', '!', '-name', '.lock'], { encoding: 'utf8' })).toBe('');
+    expect(
+      execFileSync('find', [join(mount, 'root', 'layers'), '-mindepth', '1', '!', '-name', '.lock'], {
+        encoding: 'utf8',
+      }),
+    ).toBe('');
   } finally {
     execFileSync('umount', [mount]);
   }

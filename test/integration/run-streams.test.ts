@@ -74,7 +74,8 @@ test('signals are passed on unless told otherwise', async () => {
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
-    if (chunk.includes('up')) child.kill('SIGUSR1');
+    // The container's output comes before tsrun has taken note that its command runs.
+    if (chunk.includes('up')) setTimeout(() => child.kill('SIGUSR1'), 500);
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
   expect([code, output]).toEqual([6, 'up\nusr1\n']);

@@ -49,7 +49,18 @@ test('Ctrl-C goes to the foreground process of the container, and the terminal i
 
 test('without a terminal Ctrl-C is passed on as a signal, and the container decides', async () => {
   const script = 'trap "echo caught; exit 7" INT; echo up; while :; do sleep 0.1; done';
-  using terminal = Terminal.tsrun(['run', '--rm', '--network', 'none', '-i=false', '-t=false', 'busybox', 'sh', '-c', script]);
+  using terminal = Terminal.tsrun([
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '-i=false',
+    '-t=false',
+    'busybox',
+    'sh',
+    '-c',
+    script,
+  ]);
   await terminal.waitFor('up');
   terminal.press('C-c');
   expect(await terminal.exit()).toBe(7);

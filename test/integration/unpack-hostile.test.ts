@@ -1,5 +1,5 @@
 /** Archives that mean harm: each ends in a clear error or in something harmless, and nothing outside changes. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -409,7 +409,12 @@ test('a full disk is said to be full, and what to do', async () => {
   }
 });
 
-test('without root it is said that root is needed', () => {
+const bundle = new URL('../../dist/unpack-worker.cjs', import.meta.url).pathname;
+const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+/** A checkout below a directory of root's is closed to others, with all that the worker loads. */
+const closed = spawnSync('setpriv', [...nobody, 'test', '-r', bundle]).status !== 0;
+
+test.skipIf(closed)('without root it is said that root is needed', () => {
   // A process of its own: the worker's thread must not lose its rights while others run.
   mkdirSync(layer(), { mode: 0o755 });
   writeFileSync(`${layer()}/a.tar`, archive(file('f', '', { uid: 5 })));
@@ -424,7 +429,6 @@ test('without root it is said that root is needed', () => {
     const memory = new ArrayBuffer(bytes.length); new Uint8Array(memory).set(bytes);
     worker.postMessage({ type: 'chunk', memory, length: bytes.length }); worker.postMessage({ type: 'end' });
     worker.on('message', (message) => message.type === 'taken' || console.log(JSON.stringify(message)));`;
-  const bundle = new URL('../../dist/unpack-worker.cjs', import.meta.url).pathname;
   const output = execFileSync('node', ['-e', script, bundle, `${layer()}/out`, `${layer()}/a.tar`], {
     encoding: 'utf8',
   });

@@ -25,7 +25,7 @@ import { layoutDirectory } from '../../scripts/images/paths.ts';
 import { LayerWriter, removeTree } from '../../src/image/unpack/index.ts';
 import { archive, base256, device, directory, fifo, file, hardlink, member, symlink } from '../fixtures/archives.ts';
 import { describeTree, type TreeOptions } from '../fixtures/tree.ts';
-import { buildUnpackWorker, unpack, unpackStack } from '../fixtures/unpack.ts';
+import { buildUnpackWorker, unpack, unpackInline, unpackStack } from '../fixtures/unpack.ts';
 
 let work: string;
 const sourceUmask = process.umask(0o027);
@@ -255,7 +255,10 @@ describe('compression', () => {
 });
 
 describe('attributes', () => {
-  test('modes do not depend on the umask, and setuid survives the change of owner', async () => {
+  test.each([
+    ['in a thread whose umask is its own', unpack],
+    ['where the umask cannot be changed', unpackInline],
+  ])('modes do not depend on the umask, and setuid survives the change of owner, %s', async (_, unpackOne) => {
     expect(process.umask()).toBe(0o027);
     const layer = archive(
       directory('./', { mode: 0o751 }),
@@ -267,7 +270,7 @@ describe('attributes', () => {
       directory('g', { mode: 0o2770, uid: 1, gid: 2 }),
       file('g/f', '', { uid: 0, gid: 0 }),
     );
-    await unpack(`${work}/x`, layer);
+    await unpackOne(`${work}/x`, layer);
     const tree = describeTree(`${work}/x`, { ignoreTime: () => true });
     expect(tree).toEqual({
       '.': 'directory 0751 0:0',
@@ -371,6 +374,24 @@ describe('attributes', () => {
       bsd: expect.stringContaining(`user.b c=${hex('value')}`),
       odd: 'file 0644 0:0 size=0 e3b0c44298fc1c14',
     });
+  });
+
+  test('a filesystem without attributes loses user attributes, but no capabilities without a word', async () => {
+    mkdirSync(`${work}/ramfs`);
+    run('mount', '-t', 'ramfs', 'none', `${work}/ramfs`);
+    try {
+      const user = member({ name: 'f', content: 'x', pax: { 'SCHILY.xattr.user.a': 'b' } });
+      await unpackInline(`${work}/ramfs/user`, archive(user));
+      expect(readFileSync(`${work}/ramfs/user/f`, 'utf8')).toBe('x');
+      const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+      const ping = member({ name: 'ping', content: 'x', pax: { 'SCHILY.xattr.security.capability': capability } });
+      await expect(unpackInline(`${work}/ramfs/capability`, archive(ping))).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: 'cannot set capabilities on "ping": the filesystem has no xattrs',
+      });
+    } finally {
+      run('umount', `${work}/ramfs`);
+    }
   });
 });
 

@@ -1,4 +1,5 @@
 /** `tsrun rmi`: take names from images, and remove the images that have none left. */
+import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
@@ -19,11 +20,12 @@ export const rmi: Command = {
     const force = flags.boolean('force');
     const containers = new ContainerStore();
     const images = new ImageStore(containers.root);
-    const list = containers.list((error) => {
-      // Its layers are not known: none may be removed under it.
-      throw error;
-    });
-    const layers = new Set(list.flatMap(({ record }) => record.image.layers));
+    // Looked up when the store asks, under its lock: a container may have been made a moment ago.
+    const list = (): Container[] =>
+      containers.list((error) => {
+        // Its layers are not known: none may be removed under it.
+        throw error;
+      });
     let code = 0;
     // One after another: what the first takes away decides what the second means.
     for (const text of args) {
@@ -31,10 +33,10 @@ export const rmi: Command = {
         const removals = images.remove(text, {
           force,
           usersOf: (id) =>
-            list
+            list()
               .filter(({ record }) => record.image.id === id)
               .map(({ record, state }) => ({ id: record.id, running: isUp(state) })),
-          layerInUse: (chainId) => layers.has(chainId),
+          layerInUse: (chainId) => list().some(({ record }) => record.image.layers.includes(chainId)),
         });
         for (const removal of removals) {
           print('untagged' in removal ? `Untagged: ${removal.untagged}\n` : `Deleted: ${removal.deleted}\n`);

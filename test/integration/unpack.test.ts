@@ -28,15 +28,18 @@ import { describeTree, type TreeOptions } from '../fixtures/tree.ts';
 import { buildUnpackWorker, unpack, unpackInline, unpackStack } from '../fixtures/unpack.ts';
 
 let work: string;
-const sourceUmask = process.umask(0o027);
+let umask: number;
 
-beforeAll(buildUnpackWorker);
+beforeAll(() => {
+  buildUnpackWorker();
+  umask = process.umask(0o027);
+});
 beforeEach(() => {
   work = mkdtempSync('/var/tmp/tsrun-unpack-');
 });
 afterEach(() => removeTree(work));
 afterAll(() => {
-  process.umask(sourceUmask);
+  process.umask(umask);
 });
 
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });

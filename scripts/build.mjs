@@ -114,8 +114,8 @@ function buildCodeCache() {
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 mkdirSync(dist, { recursive: true });
-// V8's code cache of an older bundle.
-rmSync(join(dist, 'cache'), { recursive: true, force: true });
+// What `run` has learnt of an older bundle (bin/tsrun).
+for (const name of readdirSync(dist)) if (/\.run-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
 buildNative();
 await buildBundles();
 buildCodeCache();

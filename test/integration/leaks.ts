@@ -155,7 +155,7 @@ function cgroups(): Map<string, string> {
   return found;
 }
 
-/** Elements of the sets and maps of `table inet tsrun`: published ports. */
+/** Elements of the maps of `table inet tsrun`: published ports. */
 function firewallElements(): Map<string, string> {
   const found = new Map<string, string>();
   const answer = spawnSync('nft', ['-j', 'list', 'table', 'inet', 'tsrun'], { encoding: 'utf8' });
@@ -164,7 +164,8 @@ function firewallElements(): Map<string, string> {
     answer.stdout,
   );
   for (const object of listed.nftables) {
-    const collection = object.set ?? object.map;
+    // The sets name the bridge and its subnet: they stay with it, as the table does.
+    const collection = object.map;
     for (const element of collection?.elem ?? []) {
       const text = `${collection?.name} ${JSON.stringify(element)}`;
       found.set(text, `nft element ${text}`);

@@ -1,9 +1,9 @@
 /** Ending, freezing and removing cgroups with everything below them. All of it is synchronous and bounded in time. */
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, TsrunError } from '../error.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { step } from '../trace.ts';
-import { codeOf, parseKeyed, pause, readControl, waitForEvent, writeControl } from './files.ts';
+import { parseKeyed, pause, readControl, waitForEvent, writeControl } from './files.ts';
 import { readWords } from './mount.ts';
 
 /** How long processes may take to die or to stop, in milliseconds; one that sleeps in the kernel may take longer. */

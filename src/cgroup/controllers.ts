@@ -3,9 +3,9 @@
  * (cgroup-v2.rst, "Enabling and Disabling").
  */
 import { dirname, join } from 'node:path';
-import { messageOf, TsrunError } from '../error.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { step } from '../trace.ts';
-import { codeOf, readControl, writeControl } from './files.ts';
+import { readControl, writeControl } from './files.ts';
 import type { Setting } from './limits.ts';
 import { missingController, offeredControllers, readWords } from './mount.ts';
 

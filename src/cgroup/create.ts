@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { messageOf, TsrunError } from '../error.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import type { LinuxResources } from '../runtime/spec.ts';
@@ -16,7 +16,7 @@ import { isPopulated, removeCgroup } from './control.ts';
 import { ancestors, enable, isRefusal, readOnlyHint, requireControllers } from './controllers.ts';
 import { checkCpuset } from './cpu-list.ts';
 import { controlDevices } from './devices.ts';
-import { codeOf, readControl, writeControl } from './files.ts';
+import { readControl, writeControl } from './files.ts';
 import { type Setting, settingsFor } from './limits.ts';
 import { requireCgroup2 } from './mount.ts';
 

@@ -9,11 +9,6 @@ import { close } from '../linux/fs.ts';
 /** poll.h: a file of cgroupfs changed since it was read. */
 const POLLPRI = 2;
 
-/** The errno name of what node:fs throws. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
 /** Writes to a file that is there; O_CREAT, which node:fs would add, is refused by cgroupfs. Throws node:fs's errors. */
 export function writeControl(path: string, value: string): void {
   const fd = openSync(path, constants.O_WRONLY);

@@ -3,15 +3,12 @@
  * process.stdout, which takes milliseconds to set up, is never touched.
  */
 import { writeSync } from 'node:fs';
+import { codeOf } from '../error.ts';
 
 /** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
 const exitAfterBrokenPipe = 141;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
 
 /** Writes all of `bytes`. Where the reader has left (`| head`) the process ends quietly. */
 export function writeBytes(fd: number, bytes: Uint8Array): void {

@@ -100,34 +100,23 @@ function clientDescriptors(foreground: Foreground | undefined): [number, number,
 
 function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launch): StartRecord {
   return {
+    ...intendedStart(cgroup.path, network),
     pid,
     startTime: processStartTime(pid) ?? '',
-    bootId: bootId(),
     monitorPid,
     monitorStartTime: processStartTime(monitorPid) ?? '',
     startedAt: new Date().toISOString(),
-    cgroup: cgroup.path,
-    network: {
-      mode: network.mode,
-      ...(network.attachment === undefined ? {} : { attachment: network.attachment }),
-    },
   };
 }
 
-/** A record of a start that has not come to a process: `cgroup` and `network` are what a sweep has to take away. */
-export function intendedStart(cgroup: string, network: ContainerNetwork): StartRecord {
-  return {
-    pid: 0,
-    startTime: '',
-    bootId: bootId(),
-    monitorPid: 0,
-    monitorStartTime: '',
-    cgroup,
-    network: {
-      mode: network.mode,
-      ...(network.attachment === undefined ? {} : { attachment: network.attachment }),
-    },
-  };
+/** A record of a start that has not come to a process. */
+function noProcess(cgroup: string, network: StartRecord['network']): StartRecord {
+  return { pid: 0, startTime: '', bootId: bootId(), monitorPid: 0, monitorStartTime: '', cgroup, network };
+}
+
+/** What a start is about to make: `cgroup` and `network` are what a sweep has to take away. */
+export function intendedStart(cgroup: string, { mode, attachment }: ContainerNetwork): StartRecord {
+  return noProcess(cgroup, { mode, ...(attachment === undefined ? {} : { attachment }) });
 }
 
 /** Keeps why a start failed, as docker's State.Error and ExitCode do. */
@@ -138,19 +127,12 @@ export function recordFailure(
   startedAt: string | undefined,
 ): void {
   const exitCode = error instanceof TsrunError ? error.exitCode : 125;
-  const failed: StartRecord = {
-    pid: 0,
-    startTime: '',
-    bootId: bootId(),
-    monitorPid: 0,
-    monitorStartTime: '',
+  writeRecord(join(directory, 'start.json'), {
+    ...noProcess('', { mode: networkMode }),
     ...(startedAt === undefined ? {} : { startedAt }),
     error: messageOf(error),
     errorCode: exitCode === 125 ? 128 : exitCode,
-    cgroup: '',
-    network: { mode: networkMode },
-  };
-  writeRecord(join(directory, 'start.json'), failed);
+  });
 }
 
 /** The error of a failed step. */

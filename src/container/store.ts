@@ -23,7 +23,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { TsrunError } from '../error.ts';
+import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
@@ -41,10 +41,6 @@ const removing = '.removing-';
 export interface Lock {
   fd: number;
   release(): void;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** All containers of one data root. */
@@ -206,13 +202,9 @@ export class ContainerStore {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
-    this.removeTree(gone);
+    // By descriptors: a container may have made directories that are nested deeper than a path is long.
+    removeTree(gone);
     rmSync(this.stateDirectory(record.id), { recursive: true, force: true });
-  }
-
-  /** By descriptors: a container may have made directories that are nested deeper than a path is long. */
-  private removeTree(path: string): void {
-    if (existsSync(path)) removeTree(path);
   }
 
   /**
@@ -267,7 +259,7 @@ export class ContainerStore {
       return;
     }
     for (const name of names) {
-      if (name.startsWith(removing)) this.removeTree(join(this.root, 'containers', name));
+      if (name.startsWith(removing)) removeTree(join(this.root, 'containers', name));
     }
   }
 }

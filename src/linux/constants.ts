@@ -142,6 +142,7 @@ export const SO_REUSEADDR = 2;
 export const SCM_RIGHTS = 1;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 // poll.h
 export const POLLIN = 1;

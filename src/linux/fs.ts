@@ -138,9 +138,4 @@ export function sealedMemfd(name: string, bytes: Uint8Array, executable = false)
   return fd;
 }
 
-/** man 2 dup, close-on-exec. */
-export function duplicate(fd: number): number {
-  return check(syscall('fcntl', fd, 1030, 0), 'fcntl');
-}
-
 export { AT_FDCWD };

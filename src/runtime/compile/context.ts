@@ -1,7 +1,7 @@
 /** What the parts of a start program share while it is compiled, and the few operations that all of them use. */
 import {
   AT_EMPTY_PATH,
-  AT_FDCWD,
+  AT_RECURSIVE,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -14,7 +14,6 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   O_CLOEXEC,
-  O_DIRECTORY,
   O_PATH,
   RESOLVE_IN_ROOT,
   S_IFREG,
@@ -261,12 +260,10 @@ export function setAttributes(
     [
       mount,
       c.b.text(emptyPath),
-      AT_EMPTY_PATH | (attr.recursive ? 0x8000 : 0),
+      AT_EMPTY_PATH | (attr.recursive ? AT_RECURSIVE : 0),
       c.b.bytes(struct, 'struct mount_attr'),
       32,
     ],
     info,
   );
 }
-
-export { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH };

@@ -1,5 +1,5 @@
 /** Device nodes and links in /dev (OCI runtime-spec config-linux.md, "Default Devices"). */
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/constants.ts';
+import { O_DIRECTORY, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/constants.ts';
 import type { LinuxDevice } from '../spec.ts';
 import { type Context, makeTarget, openInRoot, quote } from './context.ts';
 
@@ -69,5 +69,3 @@ function node(c: Context, device: LinuxDevice, dev: ReturnType<typeof openInRoot
 export function deviceNumber(major: number, minor: number): number {
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
-
-export { AT_FDCWD, O_CLOEXEC };

@@ -3,6 +3,9 @@ import {
   AF_UNIX,
   AT_EMPTY_PATH,
   AT_FDCWD,
+  F_DUPFD_CLOEXEC,
+  MSG_CMSG_CLOEXEC,
+  MSG_NOSIGNAL,
   O_CLOEXEC,
   O_NOCTTY,
   O_RDONLY,
@@ -112,7 +115,7 @@ export function monitorStdio(b: ProgramBuilder, stdio: Stdio): void {
     return;
   }
   closeEnd(stdio.container);
-  b.call('recvmsg', [stdio.monitor, stdio.receive, 0x40000000], {
+  b.call('recvmsg', [stdio.monitor, stdio.receive, MSG_CMSG_CLOEXEC], {
     title: "monitor: receive the terminal's master",
     expect: { equals: 1 },
     why: 'waits until the container has made its devpts; the end of the container ends the wait',
@@ -155,8 +158,8 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
   attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
   const { header, control } = message(b, 'send the terminal');
   const slot = b.field(control, 16, 4, 'descriptor in the message');
-  b.call('fcntl', [master, 1030, 0], { title: 'put the master into a message', store: slot });
-  b.call('sendmsg', [stdio.container, header, 0x4000], {
+  b.call('fcntl', [master, F_DUPFD_CLOEXEC, 0], { title: 'put the master into a message', store: slot });
+  b.call('sendmsg', [stdio.container, header, MSG_NOSIGNAL], {
     title: 'send the master to the monitor',
     expect: { equals: 1 },
   });

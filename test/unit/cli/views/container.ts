@@ -1,50 +1,18 @@
 /** A container for the tests of what is shown of one. */
 import type { Container, ContainerRecord, ContainerState } from '../../../../src/container/record.ts';
 import type { RunOptions } from '../../../../src/container/run-options.ts';
+import { runOptions } from '../../../fixtures/run-options.ts';
 
 export const id = 'ecaccff0ac7789399ac3e35c0d59f7f9bc31cd0bf0c27d4942375c888bf20b00';
 export const imageId = 'sha256:412bdff557f0f48db8dc432cf52253b8e75fed139ddf23aaab67ef40a4b60fe1';
 
-const options: RunOptions = {
+const options = runOptions({
   image: 'busybox',
   command: ['sh', '-c', 'echo hello; sleep 1000'],
-  pull: 'missing',
   detach: true,
-  interactive: false,
-  terminal: false,
-  attach: [],
-  remove: false,
-  init: false,
-  sigProxy: true,
   env: ['A=b'],
-  labels: {},
-  groupAdd: [],
   network: 'default',
-  publish: [],
-  publishAll: false,
-  expose: [],
-  extraHosts: [],
-  dns: [],
-  dnsSearch: [],
-  dnsOptions: [],
-  firewall: 'warn',
-  mounts: [],
-  readOnly: false,
-  shmSize: 64 * 1024 ** 2,
-  privileged: false,
-  capAdd: [],
-  capDrop: [],
-  securityOpt: [],
-  devices: [],
-  sysctls: {},
-  ulimits: [],
-  pidMode: '',
-  ipcMode: '',
-  utsMode: '',
-  cgroupns: '',
-  restart: { name: 'no', maximumRetryCount: 0 },
-  log: { driver: 'json-file' },
-};
+});
 
 export function container(
   change: { record?: Partial<ContainerRecord>; options?: Partial<RunOptions>; state?: Partial<ContainerState> } = {},

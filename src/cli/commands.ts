@@ -4,7 +4,9 @@ import type { CommandEntry, CommandGroup } from './command.ts';
 export const groups: readonly CommandGroup[] = [
   { name: 'container', summary: 'Manage containers' },
   { name: 'image', summary: 'Manage images' },
+  { name: 'network', summary: 'Manage networks' },
   { name: 'system', summary: 'Manage tsrun' },
+  { name: 'volume', summary: 'Manage volumes' },
 ];
 
 /** Sorted by name, as help lists them. */

@@ -25,7 +25,7 @@ import {
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
@@ -157,6 +157,33 @@ export class ContainerStore {
     const directory = this.directory(record.id);
     renameSync(building, directory);
     return { record, state: computeState(directory), directory };
+  }
+
+  /**
+   * Changes a container's record, one writer at a time (flock on its directory): for `rename`, `update` and the like; what
+   * a start needs it reads once. Returns the new record. Throws `NOT_FOUND` when the container is gone.
+   */
+  update(id: string, change: (record: ContainerRecord) => ContainerRecord): ContainerRecord {
+    const directory = this.directory(id);
+    let fd: number;
+    try {
+      fd = openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === errno.ENOENT) {
+        throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+      }
+      throw error;
+    }
+    try {
+      flock(fd, 'exclusive', true);
+      const current = this.read(id);
+      if (current === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+      const changed = change(current.record);
+      if (changed !== current.record) writeRecord(join(directory, 'container.json'), changed);
+      return changed;
+    } finally {
+      close(fd);
+    }
   }
 
   private takeName(name: string, id: string, building: string): void {

@@ -1,0 +1,100 @@
+/**
+ * What happened to containers, images, networks and volumes: `events.jsonl` in the data root, one line for each event in
+ * the form of docker's API. Nobody keeps it but those who act: each event is one write of less than 4 KiB to a file
+ * opened with O_APPEND, which the kernel does not interleave (man 2 write), so that no lock and no daemon is needed.
+ */
+import { fstatSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { O_APPEND, O_CREAT, O_WRONLY } from '../linux/constants.ts';
+import { AT_FDCWD, close, flock, openat, writeAll } from '../linux/fs.ts';
+import type { ContainerRecord } from './record.ts';
+
+export type EventType = 'container' | 'image' | 'network' | 'volume';
+
+export interface EngineEvent {
+  type: EventType;
+  /** Docker's word: `create`, `start`, `die`, `pull`, `health_status: healthy`, … */
+  action: string;
+  /** Of the container, image or network; the name of a volume. */
+  id: string;
+  /** What filters look at: `name`, `image`, `exitCode`, labels, … */
+  attributes: Readonly<Record<string, string>>;
+}
+
+/** Bytes of the journal at which it becomes `events.jsonl.1`. */
+const maxSize = 8 * 1024 * 1024;
+/** Bytes of one line: what the kernel writes as a whole. */
+const maxLine = 4096;
+/** Characters of one attribute when a line would become too long. */
+const shortAttribute = 64;
+
+/** The journal of a data root; the file that was full before it is `events.jsonl.1`. */
+export function journalPath(root: string): string {
+  return join(root, 'events.jsonl');
+}
+
+/** An event as a line of the journal. `time`: nanoseconds since the epoch. */
+export function formatEvent(event: EngineEvent, time: bigint): string {
+  const { type, action, id } = event;
+  const line = (attributes: EngineEvent['attributes']): string => {
+    const old = type === 'container' ? { status: action, id, from: attributes.image ?? '' } : {};
+    const actor = { Type: type, Action: action, Actor: { ID: id, Attributes: attributes }, scope: 'local' };
+    const seconds = time / 1_000_000_000n;
+    // Nanoseconds do not fit a number of JavaScript: they are put in as text.
+    return `${JSON.stringify({ ...old, ...actor, time: Number(seconds) }).slice(0, -1)},"timeNano":${time}}\n`;
+  };
+  const whole = line(event.attributes);
+  if (Buffer.byteLength(whole) <= maxLine) return whole;
+  const cut = Object.entries(event.attributes).map(([name, value]) => [name, value.slice(0, shortAttribute)] as const);
+  const shortened = line(Object.fromEntries(cut));
+  if (Buffer.byteLength(shortened) <= maxLine) return shortened;
+  const { name = '', image = '', exitCode } = event.attributes;
+  return line({ name, image, ...(exitCode === undefined ? {} : { exitCode }) });
+}
+
+/** Opens the journal for appending; the caller closes it. A monitor keeps one for what it sees itself. */
+export function openJournal(root: string): number {
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const path = journalPath(root);
+  const fd = openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+  if (fstatSync(fd).size < maxSize) return fd;
+  // Whoever gets the full file's lock, and finds it still in its place, sets it aside.
+  if (flock(fd, 'exclusive', false) && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) {
+    renameSync(path, `${path}.1`);
+  }
+  close(fd);
+  return openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+}
+
+/** Appends an event. What cannot be written (a full disk) is lost: no command fails for its journal. */
+export function recordEvent(root: string, event: EngineEvent): void {
+  try {
+    const fd = openJournal(root);
+    try {
+      // A line is written whole or it is no line: writeAll writes it with one call.
+      writeAll(fd, Buffer.from(formatEvent(event, BigInt(Date.now()) * 1_000_000n)));
+    } finally {
+      close(fd);
+    }
+  } catch {
+    // The action itself has been done.
+  }
+}
+
+/** Attributes of a container's events, as docker gives them: its labels, image and name. */
+export function containerAttributes(
+  record: ContainerRecord,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  return { ...record.labels, image: record.image.reference, name: record.name, ...more };
+}
+
+/** Appends an event of a container. */
+export function recordContainerEvent(
+  root: string,
+  record: ContainerRecord,
+  action: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  recordEvent(root, { type: 'container', action, id: record.id, attributes: containerAttributes(record, more) });
+}

@@ -49,8 +49,11 @@ export function reapById(store: ContainerStore, id: string): void {
  * process is gone. `except` is being started by the caller. What cannot be cleaned up is told, and stops nobody.
  */
 export function sweep(store: ContainerStore, onNotice: (line: string) => void, except?: string): void {
+  store.sweepUnfinished();
   for (const id of stateIds(store)) {
-    if (!existsSync(join(store.stateDirectory(id), 'attach.sock'))) continue;
+    // Its socket says that something may be left; without a container its state itself is.
+    const marked = existsSync(join(store.stateDirectory(id), 'attach.sock'));
+    if (!marked && existsSync(store.directory(id))) continue;
     const lock = store.lock(id, false);
     if (lock === undefined) continue;
     try {
@@ -72,7 +75,6 @@ function stateIds(store: ContainerStore): string[] {
 }
 
 function sweepOne(store: ContainerStore, id: string, keep: boolean): void {
-  store.sweepUnfinished();
   const container = store.read(id);
   const start = container === undefined ? undefined : readStart(container.directory);
   if (start !== undefined && isAlive(start)) return;
@@ -83,7 +85,7 @@ function sweepOne(store: ContainerStore, id: string, keep: boolean): void {
     removeStale(() => store.ids().filter((other) => other !== id && store.isLocked(other)));
   }
   if (container === undefined) {
-    rmSync(store.stateDirectory(id), { recursive: true, force: true });
+    store.forget(id);
     return;
   }
   const { record } = container;

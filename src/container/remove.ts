@@ -37,7 +37,11 @@ export async function removeContainer(store: ContainerStore, container: Containe
     });
   try {
     const now = store.read(record.id);
-    if (now === undefined) return;
+    if (now === undefined) {
+      // Removed by another command; taking its lock has made its state again.
+      store.forget(record.id);
+      return;
+    }
     if (now.state.pid !== 0 && !force) {
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }

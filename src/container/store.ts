@@ -140,9 +140,8 @@ export class ContainerStore {
    * Throws `CONFLICT` when the name is taken.
    */
   create(record: ContainerRecord): Container {
-    const building = join(this.root, 'containers', creating + record.id);
     mkdirSync(join(this.root, 'names'), { recursive: true, mode: 0o700 });
-    mkdirSync(building, { recursive: true, mode: 0o700 });
+    const { path: building, fd } = this.beginCreating(record.id);
     try {
       // Its mode is that of the container's root directory, whatever umask the caller has.
       mkdirSync(join(building, 'upper'));
@@ -150,13 +149,38 @@ export class ContainerStore {
       mkdirSync(join(building, 'work'), { mode: 0o755 });
       writeRecord(join(building, 'container.json'), record);
       this.takeName(record.name, record.id, building);
+      const directory = this.directory(record.id);
+      renameSync(building, directory);
+      return { record, state: computeState(directory), directory };
     } catch (error) {
       rmSync(building, { recursive: true, force: true });
       throw error;
+    } finally {
+      close(fd);
     }
-    const directory = this.directory(record.id);
-    renameSync(building, directory);
-    return { record, state: computeState(directory), directory };
+  }
+
+  /** The directory that becomes the container's, locked (flock) as long as somebody is at work on it. */
+  private beginCreating(id: string): { path: string; fd: number } {
+    const path = join(this.root, 'containers', creating + id);
+    for (;;) {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      const fd = openDirectory(path);
+      // Between the two calls a sweep may have taken it for one that was given up.
+      if (fd !== undefined && flock(fd, 'exclusive', false) && isStill(fd, path)) return { path, fd };
+      if (fd !== undefined) close(fd);
+    }
+  }
+
+  /** Whether somebody is at work on making the container. */
+  private isBeingCreated(id: string): boolean {
+    const fd = openDirectory(join(this.root, 'containers', creating + id));
+    if (fd === undefined) return false;
+    try {
+      return !flock(fd, 'exclusive', false);
+    } finally {
+      close(fd);
+    }
   }
 
   /**
@@ -165,15 +189,8 @@ export class ContainerStore {
    */
   update(id: string, change: (record: ContainerRecord) => ContainerRecord): ContainerRecord {
     const directory = this.directory(id);
-    let fd: number;
-    try {
-      fd = openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-    } catch (error) {
-      if (error instanceof SyscallError && error.errno === errno.ENOENT) {
-        throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
-      }
-      throw error;
-    }
+    const fd = openDirectory(directory);
+    if (fd === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
     try {
       flock(fd, 'exclusive', true);
       const current = this.read(id);
@@ -199,17 +216,29 @@ export class ContainerStore {
         const alive =
           owner !== undefined &&
           // In this order: its rename may fall between the two looks.
-          (existsSync(join(this.root, 'containers', creating + owner)) || existsSync(this.directory(owner)));
+          (this.isBeingCreated(owner) || existsSync(this.directory(owner)));
         if (alive || attempt > 2) {
           throw new TsrunError(
             'CONFLICT',
             `Conflict. The container name "/${name}" is already in use by container "${owner ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,
           );
         }
-        this.dropName(name);
+        this.dropNameOf(owner, name);
       }
     }
     unlinkSync(temporary);
+  }
+
+  /** Drops a name if it is still that owner's: of several who find a dead one, one drops it, and then takes it. */
+  private dropNameOf(owner: string | undefined, name: string): void {
+    const fd = openDirectory(join(this.root, 'names'));
+    if (fd === undefined) return;
+    try {
+      flock(fd, 'exclusive', true);
+      if (this.nameOwner(name) === owner) this.dropName(name);
+    } finally {
+      close(fd);
+    }
   }
 
   private dropName(name: string): void {
@@ -231,7 +260,7 @@ export class ContainerStore {
     }
     // By descriptors: a container may have made directories that are nested deeper than a path is long.
     removeTree(gone);
-    rmSync(this.stateDirectory(record.id), { recursive: true, force: true });
+    this.forget(record.id);
   }
 
   /**
@@ -255,7 +284,7 @@ export class ContainerStore {
         close(fd);
         return undefined;
       }
-      if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) {
+      if (isStill(fd, path)) {
         return { fd, release: () => close(fd) };
       }
       close(fd);
@@ -277,7 +306,7 @@ export class ContainerStore {
     }
   }
 
-  /** Takes away what a killed `create` or `rm` left. */
+  /** Takes away what a killed `create` or `rm` left in the data root. */
   sweepUnfinished(): void {
     let names: string[];
     try {
@@ -286,9 +315,53 @@ export class ContainerStore {
       return;
     }
     for (const name of names) {
-      if (name.startsWith(removing)) removeTree(join(this.root, 'containers', name));
+      const path = join(this.root, 'containers', name);
+      if (name.startsWith(removing)) removeTree(path);
+      else if (name.startsWith(creating)) this.sweepCreating(name.slice(creating.length), path);
     }
   }
+
+  private sweepCreating(id: string, path: string): void {
+    const fd = openDirectory(path);
+    if (fd === undefined) return;
+    try {
+      if (!flock(fd, 'exclusive', false) || !isStill(fd, path)) return;
+      const name = this.nameOfUnfinished(path, id);
+      if (name !== undefined) this.dropNameOf(id, name);
+      removeTree(path);
+    } finally {
+      close(fd);
+    }
+  }
+
+  /** The name that a `create` had taken, or was about to take, when it was killed. */
+  private nameOfUnfinished(path: string, id: string): string | undefined {
+    try {
+      return parseContainerRecord(readFileSync(join(path, 'container.json'), 'utf8'), path, id).name;
+    } catch {
+      return undefined; // it had not come to its record, and so not to its name
+    }
+  }
+
+  /** Takes away the state of a container that is gone; the caller holds its lock. */
+  forget(id: string): void {
+    rmSync(this.stateDirectory(id), { recursive: true, force: true });
+  }
+}
+
+/** Undefined where there is none. */
+function openDirectory(path: string): number | undefined {
+  try {
+    return openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === errno.ENOENT) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a path is still the one that was opened. */
+function isStill(fd: number, path: string): boolean {
+  return fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 /** Docker's rule for names of containers. */

@@ -1,0 +1,76 @@
+/**
+ * Many containers at once, each with a published port and a log: starting all of them, listing, stopping and removing.
+ * Docker starts, and so do we, four at a time.
+ */
+import { spawn } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+import { type Comparison, output, time } from './harness.ts';
+import { type Engine, withEngines } from './peers.ts';
+
+const count = 200;
+const parallel = 4;
+/** Ends at once when it is asked to, as a service does; a bare `sleep` as pid 1 ignores SIGTERM. */
+const service = 'trap "exit 0" TERM; echo started; while :; do sleep 1000 & wait; done';
+
+/** One command, without keeping this process from starting the next. */
+function begin(engine: Engine, args: readonly string[]): Promise<void> {
+  const [file = '', ...prefix] = engine.command;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, [...prefix, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...engine.env },
+    });
+    let complaint = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      complaint += chunk.toString();
+    });
+    child.once('error', reject);
+    child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(`${args.join(' ')}: ${complaint}`))));
+  });
+}
+
+async function startAll(engine: Engine): Promise<number> {
+  const start = performance.now();
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const index = next++;
+      const ports = ['--publish', `${20_000 + index}:80`];
+      const flags = [...engine.runFlags, '--name', `many${index}`, ...ports];
+      await begin(engine, ['run', '-d', ...flags, 'busybox', 'sh', '-c', service]);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return (performance.now() - start) / 1000;
+}
+
+export async function benchMany(directory: string): Promise<Comparison[]> {
+  return withEngines(directory, ['busybox'], async (engines) => {
+    const steps = ['start', 'list', 'stop', 'remove'] as const;
+    const samples: Record<(typeof steps)[number], Record<string, number[]>> = {
+      start: {},
+      list: {},
+      stop: {},
+      remove: {},
+    };
+    const names = Array.from({ length: count }, (_, index) => `many${index}`);
+    for (const engine of engines) {
+      const run = (...args: string[]) => time([...engine.command, ...args], { env: engine.env }) / 1000;
+      samples.start[engine.name] = [await startAll(engine)];
+      run('ps');
+      samples.list[engine.name] = Array.from({ length: 5 }, () => run('ps'));
+      const running = output([...engine.command, 'ps', '-q'], { env: engine.env }).split('\n');
+      if (running.length !== count) throw new Error(`${engine.name}: ${running.length} of ${count} containers run`);
+      samples.stop[engine.name] = [run('stop', ...names)];
+      samples.remove[engine.name] = [run('rm', ...names)];
+      process.stderr.write('.');
+    }
+    process.stderr.write('\n');
+    return steps.map((step) => ({
+      title: `${step} ${count} containers, each with a published port and a log`,
+      unit: 's',
+      ours: 'tsrun',
+      samples: samples[step],
+    }));
+  });
+}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by demo.sh, test.sh, bench.sh, local-registry.sh and provision.sh: installs what is missing and nothing else.
+# Shared by the scripts beside it: installs what is missing and nothing else.
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() {
@@ -81,6 +81,13 @@ need_node() {
 
 # What compiling native/ needs.
 need_compiler() { install_packages cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev; }
+
+# What the integration tests call, on a host, in the guest of test/vm and in Vagrant's machine.
+packages_of_tests=(
+  nft:nftables ip:iproute2 iptables:iptables strace:strace tmux:tmux curl:curl openssl:openssl
+  setfattr:attr setcap:libcap2-bin zstd:zstd xz:xz-utils umoci:umoci skopeo:skopeo mkfs.ext4:e2fsprogs
+  python3:python3 ps:procps losetup:mount setpriv:util-linux modprobe:kmod
+)
 
 # `npm ci` where node_modules is missing or belongs to another lock file; then what is stale in dist/.
 need_node_modules() {

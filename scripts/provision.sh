@@ -1,27 +1,33 @@
 #!/bin/bash
-# Makes a fresh Debian 12 ready for tsrun: Node 20 or later, a C compiler, and nothing else (`npm run demo` and `npm test`
-# install what they need themselves). For Vagrant, for a machine by hand, and for the guest that tests boot. Runs as root.
+# Makes a fresh Debian 12 ready for tsrun. For Vagrant, for a machine by hand, and for the guest that tests boot.
+#
+#   provision.sh [PART...]    build: a C compiler and make, for npm ci
+#                             tests: what the integration tests call
+#                             node:  Node 20 or later from nodejs.org, where there is none
+#
+# All of them without an argument. Runs as root.
 set -euo pipefail
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 export DEBIAN_FRONTEND=noninteractive
 node_mirror=${NODE_MIRROR:-https://nodejs.org/dist}
 node_release=${NODE_RELEASE:-latest-v22.x}
 
-((EUID == 0)) || { echo 'provision.sh installs packages: run it as root' >&2; exit 1; }
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends ca-certificates curl gcc git libc6-dev linux-libc-dev make sudo xz-utils >/dev/null
+((EUID == 0)) || die 'provision.sh installs packages: run it as root'
 
 node_major() { node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0; }
 
 # Debian 12 itself has Node 18: the project's own build of Node, its checksum compared with the list of the release.
-if (($(node_major) < 20)); then
+install_node() {
+  (($(node_major) < 20)) || return 0
+  local architecture work archive
+  install_packages ca-certificates curl xz:xz-utils
   case $(dpkg --print-architecture) in
     amd64) architecture=x64 ;;
     arm64) architecture=arm64 ;;
-    *) echo "nodejs.org has no build for $(dpkg --print-architecture)" >&2; exit 1 ;;
+    *) die "nodejs.org has no build for $(dpkg --print-architecture)" ;;
   esac
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
   cd "$work"
   curl -fsSLO "$node_mirror/$node_release/SHASUMS256.txt"
   archive=$(grep -oE "node-v[0-9.]+-linux-$architecture\.tar\.xz" SHASUMS256.txt | head -1)
@@ -29,6 +35,16 @@ if (($(node_major) < 20)); then
   grep " $archive\$" SHASUMS256.txt | sha256sum --check --quiet
   tar -xJf "$archive" -C /usr/local --strip-components=1 --no-same-owner --exclude='*/CHANGELOG.md' --exclude='*/README.md' --exclude='*/LICENSE'
   cd /
-fi
+  rm -rf "$work"
+}
 
-printf 'node %s, npm %s, %s\n' "$(node --version)" "$(npm --version)" "$(cc --version | head -1)"
+(($#)) || set -- build tests node
+for part in "$@"; do
+  case $part in
+    build) install_packages ca-certificates git sudo && need_compiler ;;
+    tests) install_packages "${packages_of_tests[@]}" ;;
+    node) install_node ;;
+    *) die "there is no part \"$part\"" 'build, tests or node' ;;
+  esac
+done
+say "ready: node $(node --version 2>/dev/null || echo missing)"

@@ -7,10 +7,8 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 need_node
 packages=(
-  cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev
-  mmdebstrap nft:nftables ip:iproute2 iptables:iptables strace:strace tmux:tmux curl:curl openssl:openssl
-  setfattr:attr setcap:libcap2-bin zstd:zstd xz:xz-utils umoci:umoci skopeo:skopeo mkfs.ext4:e2fsprogs
-  python3:python3 ps:procps losetup:mount setpriv:util-linux
+  cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev mmdebstrap
+  "${packages_of_tests[@]}"
 )
 # Firewalls that tsrun must live beside. Their packages start services where systemd runs: not on somebody's machine.
 [[ -d /run/systemd/system ]] || packages+=(ufw firewalld:firewalld dbus-daemon:dbus-daemon)

@@ -1,5 +1,12 @@
 /** The flags of `run` and `create`. What they mean together is options/run-options.ts. */
 import type { Flag } from './flag.ts';
+import {
+  checkDeviceRule,
+  checkWeight,
+  parseBytesRate,
+  parseDeviceWeight,
+  parseOperationsRate,
+} from './options/block-io.ts';
 import { checkEnvironment, checkLabel } from './options/environment.ts';
 import { checkSysctl, parseCpus, parseMemorySwap, parseUlimit } from './options/limits.ts';
 import { parseMountFields } from './options/mounts.ts';
@@ -14,6 +21,18 @@ function checkStream(text: string): void {
 export const createFlags: readonly Flag[] = [
   { name: 'add-host', type: 'list', description: 'Add a line to /etc/hosts (host:ip)', check: parseExtraHost },
   { name: 'attach', short: 'a', type: 'list', description: 'Attach to STDIN, STDOUT or STDERR', check: checkStream },
+  {
+    name: 'blkio-weight',
+    type: 'uint',
+    description: 'Share of the disks when they are busy: 10 to 1000, 0 for none',
+    check: checkWeight,
+  },
+  {
+    name: 'blkio-weight-device',
+    type: 'list',
+    description: 'Share of one disk when it is busy (/dev/sda:200)',
+    check: parseDeviceWeight,
+  },
   { name: 'cap-add', type: 'list', description: 'Add Linux capabilities (or ALL)' },
   { name: 'cap-drop', type: 'list', description: 'Drop Linux capabilities (or ALL)' },
   { name: 'cgroupns', type: 'string', description: 'Cgroup namespace to use (host|private)' },
@@ -30,6 +49,36 @@ export const createFlags: readonly Flag[] = [
   { name: 'cpuset-cpus', type: 'string', description: 'CPUs to run on (0-3, 0,1)' },
   { name: 'cpuset-mems', type: 'string', description: 'Memory nodes to use (0-3, 0,1)' },
   { name: 'device', type: 'list', description: 'Give a device of the host to the container' },
+  {
+    name: 'device-cgroup-rule',
+    type: 'list',
+    description: "Allow devices by number ('c 13:* rwm')",
+    check: checkDeviceRule,
+  },
+  {
+    name: 'device-read-bps',
+    type: 'list',
+    description: 'Limit what is read from a disk, in bytes a second (/dev/sda:1mb)',
+    check: parseBytesRate,
+  },
+  {
+    name: 'device-read-iops',
+    type: 'list',
+    description: 'Limit reads from a disk in a second (/dev/sda:1000)',
+    check: parseOperationsRate,
+  },
+  {
+    name: 'device-write-bps',
+    type: 'list',
+    description: 'Limit what is written to a disk, in bytes a second (/dev/sda:1mb)',
+    check: parseBytesRate,
+  },
+  {
+    name: 'device-write-iops',
+    type: 'list',
+    description: 'Limit writes to a disk in a second (/dev/sda:1000)',
+    check: parseOperationsRate,
+  },
   { name: 'dns', type: 'list', description: 'Name servers to use', check: checkAddress },
   { name: 'dns-option', type: 'list', description: 'Options of the resolver' },
   { name: 'dns-opt', type: 'list', description: 'Options of the resolver', aliasOf: 'dns-option', hidden: true },
@@ -127,16 +176,9 @@ const foregroundFlags: readonly Flag[] = [
 /** Docker's flags that tsrun knows and refuses: a reason is more useful than "unknown flag". */
 const refused: readonly (readonly [name: string, type: Flag['type'], reason: string])[] = [
   ['annotation', 'map', 'annotations are not there yet'],
-  ['blkio-weight', 'uint', 'limits of block I/O are not there yet'],
-  ['blkio-weight-device', 'list', 'limits of block I/O are not there yet'],
   ['cgroup-parent', 'string', 'containers have their cgroups below tsrun'],
   ['cpu-rt-period', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['cpu-rt-runtime', 'int', 'cgroup v2 has no limits of real-time scheduling'],
-  ['device-cgroup-rule', 'list', 'rules for devices are not there yet'],
-  ['device-read-bps', 'list', 'limits of block I/O are not there yet'],
-  ['device-read-iops', 'list', 'limits of block I/O are not there yet'],
-  ['device-write-bps', 'list', 'limits of block I/O are not there yet'],
-  ['device-write-iops', 'list', 'limits of block I/O are not there yet'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
   ['health-cmd', 'string', 'health checks are not there yet'],
   ['health-interval', 'duration', 'health checks are not there yet'],

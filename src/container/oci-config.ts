@@ -15,6 +15,7 @@ import {
   type Rlimit,
   type Spec,
 } from '../runtime/spec.ts';
+import { blockIo, deviceCgroupRule, deviceNumber } from './block-io.ts';
 import type { ContainerRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import type { ResolvedUser } from './users.ts';
@@ -190,14 +191,14 @@ function devices(options: RunOptions): LinuxDevice[] {
   return options.privileged ? [...hostDevices('/dev'), ...asked] : asked;
 }
 
-/** Who may open what: docker's defaults and the devices of --device; --privileged may open all. */
+/** Who may open what: docker's defaults, the devices of --device, --device-cgroup-rule; --privileged may open all. */
 function deviceRules(options: RunOptions, nodes: readonly LinuxDevice[]): LinuxDeviceCgroup[] {
   if (options.privileged) return [...allDevices];
   const asked = nodes.map(({ type, major = 0, minor = 0 }, index): LinuxDeviceCgroup => {
     const access = options.devices[index]?.permissions || 'rwm';
     return { allow: true, type: type === 'b' ? 'b' : 'c', major, minor, access };
   });
-  return [...defaultDeviceRules, ...asked];
+  return [...defaultDeviceRules, ...asked, ...(options.deviceCgroupRules ?? []).map(deviceCgroupRule)];
 }
 
 /** Filesystems of their own below /dev, and what belongs to one terminal. */
@@ -218,13 +219,10 @@ function deviceAt(hostPath: string, containerPath: string): LinuxDevice | string
   const stats = statSync(hostPath, { throwIfNoEntry: false });
   if (stats === undefined) return 'no such file or directory';
   if (!stats.isCharacterDevice() && !stats.isBlockDevice()) return 'not a device node';
-  // glibc's encoding of dev_t, in which Node gives st_rdev (man 3 makedev).
-  const number = BigInt(stats.rdev);
   return {
     path: containerPath,
     type: stats.isBlockDevice() ? 'b' : 'c',
-    major: Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n)),
-    minor: Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n)),
+    ...deviceNumber(stats.rdev),
     fileMode: stats.mode & 0o777,
     uid: stats.uid,
     gid: stats.gid,
@@ -253,5 +251,7 @@ export function resources(options: RunOptions): LinuxResources {
   if (options.cpusetMems) cpu.mems = options.cpusetMems;
   if (Object.keys(cpu).length > 0) result.cpu = cpu;
   if (options.pidsLimit !== undefined && options.pidsLimit > 0) result.pids = { limit: options.pidsLimit };
+  const block = blockIo(options);
+  if (block !== undefined) result.blockIO = block;
   return result;
 }

@@ -41,6 +41,18 @@ export interface DeviceOption {
   permissions: string;
 }
 
+/** A limit for one disk: bytes or operations in a second; 0 is none. */
+export interface DeviceRate {
+  path: string;
+  rate: number;
+}
+
+/** 10 to 1000; 0 is none. */
+export interface DeviceWeight {
+  path: string;
+  weight: number;
+}
+
 export interface UlimitOption {
   /** `nofile`, `core`, … */
   name: string;
@@ -129,6 +141,15 @@ export interface RunOptions {
   cpusetMems?: string;
   /** -1: no limit. */
   pidsLimit?: number;
+  /** 10 to 1000. */
+  blkioWeight?: number;
+  blkioWeightDevices?: DeviceWeight[];
+  deviceReadBps?: DeviceRate[];
+  deviceWriteBps?: DeviceRate[];
+  deviceReadIops?: DeviceRate[];
+  deviceWriteIops?: DeviceRate[];
+  /** As typed: `c 1:11 rwm`. */
+  deviceCgroupRules?: string[];
 
   restart: { name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; maximumRetryCount: number };
   log: { driver: 'json-file' | 'none'; maxSize?: number; maxFiles?: number };

@@ -7,6 +7,7 @@ import { parsePublish } from '../../network/publish.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { refusals } from '../run-flags.ts';
 import { parseBytes } from '../units.ts';
+import { blockIoOf } from './block-io.ts';
 import { environmentOf, labelsOf } from './environment.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
@@ -106,6 +107,7 @@ export function buildRunOptions(
     ...privilegesOf(flags),
     ...namespacesOf(flags),
     ...limitsOf(flags),
+    ...blockIoOf(flags),
     restart: restartOf(flags),
     log: logOf(flags),
   };

@@ -1,5 +1,5 @@
 /** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
-import type { MountOption, RunOptions } from '../../container/run-options.ts';
+import type { DeviceRate, MountOption, RunOptions } from '../../container/run-options.ts';
 import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
 import { GoMap, listOrNil, nilList, type Struct, stringMap, type Value } from '../format/value.ts';
 
@@ -102,18 +102,22 @@ export function hostConfig(options: RunOptions): Struct {
   };
 }
 
+function rates(list: DeviceRate[] = []): Value {
+  return listOrNil(list.map(({ path, rate }) => ({ Path: path, Rate: rate })));
+}
+
 function resourceFields(options: RunOptions): Struct {
   return {
     CpuShares: options.cpuShares ?? 0,
     Memory: options.memory ?? 0,
     NanoCpus: options.nanoCpus ?? 0,
     CgroupParent: '',
-    BlkioWeight: 0,
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: nilList,
-    BlkioDeviceWriteBps: nilList,
-    BlkioDeviceReadIOps: nilList,
-    BlkioDeviceWriteIOps: nilList,
+    BlkioWeight: options.blkioWeight ?? 0,
+    BlkioWeightDevice: (options.blkioWeightDevices ?? []).map(({ path, weight }) => ({ Path: path, Weight: weight })),
+    BlkioDeviceReadBps: rates(options.deviceReadBps),
+    BlkioDeviceWriteBps: rates(options.deviceWriteBps),
+    BlkioDeviceReadIOps: rates(options.deviceReadIops),
+    BlkioDeviceWriteIOps: rates(options.deviceWriteIops),
     CpuPeriod: options.cpuPeriod ?? 0,
     CpuQuota: options.cpuQuota ?? 0,
     CpuRealtimePeriod: 0,
@@ -125,7 +129,7 @@ function resourceFields(options: RunOptions): Struct {
       PathInContainer: containerPath,
       CgroupPermissions: permissions,
     })),
-    DeviceCgroupRules: nilList,
+    DeviceCgroupRules: listOrNil(options.deviceCgroupRules ?? []),
     DeviceRequests: nilList,
     KernelMemory: 0,
     KernelMemoryTCP: 0,

@@ -11,8 +11,10 @@
  *
  * A layer appears by rename, complete or not at all. Contents are not forced to disk: they can be pulled again.
  */
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
 import { type Digest, digestHex, isDigest } from './digest.ts';
@@ -50,6 +52,15 @@ export interface LayerDraft {
   /** The layer's own directory: where the record of its archive goes. */
   base: string;
   commit(record: LayerRecord): void;
+  discard(): void;
+}
+
+/** As `LayerDraft`, while the chain id is not known. One of `commit` and `discard` is to be called. */
+export interface UnnamedDraft {
+  directory: string;
+  base: string;
+  /** `signal` ends the waiting for others. */
+  commit(record: LayerRecord, signal?: AbortSignal): Promise<void>;
   discard(): void;
 }
 
@@ -153,13 +164,7 @@ export class LayerStore {
     return {
       directory,
       base: temporary,
-      commit: (record) => {
-        writeFileSync(join(temporary, 'layer.json'), `${JSON.stringify({ version: 1, ...record })}\n`, { mode: 0o600 });
-        // What is damaged stands in the way; its replacement is complete.
-        this.#setAside(chainId);
-        renameSync(temporary, this.base(chainId));
-        removeTree(`${temporary}-old`);
-      },
+      commit: (record) => this.#publish(temporary, record),
       discard: () => {
         try {
           removeTree(temporary);
@@ -168,6 +173,44 @@ export class LayerStore {
         }
       },
     };
+  }
+
+  /**
+   * As `begin`, for a layer whose chain id is known only when it is made. Its place is locked under a name that nobody else
+   * has. `commit` waits for others at work on the same layer, and gives way to one that is there.
+   */
+  beginUnnamed(): UnnamedDraft {
+    const name = `sha256:${randomBytes(32).toString('hex')}` as Digest;
+    const lock = this.#tryLock(digestHex(name));
+    if (lock === undefined) throw new TsrunError('IN_USE', `cannot lock a new layer in "${this.directory}"`);
+    const draft = this.begin(name);
+    return {
+      directory: draft.directory,
+      base: draft.base,
+      commit: async (record, signal) => {
+        let own: Held | undefined;
+        try {
+          own = await this.lock(record.chainId, signal === undefined ? {} : { signal });
+          if (!this.has(record.chainId)) this.#publish(draft.base, record);
+        } finally {
+          own?.release();
+          draft.discard();
+          lock.release();
+        }
+      },
+      discard: () => {
+        draft.discard();
+        lock.release();
+      },
+    };
+  }
+
+  #publish(temporary: string, record: LayerRecord): void {
+    writeFileSync(join(temporary, 'layer.json'), `${JSON.stringify({ version: 1, ...record })}\n`, { mode: 0o600 });
+    // What is damaged stands in the way; its replacement is complete.
+    this.#setAside(record.chainId);
+    renameSync(temporary, this.base(record.chainId));
+    removeTree(`${this.#temporary(record.chainId)}-old`);
   }
 
   #temporary(chainId: Digest): string {

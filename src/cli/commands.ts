@@ -12,14 +12,44 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['commit', 'container commit'],
+    summary: "Create a new image from a container's changes",
+    load: async () => (await import('./commands/commit.ts')).commit,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,
   },
   {
+    names: ['diff', 'container diff'],
+    summary: "Show changes to files or directories in a container's filesystem",
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  {
+    names: ['export', 'container export'],
+    summary: "Export a container's filesystem as a tar archive",
+    load: async () => (await import('./commands/export.ts')).exportContainer,
+  },
+  {
+    names: ['history', 'image history'],
+    summary: 'Show the history of an image',
+    load: async () => (await import('./commands/history.ts')).history,
+  },
+  {
     names: ['images', 'image ls', 'image list'],
     summary: 'List images',
     load: async () => (await import('./commands/images.ts')).images,
+  },
+  {
+    names: ['image prune'],
+    summary: 'Remove unused images',
+    load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+  },
+  {
+    names: ['import', 'image import'],
+    summary: 'Import the contents of a tar archive as the filesystem of a new image',
+    load: async () => (await import('./commands/import.ts')).importImage,
   },
   {
     names: ['info', 'system info'],
@@ -45,6 +75,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['kill', 'container kill'],
     summary: 'Kill running containers, or send them a signal',
     load: async () => (await import('./commands/kill.ts')).kill,
+  },
+  {
+    names: ['load', 'image load'],
+    summary: 'Load images from a tar archive or stdin',
+    load: async () => (await import('./commands/load.ts')).load,
   },
   {
     names: ['logs', 'container logs'],
@@ -83,6 +118,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).run,
   },
   {
+    names: ['save', 'image save'],
+    summary: 'Save images to a tar archive (by default to stdout)',
+    load: async () => (await import('./commands/save.ts')).save,
+  },
+  {
+    names: ['search'],
+    summary: 'Search an image on Docker Hub (not supported)',
+    load: async () => (await import('./commands/search.ts')).search,
+  },
+  {
     names: ['start', 'container start'],
     summary: 'Start stopped containers',
     load: async () => (await import('./commands/start.ts')).start,
@@ -91,6 +136,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['stop', 'container stop'],
     summary: 'Stop running containers',
     load: async () => (await import('./commands/stop.ts')).stop,
+  },
+  {
+    names: ['tag', 'image tag'],
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: async () => (await import('./commands/tag.ts')).tag,
   },
   {
     names: ['version'],

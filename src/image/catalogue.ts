@@ -51,6 +51,8 @@ export interface ImageEntry {
   bytes: number;
   /** Lowest first. */
   readonly layers: readonly StoredLayer[];
+  /** The image that it was made from here, by `commit`; it may be gone. */
+  parent?: Digest | undefined;
 }
 
 export interface Catalogue {
@@ -114,6 +116,7 @@ function parseEntry(json: Json): ImageEntry {
     created: json.get('created').string(),
     platform: parsePlatformFields(json.get('platform')),
     bytes: json.get('bytes').size(),
+    ...(json.get('parent').absent ? {} : { parent: digest(json.get('parent')) }),
     get layers() {
       layers ??= json.get('layers').array(maxLayersOfImage).map(parseLayer);
       return layers;

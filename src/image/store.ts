@@ -33,6 +33,8 @@ export interface StoredImage {
   readonly layers: readonly StoredLayer[];
   /** Bytes of all files in its layers. */
   readonly size: number;
+  /** The image that it was made from here, if it is still there. */
+  readonly parent?: Digest | undefined;
   /** Read when it is asked for. Throws `CORRUPT` when its file is missing or not what its name says. */
   readonly config: ImageConfig;
 }
@@ -92,6 +94,10 @@ class CataloguedImage implements StoredImage {
 
   get size(): number {
     return this.#entry.bytes;
+  }
+
+  get parent(): Digest | undefined {
+    return this.#entry.parent;
   }
 
   get config(): ImageConfig {
@@ -204,6 +210,16 @@ export class ImageStore {
     });
     this.collectGarbage(options.layerInUse);
     return removals;
+  }
+
+  /** Gives up layers that were made for an image which did not come about, unless another one has them meanwhile. */
+  discardLayers(chainIds: readonly Digest[], layerInUse: (chainId: Digest) => boolean): void {
+    this.#catalogue.update((catalogue) => {
+      const used = new Set<Digest>();
+      for (const entry of catalogue.images.values()) for (const layer of entry.layers) used.add(layer.chainId);
+      for (const chainId of chainIds) if (!used.has(chainId)) catalogue.removing.add(chainId);
+    });
+    this.collectGarbage(layerInUse);
   }
 
   /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */

@@ -186,6 +186,7 @@ export interface Stat {
   uid: number;
   gid: number;
   size: number;
+  links: number;
   inode: bigint;
   device: string;
   major: number;
@@ -212,6 +213,7 @@ export function stat(directory: number, name: BytePath): Stat | number {
     uid: scratch.readUInt32LE(statxAt + 20),
     gid: scratch.readUInt32LE(statxAt + 24),
     size: Number(scratch.readBigUInt64LE(statxAt + 40)),
+    links: scratch.readUInt32LE(statxAt + 16),
     inode: scratch.readBigUInt64LE(statxAt + 32),
     device: `${scratch.readUInt32LE(statxAt + 136)}:${scratch.readUInt32LE(statxAt + 140)}`,
     major: scratch.readUInt32LE(statxAt + 128),

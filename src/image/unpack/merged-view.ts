@@ -70,15 +70,23 @@ export class MergedView {
 
   /** The names in the view's root. */
   rootNames(): BytePath[] {
+    return this.names('');
+  }
+
+  /** The names in the directory at `path`; none where there is no such directory. */
+  names(path: BytePath): BytePath[] {
+    const found = this.lookup(path);
+    if (found.kind !== 'directory') return [];
+    const { directory } = found;
     const names = new Set<BytePath>();
-    for (const fd of this.root.fds) {
+    for (const fd of directory.fds) {
       const readable = checkCall(calls.openName(fd, '.', O_DIRECTORY, 0), 'openat', '.');
       const listed = calls.listDirectory(readable);
       calls.closeDescriptor(readable);
-      if (typeof listed === 'number') throw unpackError('list', '', listed);
+      if (typeof listed === 'number') throw unpackError('list', path, listed);
       for (const { name } of listed) names.add(name);
     }
-    return [...names].filter((name) => this.child(this.root, name).kind !== 'absent');
+    return [...names].filter((name) => this.child(directory, name).kind !== 'absent');
   }
 
   /** What `path` is, if its directories are directories and not links; for the root, `''`. */
@@ -188,7 +196,8 @@ export function isWhiteout(stat: calls.Stat): boolean {
   return stat.type === S_IFCHR && stat.major === 0 && stat.minor === 0;
 }
 
-function isOpaque(fd: number, name: BytePath): boolean {
+/** Whether the directory `name` hides what lower layers have in it. */
+export function isOpaque(fd: number, name: BytePath): boolean {
   const value = calls.getXattr(fd, name, opaqueXattr);
   return typeof value === 'object' && value.toString('latin1') === 'y';
 }

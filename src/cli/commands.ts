@@ -148,6 +148,31 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/version.ts')).version,
   },
   {
+    names: ['volume create'],
+    summary: 'Create a volume',
+    load: async () => (await import('./commands/volume-create.ts')).volumeCreate,
+  },
+  {
+    names: ['volume inspect'],
+    summary: 'Show everything about volumes',
+    load: async () => (await import('./commands/inspect.ts')).volumeInspect,
+  },
+  {
+    names: ['volume ls', 'volume list'],
+    summary: 'List volumes',
+    load: async () => (await import('./commands/volume-ls.ts')).volumeLs,
+  },
+  {
+    names: ['volume prune'],
+    summary: 'Remove all volumes that no container has',
+    load: async () => (await import('./commands/volume-prune.ts')).volumePrune,
+  },
+  {
+    names: ['volume rm', 'volume remove'],
+    summary: 'Remove volumes',
+    load: async () => (await import('./commands/volume-rm.ts')).volumeRm,
+  },
+  {
     names: ['wait', 'container wait'],
     summary: 'Wait until containers stop, then print their exit codes',
     load: async () => (await import('./commands/wait.ts')).wait,

@@ -107,7 +107,9 @@ export const createFlags: readonly Flag[] = [
   { name: 'user', short: 'u', type: 'string', description: 'User to run as (<name|uid>[:<group|gid>])' },
   { name: 'userns', type: 'string', description: 'User namespace to use' },
   { name: 'uts', type: 'string', description: 'UTS namespace to use' },
-  { name: 'volume', short: 'v', type: 'list', description: 'Bind mount a file or directory of the host' },
+  { name: 'volume', short: 'v', type: 'list', description: 'Mount a volume, or a file or directory of the host' },
+  { name: 'volume-driver', type: 'string', description: 'Driver of new volumes (only "local")' },
+  { name: 'volumes-from', type: 'list', description: 'Mount the volumes of another container (NAME[:ro|rw])' },
   { name: 'workdir', short: 'w', type: 'string', description: 'Working directory in the container' },
   { name: 'disable-content-trust', type: 'bool', description: 'No effect', hidden: true },
 ];
@@ -155,8 +157,6 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],
   ['runtime', 'string', 'tsrun is the runtime'],
   ['storage-opt', 'list', 'quotas of the root filesystem are not there yet'],
-  ['volume-driver', 'string', 'volumes are not there yet'],
-  ['volumes-from', 'list', 'volumes are not there yet'],
 ];
 
 const refusedFlags: readonly Flag[] = refused.map(([name, type]) => ({ name, type, description: '', hidden: true }));

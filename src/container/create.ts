@@ -5,6 +5,7 @@ import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
 import { LayeredRoot } from './layered-root.ts';
+import { mountRecord } from './mount-plan.ts';
 import { randomName } from './random-name.ts';
 import type { Container, ContainerRecord, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
@@ -37,7 +38,7 @@ const otherNames: Readonly<Record<string, { path: string; says: string }>> = {
 };
 
 /**
- * Makes the container. `onNotice` gets lines for stderr.
+ * Makes the container. `onNotice` gets lines for stderr; `mounts` are those of its record, volumes being there already.
  * Throws `USAGE` for what does not fit the image, `CONFLICT` for a name that is taken.
  */
 export function createContainer(
@@ -45,6 +46,7 @@ export function createContainer(
   options: RunOptions,
   image: ImageForContainer,
   onNotice: (line: string) => void,
+  mounts: readonly MountRecord[] = options.mounts.map(mountRecord),
 ): Container {
   if (options.name !== undefined && !isName(options.name)) {
     throw new TsrunError(
@@ -82,7 +84,7 @@ export function createContainer(
     volumes: image.volumes,
     stopSignal,
     stopTimeout: options.stopTimeout ?? 10,
-    mounts: options.mounts.map(mountRecord),
+    mounts: [...mounts],
   };
   for (const mount of options.mounts) prepareSource(mount);
   if (options.name !== undefined) return store.create(record);
@@ -142,27 +144,7 @@ function workingDirectory(path: string): string {
   return path;
 }
 
-function mountRecord(mount: MountOption): MountRecord {
-  return {
-    type: mount.type,
-    source: mount.type === 'tmpfs' ? '' : mount.source,
-    destination: mount.target,
-    mode: mount.mode,
-    readWrite: !mount.readOnly,
-    propagation: mount.type === 'bind' ? mount.propagation || 'rprivate' : '',
-  };
-}
-
 function prepareSource(mount: MountOption): void {
-  if (mount.type === 'volume') {
-    throw new TsrunError(
-      'UNSUPPORTED',
-      `cannot mount the volume "${mount.source}" at ${mount.target}: named and anonymous volumes are not there yet`,
-      {
-        hint: 'mount a directory of the host: -v /absolute/path:/path',
-      },
-    );
-  }
   if (mount.type !== 'bind') return;
   if (existsSync(mount.source)) return;
   if (!mount.createSource) {

@@ -8,7 +8,9 @@ import { parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
+import { discardContainer } from './discard.ts';
 import { followForeground, foregroundOf } from './foreground.ts';
+import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
@@ -65,7 +67,7 @@ export class Engine {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
       } catch (cause) {
-        this.containers.remove(container.record);
+        discardContainer(this.containers, container.record, (line) => io.notice(line));
         throw new TsrunError(
           'USAGE',
           `cannot write the container ID to "${options.cidfile}": it exists, or cannot be made`,
@@ -82,10 +84,30 @@ export class Engine {
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
-      const image = this.images.require(found.id);
-      return createContainer(this.containers, options, this.forContainer(image), (line) => io.notice(line));
+      const image = this.forContainer(this.images.require(found.id));
+      return await this.createWithVolumes(options, image, io);
     } finally {
       held.release();
+    }
+  }
+
+  /** Volumes are there, and held, before the record names them. */
+  private async createWithVolumes(options: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+    const plan = planMounts(options, image.volumes, (text) => this.containers.resolve(text).record);
+    const onNotice = (line: string): void => io.notice(line);
+    if (!plan.some((mount) => mount.type === 'volume')) {
+      return createContainer(this.containers, options, image, onNotice, plan);
+    }
+    const { prepareVolumes } = await import('./volumes/prepare.ts');
+    const layers = image.layers.map((layer) => layer.path).reverse();
+    const prepared = await prepareVolumes(this.containers.root, plan, layers, options.volumeDriver, io.signal);
+    try {
+      const container = createContainer(this.containers, options, image, onNotice, prepared.mounts);
+      prepared.release();
+      return container;
+    } catch (error) {
+      prepared.discard();
+      throw error;
     }
   }
 
@@ -138,7 +160,7 @@ export class Engine {
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
-        this.containers.remove(record);
+        discardContainer(this.containers, record, request.onNotice);
         lock.release();
       }
       throw error;

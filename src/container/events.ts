@@ -98,3 +98,18 @@ export function recordContainerEvent(
 ): void {
   recordEvent(root, { type: 'container', action, id: record.id, attributes: containerAttributes(record, more) });
 }
+
+/** Appends an event for each volume of a container that starts or has ended, with docker's attributes. */
+export function recordVolumeEvents(root: string, record: ContainerRecord, action: 'mount' | 'unmount'): void {
+  for (const { type, name, destination, readWrite } of record.mounts) {
+    if (type !== 'volume' || name === undefined) continue;
+    const base = { container: record.id, driver: 'local' };
+    const mounted = { destination, propagation: '', 'read/write': String(readWrite) };
+    recordEvent(root, {
+      type: 'volume',
+      action,
+      id: name,
+      attributes: action === 'mount' ? { ...base, ...mounted } : base,
+    });
+  }
+}

@@ -4,7 +4,7 @@
  * State is computed, not stored: see state.ts.
  */
 import type { BridgeAttachment } from '../network/index.ts';
-import type { RunOptions } from './run-options.ts';
+import type { MountOption, RunOptions } from './run-options.ts';
 
 export interface ContainerRecord {
   version: 1;
@@ -59,6 +59,12 @@ export interface MountRecord {
   mode: string;
   readWrite: boolean;
   propagation: string;
+  /** What asked for it, also where that was another container's flag; absent: the image, or the option of the same index. */
+  option?: MountOption;
+  /** Of --volumes-from: the id of the container that had it. */
+  from?: string;
+  /** Of a volume that has any: the driver's options, which say where its files are. */
+  volumeOptions?: Record<string, string>;
 }
 
 /** `containers/<id>/start.json`, written by the command that starts the container, once per start. */

@@ -1,5 +1,6 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { discardContainer } from './discard.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
@@ -7,9 +8,14 @@ import { readStart } from './state.ts';
 import type { ContainerStore, Lock } from './store.ts';
 
 /**
- * Removes a container. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
+ * Removes a container, with `volumes` its anonymous volumes too. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
  */
-export async function removeContainer(store: ContainerStore, container: Container, force: boolean): Promise<void> {
+export async function removeContainer(
+  store: ContainerStore,
+  container: Container,
+  force: boolean,
+  volumes = false,
+): Promise<void> {
   const { record, state } = container;
   if (state.pid !== 0) {
     if (!force) {
@@ -46,7 +52,8 @@ export async function removeContainer(store: ContainerStore, container: Containe
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }
     reap(store, record, readStart(container.directory));
-    store.remove(record);
+    if (volumes) discardContainer(store, record);
+    else store.remove(record);
   } finally {
     lock.release();
   }

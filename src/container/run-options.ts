@@ -30,8 +30,19 @@ export interface MountOption {
   tmpfsOptions?: string[];
   /** As typed, for inspect's Mode. */
   mode: string;
+  /** Of a volume. */
+  volume?: VolumeOption;
   /** The flag that asked for it, and its text: where inspect shows it. */
   origin?: { flag: 'volume' | 'mount' | 'tmpfs'; text: string };
+}
+
+/** What --mount, -v and --volume-driver say about a volume; labels and options count only when it is made. */
+export interface VolumeOption {
+  /** An empty volume stays empty, whatever the image has there. */
+  noCopy?: boolean;
+  driver?: string;
+  labels?: Record<string, string>;
+  options?: Record<string, string>;
 }
 
 export interface DeviceOption {
@@ -95,6 +106,9 @@ export interface RunOptions {
   firewall: 'warn' | 'cooperate';
 
   mounts: MountOption[];
+  /** `CONTAINER[:MODE]`; containers made by older versions have none. */
+  volumesFrom?: string[];
+  volumeDriver?: string;
   readOnly: boolean;
   /** Bytes. */
   shmSize: number;

@@ -14,6 +14,7 @@ import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
+import { recordVolumeEvents } from './events.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { MonitorHandle } from './monitor.ts';
@@ -101,6 +102,7 @@ export async function startContainer(
     const closeDescriptors = (): void => {
       for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds]) close(fd);
     };
+    recordVolumeEvents(store.root, record, 'mount');
     return await launch(container, {
       ...request,
       program,

@@ -22,7 +22,7 @@ export const rm: Command = {
     const store = new ContainerStore();
     return forEachArgument(invocation, async (name) => {
       try {
-        await removeContainer(store, store.resolve(name), force);
+        await removeContainer(store, store.resolve(name), force, flags.boolean('volumes'));
         return undefined;
       } catch (error) {
         // With -f it is enough that it is gone; docker says so all the same.

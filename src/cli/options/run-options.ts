@@ -1,5 +1,6 @@
 /** From the flags of `run` and `create` to what the engine is asked for: the checks that docker's client and daemon make. */
 import { existsSync } from 'node:fs';
+import { parseVolumesFrom } from '../../container/mount-plan.ts';
 import type { RunOptions } from '../../container/run-options.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
@@ -101,6 +102,8 @@ export function buildRunOptions(
     ...optional('stopTimeout', flags.integer('stop-timeout')),
     ...networkOf(flags),
     mounts: mountsOf(flags.strings('volume'), flags.strings('mount'), flags.strings('tmpfs')),
+    ...optional('volumesFrom', volumesFrom(flags)),
+    ...optional('volumeDriver', given(flags, 'volume-driver')),
     readOnly: flags.boolean('read-only'),
     shmSize: parsed(flags, 'shm-size', parseBytes) || defaultShmSize,
     ...privilegesOf(flags),
@@ -111,6 +114,12 @@ export function buildRunOptions(
   };
   checkTogether(options);
   return options;
+}
+
+function volumesFrom(flags: ParsedFlags): string[] | undefined {
+  const texts = flags.strings('volumes-from');
+  for (const text of texts) parseVolumesFrom(text);
+  return texts.length === 0 ? undefined : texts;
 }
 
 function platformOf(flags: ParsedFlags): string | undefined {

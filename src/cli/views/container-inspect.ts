@@ -1,5 +1,6 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
+import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
@@ -85,7 +86,7 @@ function graphDriver({ record, state, directory }: Container, layerPath: Inspect
 
 function mountsOf({ record }: Container): Value {
   return record.mounts.flatMap((mount, index): Value[] => {
-    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    if (mountOption(record, index)?.origin?.flag === 'tmpfs') return [];
     return [
       {
         Type: mount.type,
@@ -106,7 +107,15 @@ function emptyObjects(names: Iterable<string>): GoMap {
   return entries.length === 0 ? nilMap : new GoMap(entries, {});
 }
 
-function configOf({ record }: Container): Struct {
+/** Paths of -v without a source: docker keeps them with the image's VOLUMEs. */
+function anonymousPaths({ record }: Container): string[] {
+  return record.options.mounts.flatMap(({ type, source, origin, target }) =>
+    type === 'volume' && source === '' && origin?.flag === 'volume' ? [target] : [],
+  );
+}
+
+function configOf(container: Container): Struct {
+  const { record } = container;
   const { options, process } = record;
   const attached = (stream: 'stdin' | 'stdout' | 'stderr'): boolean => {
     if (options.detach) return false;
@@ -129,7 +138,7 @@ function configOf({ record }: Container): Struct {
     Env: process.env,
     Cmd: listOrNil(process.args.slice(process.entrypointLength)),
     Image: record.image.reference,
-    Volumes: emptyObjects(record.volumes),
+    Volumes: emptyObjects([...record.volumes, ...anonymousPaths(container)]),
     WorkingDir: process.cwd === '/' && options.workingDir === undefined ? '' : process.cwd,
     Entrypoint: listOrNil(process.args.slice(0, process.entrypointLength)),
     OnBuild: nilList,

@@ -1,4 +1,5 @@
 /** One line of `ps`: what its columns and --format show. */
+import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
 import { quote } from '../format/printf.ts';
 import type { Struct, Value } from '../format/value.ts';
@@ -80,7 +81,7 @@ export function networkNames({ record, state }: Container): string[] {
 /** What `Mounts` counts: everything but the tmpfs of --tmpfs. */
 function shownMounts({ record }: Container): { type: string; name: string }[] {
   return record.mounts.flatMap((mount, index) => {
-    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    if (mountOption(record, index)?.origin?.flag === 'tmpfs') return [];
     return [{ type: mount.type, name: mount.name ?? mount.source }];
   });
 }

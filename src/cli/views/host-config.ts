@@ -1,5 +1,5 @@
 /** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
-import type { MountOption, RunOptions } from '../../container/run-options.ts';
+import type { MountOption, RunOptions, VolumeOption } from '../../container/run-options.ts';
 import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
 import { GoMap, listOrNil, nilList, type Struct, stringMap, type Value } from '../format/value.ts';
 
@@ -22,6 +22,22 @@ function logConfig({ log }: RunOptions): Struct {
   return { Type: log.driver, Config: stringMap(config) };
 }
 
+function volumeOptions(volume: VolumeOption | undefined): Struct {
+  if (volume === undefined) return {};
+  const { noCopy, labels, driver, options } = volume;
+  const config = {
+    ...(driver === undefined ? {} : { Name: driver }),
+    ...(options === undefined ? {} : { Options: stringMap(options) }),
+  };
+  return {
+    VolumeOptions: {
+      ...(noCopy === true ? { NoCopy: true } : {}),
+      ...(labels === undefined ? {} : { Labels: stringMap(labels) }),
+      ...(Object.keys(config).length === 0 ? {} : { DriverConfig: config }),
+    },
+  };
+}
+
 /** A mount of --mount. */
 function mountSpec(mount: MountOption): Struct {
   const tmpfs = {
@@ -34,6 +50,7 @@ function mountSpec(mount: MountOption): Struct {
     Target: mount.target,
     ...(mount.readOnly ? { ReadOnly: true } : {}),
     ...(mount.propagation === '' ? {} : { BindOptions: { Propagation: mount.propagation } }),
+    ...volumeOptions(mount.volume),
     ...(Object.keys(tmpfs).length === 0 ? {} : { TmpfsOptions: tmpfs }),
   };
 }
@@ -67,8 +84,8 @@ export function hostConfig(options: RunOptions): Struct {
     PortBindings: portBindingMap(options),
     RestartPolicy: { Name: options.restart.name, MaximumRetryCount: options.restart.maximumRetryCount },
     AutoRemove: options.remove,
-    VolumeDriver: '',
-    VolumesFrom: nilList,
+    VolumeDriver: options.volumeDriver ?? '',
+    VolumesFrom: listOrNil(options.volumesFrom ?? []),
     CapAdd: listOrNil(options.capAdd),
     CapDrop: listOrNil(options.capDrop),
     CgroupnsMode: options.cgroupns || (options.privileged ? 'host' : 'private'),

@@ -93,6 +93,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/stop.ts')).stop,
   },
   {
+    names: ['system df'],
+    summary: 'Show what images, containers and volumes take on disk',
+    load: async () => (await import('./commands/system-df.ts')).systemDf,
+  },
+  {
+    names: ['system prune'],
+    summary: 'Remove unused data',
+    load: async () => (await import('./commands/system-prune.ts')).systemPrune,
+  },
+  {
     names: ['version'],
     summary: 'Show versions',
     load: async () => (await import('./commands/version.ts')).version,

@@ -1,5 +1,6 @@
 /** `tsrun inspect`: everything about containers and images, as JSON or through a template. */
 import { join } from 'node:path';
+import { directorySize } from '../../container/directory-size.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
@@ -12,7 +13,6 @@ import { report } from '../report.ts';
 import { printForeign } from '../terminal.ts';
 import { containerDocument } from '../views/container-inspect.ts';
 import { imageDocument } from '../views/image-inspect.ts';
-import { directorySize } from '../views/size.ts';
 
 type Kind = 'container' | 'image';
 

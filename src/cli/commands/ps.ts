@@ -1,5 +1,6 @@
 /** `tsrun ps`: list containers. */
 import { join } from 'node:path';
+import { directorySize } from '../../container/directory-size.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
@@ -10,7 +11,6 @@ import { isTerminal } from '../terminal.ts';
 import { compileContainerFilter } from '../views/container-filter.ts';
 import { containerRow, containerTitles } from '../views/container-row.ts';
 import { isTable, printList } from '../views/list.ts';
-import { directorySize } from '../views/size.ts';
 import { isUp } from '../views/status.ts';
 import { ImageNames } from './image-names.ts';
 

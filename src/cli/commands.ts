@@ -17,6 +17,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/create.ts')).create,
   },
   {
+    names: ['doctor', 'system doctor'],
+    summary: 'Examine this machine, and say what to do where containers would not work',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     names: ['images', 'image ls', 'image list'],
     summary: 'List images',
     load: async () => (await import('./commands/images.ts')).images,

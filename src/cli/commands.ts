@@ -12,6 +12,17 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['__complete'],
+    summary: 'Say what can come next on a command line (called by the scripts of completion)',
+    hidden: true,
+    load: async () => (await import('./commands/complete.ts')).complete,
+  },
+  {
+    names: ['completion'],
+    summary: 'Print the script that makes a shell complete command lines',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,

@@ -258,7 +258,10 @@ class Evaluator {
     let value = start;
     names.forEach((name, index) => {
       const last = index === names.length - 1;
+      // Docker tries again with what JSON has, and there the field that is nil is none.
+      const before = names[index - 1];
       try {
+        if (value === null && before !== undefined) throw new Failure(this.options.missingField(before));
         value = this.field(value, name, last ? args : undefined);
       } catch (error) {
         if (error instanceof Failure) this.fail(place, error.message);

@@ -26,10 +26,7 @@ function portBindingMap(options: RunOptions): GoMap {
 }
 
 function logConfig({ log }: RunOptions): Struct {
-  const config: Record<string, string> = {};
-  if (log.maxSize !== undefined) config['max-size'] = String(log.maxSize);
-  if (log.maxFiles !== undefined) config['max-file'] = String(log.maxFiles);
-  return { Type: log.driver, Config: stringMap(config) };
+  return { Type: log.driver, Config: stringMap(log.given ?? {}) };
 }
 
 /** A mount of --mount. */

@@ -12,9 +12,25 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['__complete'],
+    summary: 'Say what can come next on a command line (called by the scripts of completion)',
+    hidden: true,
+    load: async () => (await import('./commands/complete.ts')).complete,
+  },
+  {
     names: ['commit', 'container commit'],
     summary: "Create a new image from a container's changes",
     load: async () => (await import('./commands/commit.ts')).commit,
+  },
+  {
+    names: ['completion'],
+    summary: 'Print the script that makes a shell complete command lines',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
+    names: ['container inspect'],
+    summary: 'Show everything about containers',
+    load: async () => (await import('./commands/inspect.ts')).containerInspect,
   },
   {
     names: ['create', 'container create'],
@@ -27,6 +43,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/diff.ts')).diff,
   },
   {
+    names: ['doctor', 'system doctor'],
+    summary: 'Examine this machine, and say what to do where containers would not work',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     names: ['export', 'container export'],
     summary: "Export a container's filesystem as a tar archive",
     load: async () => (await import('./commands/export.ts')).exportContainer,
@@ -37,14 +58,19 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/history.ts')).history,
   },
   {
-    names: ['images', 'image ls', 'image list'],
-    summary: 'List images',
-    load: async () => (await import('./commands/images.ts')).images,
+    names: ['image inspect'],
+    summary: 'Show everything about images',
+    load: async () => (await import('./commands/inspect.ts')).imageInspect,
   },
   {
     names: ['image prune'],
     summary: 'Remove unused images',
     load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+  },
+  {
+    names: ['images', 'image ls', 'image list'],
+    summary: 'List images',
+    load: async () => (await import('./commands/images.ts')).images,
   },
   {
     names: ['import', 'image import'],
@@ -60,16 +86,6 @@ export const commands: readonly CommandEntry[] = [
     names: ['inspect'],
     summary: 'Show everything about containers and images',
     load: async () => (await import('./commands/inspect.ts')).inspect,
-  },
-  {
-    names: ['container inspect'],
-    summary: 'Show everything about containers',
-    load: async () => (await import('./commands/inspect.ts')).containerInspect,
-  },
-  {
-    names: ['image inspect'],
-    summary: 'Show everything about images',
-    load: async () => (await import('./commands/inspect.ts')).imageInspect,
   },
   {
     names: ['kill', 'container kill'],
@@ -136,6 +152,16 @@ export const commands: readonly CommandEntry[] = [
     names: ['stop', 'container stop'],
     summary: 'Stop running containers',
     load: async () => (await import('./commands/stop.ts')).stop,
+  },
+  {
+    names: ['system df'],
+    summary: 'Show what images, containers and volumes take on disk',
+    load: async () => (await import('./commands/system-df.ts')).systemDf,
+  },
+  {
+    names: ['system prune'],
+    summary: 'Remove unused data',
+    load: async () => (await import('./commands/system-prune.ts')).systemPrune,
   },
   {
     names: ['tag', 'image tag'],

@@ -7,7 +7,8 @@ import { print, printError } from './output.ts';
 import { report } from './report.ts';
 import { nearest } from './suggest.ts';
 
-const globalFlags: readonly Flag[] = [
+/** The flags before the command. */
+export const globalFlags: readonly Flag[] = [
   { name: 'config', type: 'string', description: 'Directory of config.json, where credentials are kept' },
   { name: 'debug', short: 'D', type: 'bool', description: 'Print every step on the host side to stderr' },
   { name: 'root', type: 'string', description: 'Directory of images and containers (TSRUN_ROOT)' },

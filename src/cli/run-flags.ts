@@ -54,7 +54,7 @@ export const createFlags: readonly Flag[] = [
   { name: 'label', short: 'l', type: 'list', description: 'Set metadata on the container', check: checkLabel },
   { name: 'label-file', type: 'list', description: 'Read labels from a file' },
   { name: 'log-driver', type: 'string', description: 'Where the log goes (json-file|none)' },
-  { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file' },
+  { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file, labels, env, tag' },
   { name: 'mac-address', type: 'string', description: 'MAC address of the container', check: checkMac },
   { name: 'memory', short: 'm', type: 'bytes', description: 'Memory limit', check: parseBytes },
   {

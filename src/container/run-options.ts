@@ -145,5 +145,12 @@ export interface RunOptions {
   pidsLimit?: number;
 
   restart: { name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; maximumRetryCount: number };
-  log: { driver: 'json-file' | 'none'; maxSize?: number; maxFiles?: number };
+  log: {
+    driver: 'json-file' | 'none';
+    /** Bytes. */
+    maxSize?: number;
+    maxFiles?: number;
+    /** All options as they were given: `labels`, `env`, `tag`, `max-size`, … */
+    given?: Record<string, string>;
+  };
 }

@@ -8,6 +8,7 @@ import { parsePublish } from '../../network/publish.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { refusals } from '../run-flags.ts';
 import { parseBytes } from '../units.ts';
+import { checkLogTag } from '../views/log-details.ts';
 import { environmentOf, labelsOf } from './environment.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
@@ -285,6 +286,9 @@ function restartOf(flags: ParsedFlags): RunOptions['restart'] {
   throw notYet(`--restart ${policy}: restart policies are not there yet`, 'leave it out, or say --restart=no');
 }
 
+/** Docker's options of json-file. What `logs --details` shows is found out when it is shown. */
+const logOptions = ['compress', 'env', 'env-regex', 'labels', 'labels-regex', 'max-file', 'max-size', 'tag'];
+
 function logOf(flags: ParsedFlags): RunOptions['log'] {
   const driver = flags.string('log-driver') || 'json-file';
   if (driver !== 'json-file' && driver !== 'none') {
@@ -293,19 +297,28 @@ function logOf(flags: ParsedFlags): RunOptions['log'] {
       'there are json-file and none',
     );
   }
+  const given = flags.strings('log-opt').map((option): [string, string] => {
+    const [name = '', ...rest] = option.split('=');
+    return [name, rest.join('=')];
+  });
   const log: RunOptions['log'] = { driver };
-  for (const option of flags.strings('log-opt')) {
-    const [name = '', value = ''] = option.split(/=(.*)/s);
+  for (const [name, value] of given) {
+    if (!logOptions.includes(name)) {
+      throw usage(`unknown log opt '${name}' for ${driver} log driver`, `there are ${logOptions.join(', ')}`);
+    }
     if (name === 'max-size') {
       log.maxSize = asUsage(() => parseBytes(value));
       if (log.maxSize < 1) throw usage('max-size must be a positive number');
     } else if (name === 'max-file') {
       log.maxFiles = Number(value);
       if (!/^\d+$/.test(value) || log.maxFiles < 1) throw usage('max-file must be a positive number');
-    } else {
-      throw usage(`unknown log opt '${name}' for ${driver} log driver`, 'there are max-size and max-file');
+    } else if (name === 'tag') {
+      asUsage(() => checkLogTag(value));
+    } else if (name.endsWith('-regex')) {
+      asUsage(() => new RegExp(value, 'u'));
     }
   }
+  if (given.length > 0) log.given = Object.fromEntries(given);
   return log;
 }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
-import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
 import { shownAddress } from './ports.ts';
@@ -24,7 +24,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
   const [path = '', ...args] = record.process.args;
   const started = state.start !== undefined;
   const file = (name: string): string => (started ? join(directory, name) : '');
-  return {
+  const document: Struct = {
     Id: record.id,
     Created: record.created,
     Path: path,
@@ -52,10 +52,11 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     Config: configOf(container),
     NetworkSettings: networkSettings(container),
   };
+  return withOmitted(document, { SizeRw: null, SizeRootFs: null });
 }
 
 function stateOf({ state }: Container): Struct {
-  return {
+  const fields: Struct = {
     Status: state.status,
     Running: isUp(state),
     Paused: state.status === 'paused',
@@ -69,6 +70,7 @@ function stateOf({ state }: Container): Struct {
     FinishedAt: state.finishedAt ?? never,
     ...(state.unsupervised ? { Unsupervised: true } : {}),
   };
+  return withOmitted(fields, { Health: null });
 }
 
 /** The overlay exists in the container's mount namespace only: from the host it is seen through the process. */
@@ -124,7 +126,7 @@ function configOf(container: Container): Struct {
   };
   const published = options.publish.map((port) => `${port.containerPort}/${port.protocol}`);
   const exposed = new Set([...record.exposedPorts, ...published]);
-  return {
+  const fields: Struct = {
     Hostname: record.hostname,
     Domainname: options.domainname ?? '',
     User: process.user,
@@ -135,7 +137,7 @@ function configOf(container: Container): Struct {
     Tty: process.terminal,
     OpenStdin: process.openStdin,
     StdinOnce: process.openStdin && attached('stdin'),
-    Env: process.env,
+    Env: environmentOf(record),
     Cmd: listOrNil(process.args.slice(process.entrypointLength)),
     Image: record.image.reference,
     Volumes: emptyObjects([...record.volumes, ...anonymousPaths(container)]),
@@ -146,6 +148,25 @@ function configOf(container: Container): Struct {
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
     ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
   };
+  return withOmitted(fields, emptyConfig);
+}
+
+/** What docker's document leaves out of a container's or an image's Config while it is empty. */
+export const emptyConfig = {
+  ExposedPorts: nilMap,
+  Healthcheck: null,
+  ArgsEscaped: false,
+  NetworkDisabled: false,
+  MacAddress: '',
+  StopSignal: '',
+  StopTimeout: null,
+  Shell: nilList,
+};
+
+/** Docker's order: what the user gave, then what is the image's. */
+function environmentOf({ options, process }: Container['record']): string[] {
+  const own = new Set(options.env.filter((entry) => process.env.includes(entry)));
+  return [...own, ...process.env.filter((entry) => !own.has(entry))];
 }
 
 /** The map of `80/tcp` to where it is published; null where it is only exposed. */

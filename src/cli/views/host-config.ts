@@ -1,7 +1,17 @@
 /** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
 import type { MountOption, RunOptions, VolumeOption } from '../../container/run-options.ts';
 import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
-import { GoMap, listOrNil, nilList, type Struct, stringMap, type Value } from '../format/value.ts';
+import {
+  GoMap,
+  listOrNil,
+  nilList,
+  nilMap,
+  type Struct,
+  shownAs,
+  stringMap,
+  type Value,
+  withOmitted,
+} from '../format/value.ts';
 
 function portBindingMap(options: RunOptions): GoMap {
   const map = new Map<string, Value[]>();
@@ -16,10 +26,7 @@ function portBindingMap(options: RunOptions): GoMap {
 }
 
 function logConfig({ log }: RunOptions): Struct {
-  const config: Record<string, string> = {};
-  if (log.maxSize !== undefined) config['max-size'] = String(log.maxSize);
-  if (log.maxFiles !== undefined) config['max-file'] = String(log.maxFiles);
-  return { Type: log.driver, Config: stringMap(config) };
+  return { Type: log.driver, Config: stringMap(log.given ?? {}) };
 }
 
 function volumeOptions(volume: VolumeOption | undefined): Struct {
@@ -76,7 +83,7 @@ function memorySwap({ memory = 0, memorySwap: asked }: RunOptions): number {
 export function hostConfig(options: RunOptions): Struct {
   const mounts = mountFields(options.mounts);
   const sysctls = Object.keys(options.sysctls).length === 0 ? {} : { Sysctls: stringMap(options.sysctls) };
-  return {
+  const fields: Struct = {
     Binds: mounts.Binds,
     ContainerIDFile: options.cidfile ?? '',
     LogConfig: logConfig(options),
@@ -117,6 +124,7 @@ export function hostConfig(options: RunOptions): Struct {
     ReadonlyPaths: options.privileged ? nilList : [...readonlyPaths],
     ...(options.init ? { Init: true } : {}),
   };
+  return withOmitted(fields, { StorageOpt: nilMap, Tmpfs: nilMap, Sysctls: nilMap, Mounts: nilList, Init: null });
 }
 
 function resourceFields(options: RunOptions): Struct {
@@ -151,7 +159,14 @@ function resourceFields(options: RunOptions): Struct {
     MemorySwappiness: null,
     OomKillDisable: false,
     PidsLimit: options.pidsLimit ?? null,
-    Ulimits: listOrNil(options.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))),
+    Ulimits: listOrNil(
+      options.ulimits.map(({ name, soft, hard }) => ({
+        Name: name,
+        Hard: hard,
+        Soft: soft,
+        [shownAs]: `${name}=${soft}:${hard}`,
+      })),
+    ),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,

@@ -1,7 +1,8 @@
 /** `inspect` of an image: docker's document (API 1.41, ImageInspect), built from the store's entry and its config. */
 import { familiarName, parseReference } from '../../image/reference.ts';
 import type { StoredImage } from '../../image/store.ts';
-import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
+import { emptyConfig } from './container-inspect.ts';
 
 function familiar(names: readonly string[]): string[] {
   return names.map((name) => familiarName(parseReference(name)));
@@ -49,7 +50,7 @@ export function imageDocument(image: StoredImage, layerPath: (chainId: string) =
 function configOf({ config }: StoredImage): Struct {
   const { execution } = config;
   const { healthcheck } = execution;
-  return {
+  const fields: Struct = {
     Hostname: '',
     Domainname: '',
     User: execution.user,
@@ -82,4 +83,5 @@ function configOf({ config }: StoredImage): Struct {
     ...(execution.stopSignal === '' ? {} : { StopSignal: execution.stopSignal }),
     ...(execution.shell.length === 0 ? {} : { Shell: execution.shell }),
   };
+  return withOmitted(fields, emptyConfig);
 }

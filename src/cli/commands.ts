@@ -17,6 +17,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/create.ts')).create,
   },
   {
+    names: ['exec', 'container exec'],
+    summary: 'Run a command in a running container',
+    load: async () => (await import('./commands/exec.ts')).exec,
+  },
+  {
     names: ['images', 'image ls', 'image list'],
     summary: 'List images',
     load: async () => (await import('./commands/images.ts')).images,
@@ -66,6 +71,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Clean up after a container that has ended (called by its monitor)',
     hidden: true,
     load: async () => (await import('./commands/reap.ts')).reap,
+  },
+  {
+    names: ['reap-exec'],
+    summary: 'Note how a command in a container has ended (called by its monitor)',
+    hidden: true,
+    load: async () => (await import('./commands/reap-exec.ts')).reapExec,
   },
   {
     names: ['rm', 'container rm', 'container remove'],

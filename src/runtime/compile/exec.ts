@@ -128,7 +128,7 @@ export function compileExec(options: ExecOptions): ExecProgram {
   });
   compileRlimits(c, process);
   b.call('chdir', [b.text(process.cwd)], {
-    title: `working directory ${process.cwd}`,
+    title: `go to the working directory ${process.cwd}`,
     why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
     shell: `cd ${quote(process.cwd)}`,
     hints: {

@@ -48,6 +48,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },
   {
+    names: ['exec', 'container exec'],
+    summary: 'Run a command in a running container',
+    load: async () => (await import('./commands/exec.ts')).exec,
+  },
+  {
     names: ['export', 'container export'],
     summary: "Export a container's filesystem as a tar archive",
     load: async () => (await import('./commands/export.ts')).exportContainer,
@@ -117,6 +122,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Clean up after a container that has ended (called by its monitor)',
     hidden: true,
     load: async () => (await import('./commands/reap.ts')).reap,
+  },
+  {
+    names: ['reap-exec'],
+    summary: 'Note how a command in a container has ended (called by its monitor)',
+    hidden: true,
+    load: async () => (await import('./commands/reap-exec.ts')).reapExec,
   },
   {
     names: ['rm', 'container rm', 'container remove'],

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { codeOf } from '../error.ts';
 
 /** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
-const exitAfterBrokenPipe = 141;
+export const exitAfterBrokenPipe = 141;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 

@@ -4,6 +4,7 @@ import { hostname as hostHostname } from 'node:os';
 import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
+import { mergeEnvironment } from './environment.ts';
 import { LayeredRoot } from './layered-root.ts';
 import { mountRecord } from './mount-plan.ts';
 import { randomName } from './random-name.ts';
@@ -26,8 +27,6 @@ export interface ImageForContainer {
   labels: Record<string, string>;
   stopSignal: string;
 }
-
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Shells by names that a distribution may not have, and what has the same job there. */
 const otherNames: Readonly<Record<string, { path: string; says: string }>> = {
@@ -95,17 +94,6 @@ export function createContainer(
       if (!(error instanceof TsrunError) || error.code !== 'CONFLICT' || attempt > 20) throw error;
     }
   }
-}
-
-/** `NAME=value` lists, the later winning; PATH is always there. A name without `=` takes the name away, as docker does. */
-export function mergeEnvironment(image: readonly string[], user: readonly string[]): string[] {
-  const merged = new Map<string, string>([['PATH', defaultPath]]);
-  for (const entry of [...image, ...user]) {
-    const name = entry.split('=', 1)[0] ?? '';
-    if (entry.includes('=')) merged.set(name, entry);
-    else merged.delete(name);
-  }
-  return [...merged.values()];
 }
 
 function commandOf(options: RunOptions, image: ImageForContainer): { args: string[]; entrypointLength: number } {

@@ -9,11 +9,13 @@ import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
-import { followForeground, foregroundOf } from './foreground.ts';
+import { asClient, foregroundOf } from './foreground.ts';
+import { finishForeground } from './launch.ts';
 import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
+import { signalProcess } from './signal.ts';
 import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
 import { ContainerStore } from './store.ts';
 
@@ -136,8 +138,12 @@ export class Engine {
       started.lock.release();
       return 0;
     }
-    const options = { terminal, stdin: attach.stdin, sigProxy: attach.sigProxy && !terminal };
-    return followForeground(this.containers, container, started, options, (line) => io.notice(line));
+    const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
+    const running = { ...container, state };
+    const proxy = attach.sigProxy && !terminal ? (signal: number) => void signalProcess(running, signal) : undefined;
+    return asClient(started.monitor, { terminal, stdin: attach.stdin, proxy }, () =>
+      finishForeground(this.containers, container, started, (line) => io.notice(line)),
+    );
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */

@@ -162,7 +162,7 @@ export async function finishForeground(
       monitor.close();
       return 'detached';
     }
-    if (end === 'lost') {
+    if (end === 'lost' || end === 'unread') {
       throw new TsrunError('PROGRAM', 'the monitor of the container is gone; its exit status is not known', {
         hint: `tsrun ps shows whether ${container.record.name} still runs`,
       });

@@ -22,9 +22,18 @@ export const attachFlags = { stdin: 64, stdout: 128, stderr: 256 } as const;
 
 /**
  * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container. `detached`: the detach keys
- * were typed. `lost`: the monitor is gone, or it dropped this client because it took nothing for a second.
+ * were typed. `unread`: the reader of this client's stdout has left, where that is to end it. `lost`: the monitor is gone,
+ * or it dropped this client because it took nothing for a second.
  */
-export type MonitorExit = { status: number; oomKilled: boolean } | 'detached' | 'lost';
+export type MonitorExit = { status: number; oomKilled: boolean } | 'detached' | 'unread' | 'lost';
+
+/** What a client hears of its outputs. */
+export interface OutputEvents {
+  /** One failed for another reason than a reader that left. */
+  onBroken?: ((broken: BrokenOutput) => void) | undefined;
+  /** Nobody reads stdout any more: the client ends with `unread`. */
+  endUnread?: boolean | undefined;
+}
 
 /** An output of the client that could not be written any more: 1 or 2, and the errno. */
 export type BrokenOutput = { stream: 1 | 2; errno: number };
@@ -47,10 +56,10 @@ export class MonitorControl {
   private received = Buffer.alloc(0);
   private finish: (exit: MonitorExit) => void = () => {};
 
-  /** Takes ownership of `fd`. `onBroken` hears of outputs that failed for another reason than a reader that left. */
+  /** Takes ownership of `fd`. */
   constructor(
     fd: number,
-    private readonly onBroken: (broken: BrokenOutput) => void = () => {},
+    private readonly events: OutputEvents = {},
   ) {
     this.onExit = new Promise((resolve) => {
       this.finish = resolve;
@@ -70,8 +79,13 @@ export class MonitorControl {
       this.received = this.received.subarray(controlMessageSize);
       if (kind === controlKinds.exited) this.finish({ status: a, oomKilled: b !== 0 });
       else if (kind === controlKinds.detached) this.finish('detached');
-      else if (kind === controlKinds.broken && b !== errno.EPIPE) this.onBroken({ stream: a === 2 ? 2 : 1, errno: b });
+      else if (kind === controlKinds.broken) this.broken({ stream: a === 2 ? 2 : 1, errno: b });
     }
+  }
+
+  private broken(output: BrokenOutput): void {
+    if (output.errno !== errno.EPIPE) this.events.onBroken?.(output);
+    else if (output.stream === 1 && this.events.endUnread === true) this.finish('unread');
   }
 
   private send(kind: number, a = 0, b = 0): void {
@@ -113,8 +127,7 @@ export function attachClient(
     stderr: number;
     /** Of a terminal; empty for none. */
     detachKeys: Uint8Array;
-    onBroken?: (broken: BrokenOutput) => void;
-  },
+  } & OutputEvents,
 ): MonitorControl {
   const { stdin, stdout, stderr } = options;
   const flags =
@@ -124,5 +137,5 @@ export function attachClient(
   const descriptors = [stdin, stdout, stderr].map((descriptor) => (descriptor < 0 ? fd : descriptor));
   // A monitor that has no place for one more client closes the connection: then this is `lost`.
   sendDescriptors(fd, encodeControl(controlKinds.attach, flags, 0, options.detachKeys), descriptors);
-  return new MonitorControl(fd, options.onBroken);
+  return new MonitorControl(fd, options);
 }

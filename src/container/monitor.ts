@@ -14,7 +14,7 @@ import { close, openat, sealedMemfd } from '../linux/fs.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
-import { attachFlags, type BrokenOutput, MonitorControl, type MonitorExit } from './monitor-control.ts';
+import { attachFlags, MonitorControl, type MonitorExit, type OutputEvents } from './monitor-control.ts';
 
 /** Layout and numbers of struct monitor_config; a test reads them out of the header. */
 export const monitorConfigSize = 64;
@@ -104,7 +104,7 @@ export function decodeSync(bytes: Buffer): SyncMessage {
   return { kind, words: [bytes.readInt32LE(4), bytes.readInt32LE(8), bytes.readInt32LE(12)] };
 }
 
-export interface SpawnOptions {
+export interface SpawnOptions extends OutputEvents {
   /** The encoded program with the monitor's configuration. */
   program: Uint8Array;
   /** Descriptors of the foreground client. Here and below -1 or undefined stand for none, and all stay the caller's. */
@@ -122,7 +122,6 @@ export interface SpawnOptions {
   foreground: boolean;
   /** Shown by ps(1) behind `tsrun-monitor`: the container's id. */
   name?: string | undefined;
-  onBroken?: ((broken: BrokenOutput) => void) | undefined;
 }
 
 /** How long one wait for the sync socket may keep the event loop (and with it Ctrl-C) from running, in milliseconds. */
@@ -286,7 +285,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
     let client: MonitorControl | undefined;
     if (options.foreground) {
       own.splice(own.indexOf(control), 1);
-      client = new MonitorControl(control, options.onBroken);
+      client = new MonitorControl(control, options);
     }
     return new MonitorHandle(child, child.pid, client, sync);
   } finally {

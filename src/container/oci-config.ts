@@ -3,7 +3,6 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { allDevices, defaultDeviceRules } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { availableCapabilities, containerCapabilities } from '../linux/capabilities.ts';
 import { defaultMounts, maskedPaths, readonlyPaths } from '../runtime/defaults.ts';
 import {
   type LinuxDevice,
@@ -12,10 +11,10 @@ import {
   type LinuxResources,
   type Mount,
   OCI_VERSION,
-  type Rlimit,
   type Spec,
 } from '../runtime/spec.ts';
 import { mountOption } from './mount-plan.ts';
+import { buildProcess } from './process.ts';
 import type { ContainerRecord, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import type { ResolvedUser } from './users.ts';
@@ -37,34 +36,12 @@ export interface SpecInputs {
 
 /** Builds the config. Throws `USAGE` or `UNSUPPORTED` for options that cannot be served. */
 export function buildSpec(inputs: SpecInputs): Spec {
-  const { record, user } = inputs;
+  const { record } = inputs;
   const { options } = record;
-  const capabilities = containerCapabilities({
-    add: options.capAdd,
-    drop: options.capDrop,
-    privileged: options.privileged,
-    available: availableCapabilities(),
-  });
-  const root = user.uid === 0;
   const nodes = devices(options);
   return {
     ociVersion: OCI_VERSION,
-    process: {
-      terminal: record.process.terminal,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      args: record.process.args,
-      env: environment(inputs),
-      cwd: record.process.cwd,
-      capabilities: {
-        bounding: capabilities,
-        effective: root ? capabilities : [],
-        permitted: root ? capabilities : [],
-        inheritable: [],
-      },
-      rlimits: rlimits(options),
-      noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([:=]true)?$/.test(option)),
-      ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
-    },
+    process: buildProcess(record, inputs.user, { terminal: record.process.terminal, term: inputs.term }),
     root: { path: 'rootfs', readonly: options.readOnly },
     hostname: record.hostname,
     ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
@@ -79,23 +56,6 @@ export function buildSpec(inputs: SpecInputs): Spec {
       rootfsPropagation: 'rprivate',
     },
   };
-}
-
-function environment({ record, user, term }: SpecInputs): string[] {
-  const env = [...record.process.env];
-  const add = (name: string, value: string): void => {
-    if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`);
-  };
-  add('HOSTNAME', record.hostname);
-  if (record.process.terminal) add('TERM', term || 'xterm');
-  add('HOME', user.home);
-  return env;
-}
-
-function rlimits(options: RunOptions): Rlimit[] {
-  const asked = options.ulimits.map(({ name, soft, hard }) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
-  if (asked.some((limit) => limit.type === 'RLIMIT_NOFILE')) return asked;
-  return [{ type: 'RLIMIT_NOFILE', soft: 1048576, hard: 1048576 }, ...asked];
 }
 
 /** Ports below 1024 and ping for everybody: they belong to the container alone, since it has a network of its own. */

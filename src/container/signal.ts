@@ -5,26 +5,11 @@ import { TsrunError } from '../error.ts';
 import { POLLIN } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
-import { check, close } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { signalNumber } from '../linux/signals.ts';
+import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
-import { isAlive } from './state.ts';
 import type { ContainerStore } from './store.ts';
-
-/** Opens a pidfd of the container's first process; undefined when it has ended. */
-function openProcess(container: Container): number | undefined {
-  const { start, pid } = container.state;
-  if (start === undefined || pid === 0) return undefined;
-  const fd = syscall('pidfd_open', pid, 0);
-  if (fd === -errno.ESRCH) return undefined;
-  check(fd, 'pidfd_open');
-  // The pid may have been given to another process before it was opened: its start time tells.
-  if (!isAlive(start)) {
-    close(fd);
-    return undefined;
-  }
-  return fd;
-}
 
 function parseSignal(text: string): number {
   const number = signalNumber(text);

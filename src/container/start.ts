@@ -7,7 +7,6 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { artifact } from '../linux/artifacts.ts';
 import { close } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
@@ -21,6 +20,8 @@ import type { MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
+import { ownCommand } from './own-command.ts';
+import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
@@ -182,7 +183,6 @@ function compile(
   request: StartRequest,
 ): Program {
   const { record, directory } = container;
-  const asked = new Set(record.options.ulimits.map(({ name }) => `RLIMIT_${name.toUpperCase()}`));
   return step(
     {
       phase: 'monitor',
@@ -211,29 +211,18 @@ function compile(
           join(store.root, 'cache', 'seccomp'),
         ),
         exists: existsSync,
-        lenientRlimit: (type) => !asked.has(type),
+        lenientRlimit: isLenient(record.options),
       });
       const config = monitorConfig(started, {
         record,
         foreground: request.foreground,
         portCount: network.portFds.length,
-        reap: reapCommand(store, record.id),
+        reap: ownCommand(store, ['reap', record.id]),
       });
       const program = started.build(config);
       return request.transform?.(program) ?? program;
     },
   );
-}
-
-/** What the monitor executes at the end when nobody else cleans up. */
-function reapCommand(store: ContainerStore, id: string): { argv: string[]; envp: string[] } {
-  const keep = ['PATH', 'HOME'].flatMap((name) =>
-    process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
-  );
-  return {
-    argv: [process.execPath, artifact('tsrun.cjs'), 'reap', id],
-    envp: [...keep, `TSRUN_ROOT=${store.root}`, `TSRUN_STATE=${store.state}`],
-  };
 }
 
 /** Whether the running kernel is at least `major.minor`. */

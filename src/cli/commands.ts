@@ -12,6 +12,11 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['attach', 'container attach'],
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,
@@ -57,6 +62,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    names: ['port', 'container port'],
+    summary: 'List port mappings or a specific mapping for the container',
+    load: async () => (await import('./commands/port.ts')).port,
+  },
+  {
     names: ['ps', 'container ls', 'container list', 'container ps'],
     summary: 'List containers',
     load: async () => (await import('./commands/ps.ts')).ps,
@@ -99,9 +109,19 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/start.ts')).start,
   },
   {
+    names: ['stats', 'container stats'],
+    summary: 'Show what containers use, as it changes',
+    load: async () => (await import('./commands/stats.ts')).stats,
+  },
+  {
     names: ['stop', 'container stop'],
     summary: 'Stop running containers',
     load: async () => (await import('./commands/stop.ts')).stop,
+  },
+  {
+    names: ['top', 'container top'],
+    summary: 'Show the processes of a container',
+    load: async () => (await import('./commands/top.ts')).top,
   },
   {
     names: ['version'],

@@ -133,8 +133,8 @@ async function showHelp(words: readonly string[]): Promise<number> {
 
 /** Docker's commands that people will look for. */
 const missingCommands = new Set(
-  `attach build builder commit compose context cp diff events export history import load login logout manifest network
-  pause plugin port push rename restart save search stack stats swarm tag top unpause update volume`.split(/\s+/),
+  `build builder commit compose context cp diff events export history import load login logout manifest network
+  pause plugin push rename restart save search stack swarm tag unpause update volume`.split(/\s+/),
 );
 
 async function unknownCommand(args: readonly string[]): Promise<number> {

@@ -115,20 +115,20 @@ export async function execInContainer(
           onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the command goes on`),
       }),
     );
-    try {
-      await untilExecuted(monitor, program, process);
-    } catch (error) {
-      await giveUp(monitor);
-      throw error;
-    }
-    for (const fd of held.splice(0)) close(fd);
-    if (request.detach) {
+    // The terminal is raw before the command can print into it.
+    const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
+    return await asClient(monitor, client, async () => {
+      try {
+        await untilExecuted(monitor, program, process);
+      } catch (error) {
+        await giveUp(monitor);
+        throw error;
+      }
+      for (const fd of held.splice(0)) close(fd);
+      if (!request.detach) return finish(store, container, execId, monitor);
       monitor.close();
       return 0;
-    }
-    return await asClient(monitor, { terminal: request.terminal, stdin: request.interactive }, () =>
-      finish(store, container, execId, monitor),
-    );
+    });
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;

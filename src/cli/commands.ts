@@ -18,6 +18,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/complete.ts')).complete,
   },
   {
+    names: ['attach', 'container attach'],
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
     names: ['commit', 'container commit'],
     summary: "Create a new image from a container's changes",
     load: async () => (await import('./commands/commit.ts')).commit,
@@ -108,6 +113,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    names: ['port', 'container port'],
+    summary: 'List port mappings or a specific mapping for the container',
+    load: async () => (await import('./commands/port.ts')).port,
+  },
+  {
     names: ['ps', 'container ls', 'container list', 'container ps'],
     summary: 'List containers',
     load: async () => (await import('./commands/ps.ts')).ps,
@@ -160,6 +170,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/start.ts')).start,
   },
   {
+    names: ['stats', 'container stats'],
+    summary: 'Show what containers use, as it changes',
+    load: async () => (await import('./commands/stats.ts')).stats,
+  },
+  {
     names: ['stop', 'container stop'],
     summary: 'Stop running containers',
     load: async () => (await import('./commands/stop.ts')).stop,
@@ -178,6 +193,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['tag', 'image tag'],
     summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
     load: async () => (await import('./commands/tag.ts')).tag,
+  },
+  {
+    names: ['top', 'container top'],
+    summary: 'Show the processes of a container',
+    load: async () => (await import('./commands/top.ts')).top,
   },
   {
     names: ['version'],

@@ -13,8 +13,8 @@ function displayWidth(text: string): number {
   return width;
 }
 
-/** Aligns text of lines and tabs. The last cell of a line belongs to no column. */
-export function alignColumns(text: string): string {
+/** Aligns text of lines and tabs; `minimum` is the width of the narrowest column. The last cell of a line belongs to no column. */
+export function alignColumns(text: string, minimum = minimumWidth): string {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const widths = lines.map((): number[] => []);
   const columns = Math.max(...lines.map((cells) => cells.length)) - 1;
@@ -22,7 +22,7 @@ export function alignColumns(text: string): string {
     let first = 0;
     while (first < lines.length) {
       let last = first;
-      let width = minimumWidth;
+      let width = minimum;
       while (last < lines.length && (lines[last]?.length ?? 0) > column + 1) {
         width = Math.max(width, displayWidth(lines[last]?.[column] ?? '') + padding);
         last++;

@@ -2,7 +2,6 @@
  * `exec`: a further process in a container that runs. The host's side: who it becomes, what it joins, and the conversation
  * with its monitor, which is the same program as the container's (native/monitor.h) with another list of system calls.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2 } from '../cgroup/mount.ts';
@@ -10,6 +9,7 @@ import { codeOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { randomHex } from '../linux/random.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
@@ -20,6 +20,7 @@ import { notRunning, requireRunning } from './active.ts';
 import { mergeEnvironment } from './environment.ts';
 import { recordContainerEvent } from './events.ts';
 import { asClient, type ClientEnd, foregroundOf } from './foreground.ts';
+import { readKeptFilter } from './kept-filter.ts';
 import { encodeMonitorConfig, type MonitorHandle, messageKinds, spawnMonitor } from './monitor.ts';
 import { ownCommand } from './own-command.ts';
 import { parseExitRecord } from './parse-record.ts';
@@ -27,7 +28,6 @@ import { openProcess } from './pidfd.ts';
 import { buildProcess, isLenient } from './process.ts';
 import type { Container } from './record.ts';
 import { RunningRoot } from './running-root.ts';
-import { loadSeccomp } from './security.ts';
 import type { Foreground } from './start.ts';
 import { isAlive } from './state.ts';
 import type { ContainerStore } from './store.ts';
@@ -75,7 +75,7 @@ export async function execInContainer(
     });
   }
   const held: number[] = [];
-  const execId = randomBytes(32).toString('hex');
+  const execId = randomHex(32);
   const directory = execDirectory(store, container.record.id, execId);
   try {
     const pidfd = openProcess(container);
@@ -90,7 +90,9 @@ export async function execInContainer(
     held.push(directoryFd);
     const foreground = clientOf(request);
     const process = processOf(container, request);
+    const seccomp = await filterOf(store, container);
     const program = compile(store, container, process, {
+      seccomp,
       intoCgroup: cgroup >= 0,
       stdin: foreground.stdin,
       foreground,
@@ -113,20 +115,20 @@ export async function execInContainer(
           onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the command goes on`),
       }),
     );
-    try {
-      await untilExecuted(monitor, program, process);
-    } catch (error) {
-      await giveUp(monitor);
-      throw error;
-    }
-    for (const fd of held.splice(0)) close(fd);
-    if (request.detach) {
+    // The terminal is raw before the command can print into it.
+    const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
+    return await asClient(monitor, client, async () => {
+      try {
+        await untilExecuted(monitor, program, process);
+      } catch (error) {
+        await giveUp(monitor);
+        throw error;
+      }
+      for (const fd of held.splice(0)) close(fd);
+      if (!request.detach) return finish(store, container, execId, monitor);
       monitor.close();
       return 0;
-    }
-    return await asClient(monitor, { terminal: request.terminal, stdin: request.interactive }, () =>
-      finish(store, container, execId, monitor),
-    );
+    });
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -249,7 +251,13 @@ function compile(
   store: ContainerStore,
   { record, state }: Container,
   process: Process,
-  setup: { intoCgroup: boolean; stdin: boolean; foreground: Foreground; execId: string },
+  setup: {
+    seccomp: Uint8Array | undefined;
+    intoCgroup: boolean;
+    stdin: boolean;
+    foreground: Foreground;
+    execId: string;
+  },
 ): Program {
   const info = { title: 'compile the program of the command', why: 'all decisions are made here' };
   return step({ phase: 'monitor', ...info }, () => {
@@ -261,8 +269,7 @@ function compile(
       stdin: setup.stdin,
       target: 'inherited',
       sync: true,
-      // The container's filter, also where the command has more capabilities: as the container was made.
-      seccomp: loadSeccomp(record.options, containerBounding(record), join(store.root, 'cache', 'seccomp')),
+      seccomp: setup.seccomp,
       lenientRlimit: isLenient(record.options),
     });
     const { builder: b, stdio } = started;
@@ -294,9 +301,15 @@ function compile(
   });
 }
 
-function containerBounding(record: Container['record']): readonly string[] {
+/** The container's filter, also where the command has more capabilities: as docker has it. */
+async function filterOf(store: ContainerStore, { record, directory }: Container): Promise<Uint8Array | undefined> {
+  const kept = readKeptFilter(directory);
+  if (kept !== undefined) return kept === 'none' ? undefined : kept;
+  // Started by a version that did not keep it.
+  const { loadSeccomp } = await import('./security.ts');
   const root = { uid: 0, gid: 0, additionalGids: [], home: '/' };
-  return buildProcess(record, root, { terminal: false, term: undefined }).capabilities?.bounding ?? [];
+  const { capabilities } = buildProcess(record, root, { terminal: false, term: undefined });
+  return loadSeccomp(record.options, capabilities?.bounding ?? [], join(store.root, 'cache', 'seccomp'));
 }
 
 /** Follows the program until the command runs. Throws what a failed step means. */

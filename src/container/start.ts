@@ -14,6 +14,7 @@ import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
 import { recordVolumeEvents } from './events.ts';
+import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { MonitorHandle } from './monitor.ts';
@@ -190,6 +191,12 @@ function compile(
       why: 'all decisions are made here; the machine only runs them',
     },
     () => {
+      const seccomp = loadSeccomp(
+        record.options,
+        spec.process?.capabilities?.bounding ?? [],
+        join(store.root, 'cache', 'seccomp'),
+      );
+      keepFilter(directory, seccomp);
       const started = compileStart({
         spec,
         root: {
@@ -205,11 +212,7 @@ function compile(
         intoCgroup,
         stdin: record.process.openStdin,
         init: record.options.init,
-        seccomp: loadSeccomp(
-          record.options,
-          spec.process?.capabilities?.bounding ?? [],
-          join(store.root, 'cache', 'seccomp'),
-        ),
+        seccomp,
         exists: existsSync,
         lenientRlimit: isLenient(record.options),
       });

@@ -7,7 +7,6 @@
  *     $TSRUN_ROOT/names/<name>       holds the id; link(2) makes names unique
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -29,6 +28,7 @@ import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
+import { randomHex } from '../linux/random.ts';
 import { parseContainerRecord } from './parse-record.ts';
 import type { Container, ContainerRecord } from './record.ts';
 import { computeState } from './state.ts';
@@ -372,7 +372,7 @@ export function isName(text: string): boolean {
 /** A new id: 64 hexadecimal digits, the first twelve of which are not all decimal (so that a hostname stays a name). */
 export function newId(): string {
   for (;;) {
-    const id = randomBytes(32).toString('hex');
+    const id = randomHex(32);
     if (!/^\d+$/.test(id.slice(0, 12))) return id;
   }
 }

@@ -3,7 +3,7 @@ import type { ClientEnd } from '../../container/foreground.ts';
 import { parseDetachKeys } from '../../linux/tty.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import type { Flag } from '../flag.ts';
-import { exitAfterBrokenPipe } from '../output.ts';
+import { exitAfterBrokenPipe, printError } from '../output.ts';
 
 /** Docker's own. */
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
@@ -19,8 +19,11 @@ export function detachKeysOf(flags: ParsedFlags): Uint8Array {
   return parseDetachKeys(flags.string('detach-keys') || defaultDetachKeys);
 }
 
-/** The exit code of a client. */
+/** The exit code of a client; docker's tells a detached one from a command that ended well. */
 export function exitCodeOf(end: ClientEnd): number {
-  if (end === 'detached') return 0;
+  if (end === 'detached') {
+    printError('read escape sequence');
+    return 1;
+  }
   return end === 'unread' ? exitAfterBrokenPipe : end;
 }

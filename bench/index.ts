@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: tsrun beside docker, podman, runc, crun and bubblewrap, as far as
- * they are installed. NAME: start, machine, memory, unpack, pull, pull-heavy. Called by scripts/bench.sh, once per name.
+ * they are installed. NAME: start, list, machine, memory, unpack, pull, pull-heavy. Called by scripts/bench.sh, once per name.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -9,6 +9,7 @@ import { layoutDirectory } from '../scripts/images/paths.ts';
 import { pushLayout } from '../scripts/images/push.ts';
 import { startRegistry } from '../scripts/images/registry.ts';
 import { type Comparison, judge, median, render } from './harness.ts';
+import { benchList } from './list.ts';
 import { benchMachine } from './machine.ts';
 import { benchMemory } from './memory.ts';
 import { registryVariable } from './peers.ts';
@@ -25,6 +26,7 @@ interface Benchmark {
 
 const benchmarks: Record<string, Benchmark> = {
   start: { rounds: 15, images: ['busybox'], run: benchStart },
+  list: { rounds: 15, images: ['busybox'], run: benchList },
   machine: { rounds: 20, images: [], run: benchMachine },
   memory: { rounds: 1, images: ['busybox'], run: benchMemory },
   unpack: { rounds: 5, images: [], run: benchUnpack },

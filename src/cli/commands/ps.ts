@@ -48,7 +48,7 @@ export const ps: Command = {
       find: (text) => orUndefined(() => store.resolve(text)),
       imageId: (text) => orUndefined(() => images.resolve(text)?.id),
     });
-    const last = flags.boolean('latest') ? 1 : (flags.integer('last') ?? -1);
+    const last = flags.integer('last') ?? (flags.boolean('latest') ? 1 : -1);
     const all = flags.boolean('all') || last > 0 || filter.all;
     const damaged = (error: TsrunError): void => printError(`tsrun: ${error.message}`);
     let containers: Container[] = all ? store.list(damaged) : store.list(damaged, isUp);

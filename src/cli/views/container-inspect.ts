@@ -134,6 +134,7 @@ function configOf({ record }: Container): Struct {
     Volumes: emptyObjects(record.volumes),
     WorkingDir: process.cwd === '/' && options.workingDir === undefined ? '' : process.cwd,
     Entrypoint: listOrNil(process.args.slice(0, process.entrypointLength)),
+    ...(options.macAddress === undefined ? {} : { MacAddress: options.macAddress }),
     OnBuild: nilList,
     Labels: stringMap(record.labels),
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),

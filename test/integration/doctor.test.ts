@@ -49,6 +49,10 @@ test('damaged records are named, and are a problem', async () => {
   expect(result.stdout).toMatch(/^ {2}problem record:/m);
   expect(result.stdout.replace(/\n +/g, '')).toContain(`${damaged}/container.json"is damaged: it is no JSON`);
   expect(result.stdout).toMatch(/\n1 problem, /);
+  // What it says to do helps.
+  expect((await tsrun(['rm', damaged])).code).toBe(1);
+  expect(await tsrun(['rm', '-f', damaged.slice(0, 12)])).toMatchObject({ code: 0, stderr: '' });
+  expect((await tsrun(['doctor', '-q'])).code).toBe(0);
 });
 
 test('what crashes left is found, nothing of it is touched, and --repair takes it away', async () => {

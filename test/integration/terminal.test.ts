@@ -1,4 +1,5 @@
 /** How commands behave where their output goes: terminals, narrow and plain ones, pipes that end, disks that are full. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Terminal } from './terminal.ts';
 import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
@@ -15,6 +16,34 @@ test('Ctrl-C at a question is no answer, and ends the command as a signal does',
   terminal.press('C-c');
   expect(await terminal.exit()).toBe(130);
   expect(await tsrunOk(['ps', '-aq'])).not.toBe('');
+});
+
+test.each([
+  ['wait', 'up'],
+  ['logs', '-f', 'up'],
+])('Ctrl-C ends `%s` as a signal does', async (...args) => {
+  await tsrunOk([
+    'run',
+    '-d',
+    '--name',
+    'up',
+    '--network',
+    'none',
+    'busybox',
+    'sh',
+    '-c',
+    'echo ready; exec sleep 1000',
+  ]);
+  try {
+    using terminal = new Terminal(['sh', '-c', `echo begun; exec ${tsrunPath} ${args.join(' ')}`]);
+    await terminal.waitFor(args[0] === 'logs' ? 'ready' : 'begun');
+    await delay(300);
+    terminal.press('C-c');
+    expect(await terminal.exit()).toBe(130);
+    expect(await tsrunOk(['ps', '-q', '--filter', 'name=up'])).not.toBe('');
+  } finally {
+    await tsrunOk(['rm', '-f', 'up']);
+  }
 });
 
 test('a question is answered with a line', async () => {

@@ -8,6 +8,8 @@ const padding = 3;
 
 /** How many columns a text takes: code points, as docker counts. */
 function displayWidth(text: string): number {
+  // Nothing but one unit each, as nearly always.
+  if (!/[\ud800-\udbff]/.test(text)) return text.length;
   let width = 0;
   for (const _ of text) width++;
   return width;

@@ -35,14 +35,14 @@ function readOptional(path: string): string | undefined {
 
 /** Reads `start.json` of a container's directory. */
 export function readStart(directory: string): StartRecord | undefined {
-  const path = join(directory, 'start.json');
+  const path = `${directory}/start.json`;
   const text = readOptional(path);
   return text === undefined ? undefined : parseStartRecord(text, path);
 }
 
 /** Reads `exit.json` of a container's directory. */
 export function readExit(directory: string): ExitRecord | undefined {
-  const path = join(directory, 'exit.json');
+  const path = `${directory}/exit.json`;
   const text = readOptional(path);
   return text === undefined ? undefined : parseExitRecord(text, path);
 }

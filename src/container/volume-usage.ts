@@ -42,6 +42,7 @@ export function volumeUsage(root: string, containers: readonly Container[]): Vol
 function volumeNames(root: string): string[] {
   try {
     return readdirSync(join(root, 'volumes'))
+      .filter((name) => !name.startsWith('.'))
       .filter((name) => statSync(join(root, 'volumes', name, '_data'), { throwIfNoEntry: false })?.isDirectory())
       .sort();
   } catch {

@@ -48,11 +48,12 @@ export const ps: Command = {
       find: (text) => orUndefined(() => store.resolve(text)),
       imageId: (text) => orUndefined(() => images.resolve(text)?.id),
     });
-    const last = flags.boolean('latest') ? 1 : (flags.integer('last') ?? -1);
+    const last = flags.integer('last') ?? (flags.boolean('latest') ? 1 : -1);
     const all = flags.boolean('all') || last > 0 || filter.all;
-    let containers: Container[] = store.list((error) => printError(`tsrun: ${error.message}`));
+    const damaged = (error: TsrunError): void => printError(`tsrun: ${error.message}`);
+    let containers: Container[] = all ? store.list(damaged) : store.list(damaged, isUp);
     if (last > 0) containers = containers.slice(0, last);
-    containers = containers.filter((container) => (all || isUp(container.state)) && filter.matches(container));
+    containers = containers.filter(filter.matches);
 
     const format = flags.string('format');
     const truncate = !flags.boolean('no-trunc');

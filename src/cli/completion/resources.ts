@@ -1,5 +1,5 @@
 /** Names of what there is: containers, images, networks, volumes. What cannot be read is not offered. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerStatus } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
@@ -50,11 +50,12 @@ export function imageNames(typed: string): Candidate[] {
   });
 }
 
-/** The networks that are always there, and those of users. */
+/** The networks that are always there, and those of users: `networks/<id>.json` names each. */
 export function networkNames(): Candidate[] {
-  const own = quietly(() => readdirSync(join(rootDirectory(), 'networks')))
-    .filter((name) => /^[a-zA-Z0-9][\w.-]*\.json$/.test(name))
-    .map((name) => name.slice(0, -'.json'.length));
+  const directory = join(rootDirectory(), 'networks');
+  const own = quietly(() => readdirSync(directory))
+    .filter((name) => name.endsWith('.json'))
+    .flatMap((name) => quietly(() => [String(JSON.parse(readFileSync(join(directory, name), 'utf8')).name)]));
   return [...new Set(['bridge', 'host', 'none', ...own])].map((value) => ({ value }));
 }
 

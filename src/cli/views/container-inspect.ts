@@ -143,6 +143,7 @@ function configOf(container: Container): Struct {
     Volumes: emptyObjects([...record.volumes, ...anonymousPaths(container)]),
     WorkingDir: process.cwd === '/' && options.workingDir === undefined ? '' : process.cwd,
     Entrypoint: listOrNil(process.args.slice(0, process.entrypointLength)),
+    ...(options.macAddress === undefined ? {} : { MacAddress: options.macAddress }),
     OnBuild: nilList,
     Labels: stringMap(record.labels),
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),

@@ -80,6 +80,14 @@ function memorySwap({ memory = 0, memorySwap: asked }: RunOptions): number {
   return asked ?? memory * 2;
 }
 
+/** Docker takes the labels of SELinux away from what sees the host's processes. */
+function securityOptions({ securityOpt, privileged, pidMode, ipcMode }: RunOptions): string[] {
+  const seesHost = privileged || pidMode === 'host' || ipcMode === 'host';
+  return seesHost && !securityOpt.some((option) => option.startsWith('label'))
+    ? [...securityOpt, 'label=disable']
+    : securityOpt;
+}
+
 export function hostConfig(options: RunOptions): Struct {
   const mounts = mountFields(options.mounts);
   const sysctls = Object.keys(options.sysctls).length === 0 ? {} : { Sysctls: stringMap(options.sysctls) };
@@ -109,7 +117,7 @@ export function hostConfig(options: RunOptions): Struct {
     Privileged: options.privileged,
     PublishAllPorts: options.publishAll,
     ReadonlyRootfs: options.readOnly,
-    SecurityOpt: listOrNil(options.securityOpt),
+    SecurityOpt: listOrNil(securityOptions(options)),
     ...mounts.Tmpfs,
     UTSMode: options.utsMode,
     UsernsMode: '',
@@ -160,12 +168,14 @@ function resourceFields(options: RunOptions): Struct {
     OomKillDisable: false,
     PidsLimit: options.pidsLimit ?? null,
     Ulimits: listOrNil(
-      options.ulimits.map(({ name, soft, hard }) => ({
-        Name: name,
-        Hard: hard,
-        Soft: soft,
-        [shownAs]: `${name}=${soft}:${hard}`,
-      })),
+      [...options.ulimits]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map(({ name, soft, hard }) => ({
+          Name: name,
+          Hard: hard,
+          Soft: soft,
+          [shownAs]: `${name}=${soft}:${hard}`,
+        })),
     ),
     CpuCount: 0,
     CpuPercent: 0,

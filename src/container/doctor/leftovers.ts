@@ -48,13 +48,15 @@ function entries(directory: string): string[] {
 
 function recordFindings(store: ContainerStore): LeftoverFinding[] {
   const damaged: LeftoverFinding[] = [];
-  store.list(({ message, hint }) => {
+  store.list(({ message }) => {
+    // The directory of a container is named after it.
+    const id = /[0-9a-f]{64}/.exec(message)?.[0];
     damaged.push({
       name: 'record',
       verdict: 'problem',
       detail: message,
       meaning: 'no command can work on that container',
-      ...(hint === undefined ? {} : { remedy: hint }),
+      remedy: id === undefined ? 'tsrun rm -f CONTAINER' : `tsrun rm -f ${id.slice(0, 12)}`,
     });
   });
   const count = store.ids().length;

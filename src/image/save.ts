@@ -115,7 +115,8 @@ function addDockerImages(store: ImageStore, images: readonly SavedImage[], membe
     manifest.push({
       Config: config,
       RepoTags: references.length === 0 ? null : references.map(familiarName),
-      Layers: legacy.map(({ id }) => `${id}/layer.tar`),
+      // Not by the links, which not all readers follow.
+      Layers: layers.map(({ chainId }) => written.get(chainId)),
     });
     const top = legacy.at(-1)?.id;
     for (const reference of top === undefined ? [] : references) {

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
-import { type BytePath, bytePath } from './byte-path.ts';
+import { type BytePath, bytePath, pathMax } from './byte-path.ts';
 import * as calls from './calls.ts';
 import { checkCall, unpackError } from './failures.ts';
 
@@ -72,6 +72,8 @@ export class ArchiveRecorder {
   private readonly fd: number;
   private readonly frame = Buffer.allocUnsafeSlow(frameSize);
   private fill = 0;
+  /** Where the fixed part of a record is put together; the longest has a path in it. */
+  private readonly scratch = Buffer.alloc(11 + pathMax + 1);
   private files = 0;
   private chunk: Uint8Array | undefined;
   /** Up to where the chunk has been recorded. */
@@ -121,29 +123,30 @@ export class ArchiveRecorder {
   }
 
   private recordFile({ path, size }: { path: BytePath; size: number }): void {
-    const record = Buffer.alloc(11 + path.length);
-    record[0] = fileRecord;
-    record.writeBigUInt64LE(BigInt(size), 1);
-    record.writeUInt16LE(path.length, 9);
-    record.write(path, 11, 'latin1');
-    this.put(record);
+    const { scratch } = this;
+    scratch[0] = fileRecord;
+    scratch.writeUInt32LE(size % 0x1_0000_0000, 1);
+    scratch.writeUInt32LE(Math.floor(size / 0x1_0000_0000), 5);
+    scratch.writeUInt16LE(path.length, 9);
+    scratch.write(path, 11, 'latin1');
+    this.put(scratch, 0, 11 + path.length);
   }
 
   private inlineUpTo(end: number): void {
     const { chunk, cursor } = this;
     if (chunk === undefined || end <= cursor) return;
-    const record = Buffer.alloc(5);
-    record[0] = inlineRecord;
-    record.writeUInt32LE(end - cursor, 1);
-    this.put(record);
-    this.put(chunk.subarray(cursor, end));
+    const { scratch } = this;
+    scratch[0] = inlineRecord;
+    scratch.writeUInt32LE(end - cursor, 1);
+    this.put(scratch, 0, 5);
+    this.put(chunk, cursor, end);
     this.cursor = end;
   }
 
-  private put(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
+  private put(bytes: Uint8Array, start: number, end: number): void {
+    for (let at = start; at < end; ) {
       if (this.fill === frameSize) this.flush();
-      const step = Math.min(bytes.length - at, frameSize - this.fill);
+      const step = Math.min(end - at, frameSize - this.fill);
       this.frame.set(bytes.subarray(at, at + step), this.fill);
       this.fill += step;
       at += step;

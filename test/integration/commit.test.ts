@@ -191,6 +191,27 @@ describe('commit', () => {
       await tsrunOk(['rmi', id]);
     }));
 
+  test('what changed without changing a time: capabilities, and content of the same size', async () => {
+    const { syscall } = await import('../../src/linux/ffi.ts');
+    await tsrunOk([
+      ...['run', '--network', 'none', '--name', 'sly', 'busybox', 'sh', '-c'],
+      'cp -p /etc/passwd /tmp/p; sed -i s/root/toor/ /etc/passwd; touch -r /tmp/p /etc/passwd; rm /tmp/p; chmod 644 /etc/passwd; chmod 755 /bin/busybox',
+    ]);
+    try {
+      const upper = await tsrunOk(['inspect', '-f', '{{.GraphDriver.Data.UpperDir}}', 'sly']);
+      const capability = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+      expect(syscall('lsetxattr', join(upper, 'etc/passwd'), 'security.capability', capability, 20, 0)).toBe(0);
+      expect((await tsrunOk(['diff', 'sly'])).split('\n')).toEqual(expect.arrayContaining(['C /etc', 'C /etc/passwd']));
+      expect(syscall('lremovexattr', join(upper, 'etc/passwd'), 'security.capability')).toBe(0);
+      await withImage(async () => {
+        await tsrunOk(['commit', 'sly', 'committed']);
+        expect(await inImage('committed', 'head -c 4 /etc/passwd')).toBe('toor');
+      });
+    } finally {
+      await tsrun(['rm', '-f', 'sly']);
+    }
+  });
+
   test('a running container is paused meanwhile and goes on afterwards', () =>
     withImage(async () => {
       const id = await tsrunOk(['run', '-d', '--network', 'none', 'busybox', 'sh', '-c', 'echo x > /x; sleep 100']);

@@ -50,7 +50,7 @@ export function imageDocument(
       Name: 'overlay2',
     },
     RootFS: { Type: 'layers', Layers: [...config.diffIds] },
-    Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+    Metadata: { LastTagTime: image.tagged ?? '0001-01-01T00:00:00Z' },
   };
 }
 

@@ -12,11 +12,11 @@
  * Files are numbered as their records come, from 0. What a later entry of the archive replaces, and what settling moves,
  * is kept beside the tree by another name before that (rename, link: no content is copied).
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
+import { AT_FDCWD, close, openat, writeAll } from '../../linux/fs.ts';
 import { type BytePath, bytePath, pathMax } from './byte-path.ts';
 import * as calls from './calls.ts';
 import { checkCall, unpackError } from './failures.ts';
@@ -84,7 +84,7 @@ export class ArchiveRecorder {
   /** `directory`: of the layer, beside its tree. */
   constructor(directory: string) {
     this.kept = new KeptFiles(directory);
-    this.fd = openSync(join(directory, archiveName), 'wx', 0o600);
+    this.fd = openat(AT_FDCWD, join(directory, archiveName), O_WRONLY | O_CREAT | O_EXCL, 0o600);
   }
 
   /** The next piece of the archive is about to be parsed; its memory must stay until `endChunk`. */
@@ -118,7 +118,7 @@ export class ArchiveRecorder {
   }
 
   close(): void {
-    closeSync(this.fd);
+    close(this.fd);
     this.kept.close();
   }
 
@@ -160,7 +160,7 @@ export class ArchiveRecorder {
     lengths.writeUInt32LE(packed.length, 0);
     lengths.writeUInt32LE(this.fill, 4);
     const frame = Buffer.concat([lengths, packed]);
-    for (let at = 0; at < frame.length; ) at += writeSync(this.fd, frame, at);
+    writeAll(this.fd, frame);
     this.fill = 0;
   }
 }

@@ -230,6 +230,19 @@ export class ImageStore {
     this.collectGarbage(layerInUse);
   }
 
+  /**
+   * Deletes layers that no image has: what a pull or a load left that was killed after its layers and before its image.
+   * Those of one that is under way stay, since it holds them. Returns the bytes of their files.
+   */
+  removeOrphans(layerInUse: (chainId: Digest) => boolean): number {
+    const layers = this.layers.chainIds();
+    const bytes = new Map(layers.map((chainId) => [chainId, this.layers.record(chainId)?.bytes ?? 0]));
+    this.layers.sweep();
+    this.discardLayers(layers, layerInUse);
+    const left = new Set(this.layers.chainIds());
+    return layers.reduce((sum, chainId) => sum + (left.has(chainId) ? 0 : (bytes.get(chainId) ?? 0)), 0);
+  }
+
   /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */
   collectGarbage(layerInUse: (chainId: Digest) => boolean): void {
     const { removing } = this.#catalogue.read();

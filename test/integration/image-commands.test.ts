@@ -1,5 +1,5 @@
 /** The commands about images: tag, history, images, rmi, image prune, import, pull --all-tags, search, and their events. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -234,6 +234,22 @@ describe('image prune', () => {
       expect(await names()).toEqual(['a:1', 'b:1', 'busybox:latest']);
     } finally {
       await tsrunOk(['rm', container, 'keeps-busybox']);
+    }
+  });
+
+  test('takes layers that no image has, of which a kill may leave some', async () => {
+    const root = mkdtempSync('/var/tmp/tsrun-prune.');
+    try {
+      const env = { TSRUN_ROOT: root };
+      await tsrunOk(['pull', '-q', 'busybox'], { env });
+      const layers = () => readdirSync(join(root, 'layers')).filter((name) => !name.startsWith('.'));
+      expect(await tsrunOk(['image', 'prune', '-f'], { env })).toBe('Total reclaimed space: 0B');
+      expect(layers()).toHaveLength(1);
+      rmSync(join(root, 'images.json'));
+      expect(await tsrunOk(['image', 'prune', '-f'], { env })).toMatch(/^Total reclaimed space: 1\.98\dMB$/);
+      expect(layers()).toEqual([]);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
     }
   });
 

@@ -32,18 +32,17 @@ export const pull: Command = {
     const tags = all ? await listTags(reference, signal) : [reference.tag];
     if (tags.length === 0)
       throw new TsrunError('NOT_FOUND', `the repository ${familiarRepository(reference)} has no tags`);
-    for (const tag of tags) await pullOne(images, tag === undefined ? reference : { ...reference, tag });
-    if (quiet) print(`${all ? repositoryName(reference) : formatReference(reference)}\n`);
-    return 0;
-
-    async function pullOne(store: ImageStore, one: Reference): Promise<void> {
-      const platform = flags.string('platform');
-      const image = await pullImage(store, one, {
+    const platform = flags.string('platform');
+    for (const tag of tags) {
+      const one: Reference = tag === undefined ? reference : { ...reference, tag };
+      const image = await pullImage(images, one, {
         ...(platform ? { platform: parsePlatform(platform) } : {}),
         signal,
         onProgress: showPull(1, quiet),
       });
-      recordPull(store.root, image, one);
+      recordPull(images.root, image, one);
     }
+    if (quiet) print(`${all ? repositoryName(reference) : formatReference(reference)}\n`);
+    return 0;
   },
 };

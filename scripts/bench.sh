@@ -41,7 +41,7 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start list machine memory unpack pull)
+((${#names[@]})) || names=(start exec list machine memory unpack pull)
 
 need_node
 need_compiler

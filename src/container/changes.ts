@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { type BytePath, joinPath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
+import { readXattrs } from '../image/unpack/copy-node.ts';
 import { unpackError } from '../image/unpack/failures.ts';
 import { isOpaque, isWhiteout, MergedView } from '../image/unpack/merged-view.ts';
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFREG } from '../linux/constants.ts';
@@ -30,15 +31,20 @@ const indirections = ['trusted.overlay.redirect', 'trusted.overlay.metacopy'];
 
 /**
  * All changes. `directory` is the container's, `layers` are the trees of its image, the lowest first. A running container
- * may change them meanwhile; what vanishes is left out. Throws `UNSUPPORTED` for an overlay with redirections.
+ * may change them meanwhile; what vanishes is left out. `everyFile`: files that look the same but were copied up count as
+ * changed, since their content may differ although size and time do not. Throws `UNSUPPORTED` for an overlay with redirections.
  */
-export function containerChanges(directory: string, layers: readonly string[]): Change[] {
+export function containerChanges(
+  directory: string,
+  layers: readonly string[],
+  options: { everyFile?: boolean } = {},
+): Change[] {
   const upper = calls.openName(AT_FDCWD, Buffer.from(join(directory, 'upper')).toString('latin1'), openFlags, 0);
   if (upper < 0) throw unpackError('open', join(directory, 'upper'), upper);
   try {
     const lower = new MergedView(layers.toReversed());
     try {
-      const comparison = new Comparison(lower);
+      const comparison = new Comparison(lower, options.everyFile ?? false);
       comparison.directory(upper, '', true);
       return comparison.changes;
     } finally {
@@ -54,7 +60,10 @@ const openFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 class Comparison {
   readonly changes: Change[] = [];
 
-  constructor(private readonly lower: MergedView) {}
+  constructor(
+    private readonly lower: MergedView,
+    private readonly everyFile: boolean,
+  ) {}
 
   /**
    * Compares a directory of the upper layer. `below`: whether lower layers have it too. `opaque`: what they have in it is
@@ -93,7 +102,7 @@ class Comparison {
     const lower = below ? this.lowerStat(path) : undefined;
     const start = this.changes.length;
     const known = lower !== undefined;
-    const kind = known ? (differs(lower, stat) ? 'C' : undefined) : 'A';
+    const kind = known ? (this.isChanged(fd, name, path, lower, stat) ? 'C' : undefined) : 'A';
     if (kind !== undefined) this.changes.push({ kind, path });
     if (stat.type === S_IFDIR) {
       const inner = calls.openName(fd, name, openFlags, 0);
@@ -108,6 +117,16 @@ class Comparison {
     const within = this.changes.length - start - (kind === undefined ? 0 : 1);
     if (kind === 'A' && within === 0 && isOwnMountPoint(path, stat)) this.changes.pop();
     if (kind === undefined && within > 0) this.changes.splice(start, 0, { kind: 'C', path });
+  }
+
+  private isChanged(fd: number, name: BytePath, path: BytePath, before: calls.Stat, after: calls.Stat): boolean {
+    if (differs(before, after) || (this.everyFile && after.type !== S_IFDIR)) return true;
+    const found = this.lower.lookup(path);
+    const place =
+      found.kind === 'other'
+        ? found
+        : { fd: found.kind === 'directory' ? (found.directory.fds[0] ?? -1) : -1, name: '.' };
+    return !sameXattrs(readXattrs(place), readXattrs({ fd, name }));
   }
 
   private lowerStat(path: BytePath): calls.Stat | undefined {
@@ -126,6 +145,15 @@ class Comparison {
 
 function isOwnMountPoint(path: BytePath, stat: calls.Stat): boolean {
   return ownMountPoints.has(path) && (stat.type === S_IFDIR || (stat.type === S_IFREG && stat.size === 0));
+}
+
+/** File capabilities among them: to set them changes no time. */
+function sameXattrs(a: ReadonlyMap<string, Uint8Array>, b: ReadonlyMap<string, Uint8Array>): boolean {
+  if (a.size !== b.size) return false;
+  return [...a].every(([name, value]) => {
+    const other = b.get(name);
+    return other !== undefined && Buffer.compare(value, other) === 0;
+  });
 }
 
 function differs(before: calls.Stat, after: calls.Stat): boolean {

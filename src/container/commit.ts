@@ -94,7 +94,7 @@ async function changesAsLayer(
   base: StoredImage,
   { onWarning }: CommitOptions,
 ): Promise<StoredLayer | undefined> {
-  const changes = containerChanges(container.directory, images.layerPaths(base));
+  const changes = containerChanges(container.directory, images.layerPaths(base), { everyFile: true });
   if (changes.length === 0) return undefined;
   return makeLayer(images.layers, base.layers, {
     source: 'commit',

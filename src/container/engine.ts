@@ -50,12 +50,15 @@ export class Engine {
         hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
       });
     }
-    const { pull } = await import('../image/pull.ts');
-    return pull(this.images, parseReference(options.image), {
+    const [{ pull }, { recordPull }] = await Promise.all([import('../image/pull.ts'), import('./image-events.ts')]);
+    const reference = parseReference(options.image);
+    const image = await pull(this.images, reference, {
       ...(wanted === undefined ? {} : { platform: wanted }),
       onProgress: io.pulling(options.image),
       ...(io.signal === undefined ? {} : { signal: io.signal }),
     });
+    recordPull(this.images.root, image, reference);
+    return image;
   }
 
   /** `create`: makes the container, and its image when that is missing. */

@@ -1,6 +1,6 @@
 /** Events of images, with docker's attributes: what it is called, and its labels. */
 import type { Digest } from '../image/digest.ts';
-import { familiarName, parseReference, type Reference } from '../image/reference.ts';
+import { familiarName, familiarRepository, parseReference, type Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
 import { recordEvent } from './events.ts';
 
@@ -27,6 +27,12 @@ export function recordImageEvent(
 /** `tag`: the image got this name. */
 export function recordTag(root: string, image: StoredImage, reference: Reference): void {
   recordImageEvent(root, 'tag', image.id, familiarName(reference), image.config.execution.labels);
+}
+
+/** `pull`: docker's event is about the name, not the image. */
+export function recordPull(root: string, image: StoredImage, reference: Reference): void {
+  const { labels } = image.config.execution;
+  recordImageEvent(root, 'pull', familiarName(reference), familiarRepository(reference), labels);
 }
 
 /** What names that moved to another image meant before: docker reports nothing for these; `load` names them. */

@@ -53,6 +53,8 @@ export interface ImageEntry {
   readonly layers: readonly StoredLayer[];
   /** The image that it was made from here, by `commit`; it may be gone. */
   parent?: Digest | undefined;
+  /** When it got a name last (RFC 3339). */
+  tagged?: string | undefined;
 }
 
 export interface Catalogue {
@@ -117,6 +119,7 @@ function parseEntry(json: Json): ImageEntry {
     platform: parsePlatformFields(json.get('platform')),
     bytes: json.get('bytes').size(),
     ...(json.get('parent').absent ? {} : { parent: digest(json.get('parent')) }),
+    ...(json.get('tagged').absent ? {} : { tagged: json.get('tagged').string() }),
     get layers() {
       layers ??= json.get('layers').array(maxLayersOfImage).map(parseLayer);
       return layers;

@@ -261,6 +261,11 @@ export class LayerStore {
     }
   }
 
+  /** Chain ids of all complete layers. */
+  chainIds(): Digest[] {
+    return this.#names().flatMap((name) => (/^[0-9a-f]{64}$/.test(name) ? [`sha256:${name}` as Digest] : []));
+  }
+
   /** Deletes what processes that were killed left half done: temporaries whose layer nobody has locked. */
   sweep(): void {
     for (const name of this.#names()) {

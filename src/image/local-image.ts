@@ -3,6 +3,7 @@
  * unpacked like pulled ones; a manifest is made for them, so that they are like pulled ones in everything else.
  */
 import { TsrunError } from '../error.ts';
+import { stepAsync } from '../trace.ts';
 import type { StoredLayer } from './catalogue.ts';
 import { parseConfig } from './config.ts';
 import { chainIds, type Digest, digestOf } from './digest.ts';
@@ -30,6 +31,20 @@ export interface LayerSource {
  * store's layers. Throws `ARCHIVE`, `VERIFICATION`, `NO_SPACE` and others; nothing is left then.
  */
 export async function makeLayer(
+  store: LayerStore,
+  below: readonly StoredLayer[],
+  options: LayerSource,
+): Promise<StoredLayer> {
+  const info = {
+    phase: 'image',
+    title: `layer of ${options.source}`,
+    why: `a part of the image's files`,
+    shell: `tar -x -C ${store.directory}/NEW/fs`,
+  } as const;
+  return stepAsync(info, () => unpackLayer(store, below, options));
+}
+
+async function unpackLayer(
   store: LayerStore,
   below: readonly StoredLayer[],
   options: LayerSource,

@@ -84,11 +84,6 @@ function archivesOf(store: ImageStore, image: StoredImage): (StoredArchive & { c
   }));
 }
 
-function configOf(store: ImageStore, image: StoredImage): Buffer {
-  // Reading the config has verified it.
-  return image.config === undefined ? Buffer.alloc(0) : (store.readBlob(image.id) ?? Buffer.alloc(0));
-}
-
 const bytes = (text: string): Content => ({ kind: 'bytes', bytes: Buffer.from(text) });
 
 function addDockerImages(store: ImageStore, images: readonly SavedImage[], members: Map<string, Member>): void {
@@ -111,11 +106,15 @@ function addDockerImages(store: ImageStore, images: readonly SavedImage[], membe
       if (first === undefined) written.set(layer.chainId, path);
     });
     const config = `${digestHex(image.id)}.json`;
-    members.set(config, { content: { kind: 'bytes', bytes: configOf(store, image) }, time: image.created });
+    members.set(config, {
+      content: { kind: 'bytes', bytes: store.configBytes(image.id, image.references[0]) },
+      time: image.created,
+    });
     manifest.push({
       Config: config,
       RepoTags: references.length === 0 ? null : references.map(familiarName),
-      Layers: legacy.map(({ id }) => `${id}/layer.tar`),
+      // Not by the links, which not all readers follow.
+      Layers: layers.map(({ chainId }) => written.get(chainId)),
     });
     const top = legacy.at(-1)?.id;
     for (const reference of top === undefined ? [] : references) {
@@ -177,7 +176,7 @@ function addLayoutImages(store: ImageStore, images: readonly SavedImage[], membe
   for (const { image, references } of images) {
     const layers = archivesOf(store, image);
     for (const layer of layers) blob({ kind: 'layer', layer }, layer.diffId);
-    const config = configOf(store, image);
+    const config = store.configBytes(image.id, image.references[0]);
     blob({ kind: 'bytes', bytes: config }, image.id);
     const manifest = Buffer.from(
       JSON.stringify({

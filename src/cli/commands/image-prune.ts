@@ -52,6 +52,9 @@ export const imagePrune: Command = {
         if (!(error instanceof TsrunError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
       }
     }
+    reclaimed += images.removeOrphans((chainId) =>
+      containers.list(fail).some(({ record }) => record.image.layers.includes(chainId)),
+    );
     if (lines.length > 0) print(`Deleted Images:\n${lines.join('\n')}\n\n`);
     print(`Total reclaimed space: ${humanSize(reclaimed, 4)}\n`);
     recordEvent(images.root, { type: 'image', action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });

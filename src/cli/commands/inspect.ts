@@ -4,6 +4,7 @@ import { directorySize } from '../../container/directory-size.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
+import { parseOrigin } from '../../image/config-origin.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
@@ -111,7 +112,10 @@ class Finder {
 
   #image(text: string): Struct | undefined {
     const image = this.#images.resolve(text);
-    return image === undefined ? undefined : imageDocument(image, this.#layerPath);
+    if (image === undefined) return undefined;
+    const bytes = this.#images.readBlob(image.id);
+    const source = { name: `config of "${text}"`, code: 'CORRUPT' } as const;
+    return imageDocument(image, this.#layerPath, bytes === undefined ? undefined : parseOrigin(bytes, source));
   }
 }
 

@@ -31,10 +31,11 @@ export const save: Command = {
       });
     }
     const store = new ImageStore();
-    const images = wanted(store, args);
     // No layer may go while it is being read.
     const hold = store.hold();
+    let images: SavedImage[];
     try {
+      images = wanted(store, args);
       writeArchive(flags.string('output'), 'save image', (sink) => saveImages(store, images, format, sink));
     } finally {
       hold.release();

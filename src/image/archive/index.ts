@@ -1,5 +1,6 @@
 /** Tar archives of directory trees: for `cp`, `export`, `commit` and `save`. */
 
+export { archiveSizeOf, type StoredArchive, writeLayerArchive } from './layer-archive.ts';
 export { writeMergedTree } from './merged-tree.ts';
 export { LinkTable, TreeNode } from './node.ts';
 export { type ByteSink, DescriptorSink } from './sink.ts';

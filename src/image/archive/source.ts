@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { TsrunError } from '../../error.ts';
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { check, writeAll } from '../../linux/fs.ts';
@@ -64,7 +65,11 @@ export async function seekableArchive(fd: number, directory: string, signal?: Ab
     await inflateInto(fd, copy, signal);
   } catch (error) {
     closeSync(copy);
-    throw error;
+    const compression = error instanceof TsrunError ? /is compressed with (\w+)$/.exec(error.message)?.[1] : undefined;
+    if (compression === undefined) throw error;
+    throw new TsrunError('ARCHIVE', `the archive is compressed with ${compression}`, {
+      hint: `tsrun reads gzip, zstd and plain archives: ${compression} -dc FILE | tsrun load`,
+    });
   }
   return { fd: copy, close: () => closeSync(copy) };
 }

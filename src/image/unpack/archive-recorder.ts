@@ -12,12 +12,12 @@
  * Files are numbered as their records come, from 0. What a later entry of the archive replaces, and what settling moves,
  * is kept beside the tree by another name before that (rename, link: no content is copied).
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
-import { type BytePath, bytePath } from './byte-path.ts';
+import { AT_FDCWD, close, openat, writeAll } from '../../linux/fs.ts';
+import { type BytePath, bytePath, pathMax } from './byte-path.ts';
 import * as calls from './calls.ts';
 import { checkCall, unpackError } from './failures.ts';
 
@@ -72,6 +72,8 @@ export class ArchiveRecorder {
   private readonly fd: number;
   private readonly frame = Buffer.allocUnsafeSlow(frameSize);
   private fill = 0;
+  /** Where the fixed part of a record is put together; the longest has a path in it. */
+  private readonly scratch = Buffer.alloc(11 + pathMax + 1);
   private files = 0;
   private chunk: Uint8Array | undefined;
   /** Up to where the chunk has been recorded. */
@@ -82,7 +84,7 @@ export class ArchiveRecorder {
   /** `directory`: of the layer, beside its tree. */
   constructor(directory: string) {
     this.kept = new KeptFiles(directory);
-    this.fd = openSync(join(directory, archiveName), 'wx', 0o600);
+    this.fd = openat(AT_FDCWD, join(directory, archiveName), O_WRONLY | O_CREAT | O_EXCL, 0o600);
   }
 
   /** The next piece of the archive is about to be parsed; its memory must stay until `endChunk`. */
@@ -116,34 +118,35 @@ export class ArchiveRecorder {
   }
 
   close(): void {
-    closeSync(this.fd);
+    close(this.fd);
     this.kept.close();
   }
 
   private recordFile({ path, size }: { path: BytePath; size: number }): void {
-    const record = Buffer.alloc(11 + path.length);
-    record[0] = fileRecord;
-    record.writeBigUInt64LE(BigInt(size), 1);
-    record.writeUInt16LE(path.length, 9);
-    record.write(path, 11, 'latin1');
-    this.put(record);
+    const { scratch } = this;
+    scratch[0] = fileRecord;
+    scratch.writeUInt32LE(size % 0x1_0000_0000, 1);
+    scratch.writeUInt32LE(Math.floor(size / 0x1_0000_0000), 5);
+    scratch.writeUInt16LE(path.length, 9);
+    scratch.write(path, 11, 'latin1');
+    this.put(scratch, 0, 11 + path.length);
   }
 
   private inlineUpTo(end: number): void {
     const { chunk, cursor } = this;
     if (chunk === undefined || end <= cursor) return;
-    const record = Buffer.alloc(5);
-    record[0] = inlineRecord;
-    record.writeUInt32LE(end - cursor, 1);
-    this.put(record);
-    this.put(chunk.subarray(cursor, end));
+    const { scratch } = this;
+    scratch[0] = inlineRecord;
+    scratch.writeUInt32LE(end - cursor, 1);
+    this.put(scratch, 0, 5);
+    this.put(chunk, cursor, end);
     this.cursor = end;
   }
 
-  private put(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
+  private put(bytes: Uint8Array, start: number, end: number): void {
+    for (let at = start; at < end; ) {
       if (this.fill === frameSize) this.flush();
-      const step = Math.min(bytes.length - at, frameSize - this.fill);
+      const step = Math.min(end - at, frameSize - this.fill);
       this.frame.set(bytes.subarray(at, at + step), this.fill);
       this.fill += step;
       at += step;
@@ -157,7 +160,7 @@ export class ArchiveRecorder {
     lengths.writeUInt32LE(packed.length, 0);
     lengths.writeUInt32LE(this.fill, 4);
     const frame = Buffer.concat([lengths, packed]);
-    for (let at = 0; at < frame.length; ) at += writeSync(this.fd, frame, at);
+    writeAll(this.fd, frame);
     this.fill = 0;
   }
 }

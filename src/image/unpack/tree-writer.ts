@@ -53,6 +53,10 @@ export class TreeWriter implements EntrySink {
   private lastDirectoryPath: BytePath | undefined;
   private lastDirectory: LayerDirectory | undefined;
 
+  /** The directory of the last file that was recorded, and its path: putting that together takes time. */
+  private recordedDirectory: LayerDirectory | undefined;
+  private recordedPath: BytePath = '';
+
   /** The file that is being written. */
   private fd = -1;
   private file: Entry | undefined;
@@ -256,7 +260,11 @@ export class TreeWriter implements EntrySink {
     const { recorder } = this.options;
     if (recorder === undefined || entry.sparse !== undefined || entry.size === 0) return;
     directory.files ??= new Map();
-    directory.files.set(name, recorder.file(joinPath(directory.path, name), entry.size));
+    if (this.recordedDirectory !== directory) {
+      this.recordedDirectory = directory;
+      this.recordedPath = directory.path;
+    }
+    directory.files.set(name, recorder.file(joinPath(this.recordedPath, name), entry.size));
   }
 
   private makeDevice(directory: LayerDirectory, name: BytePath, entry: Entry): void {

@@ -1,14 +1,14 @@
+/** Layers' archives made again from what unpacking left: the same bytes, whatever the archive did. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeLayerArchive } from '../../../../src/image/archive/layer-archive.ts';
-import type { Digest } from '../../../../src/image/digest.ts';
-import type { UnpackedLayer } from '../../../../src/image/unpack/index.ts';
-import { settleLayer } from '../../../../src/image/unpack/settle.ts';
-import { LayerUnpacker } from '../../../../src/image/unpack/unpacker.ts';
+import { writeLayerArchive } from '../../src/image/archive/layer-archive.ts';
+import type { Digest } from '../../src/image/digest.ts';
+import type { UnpackedLayer } from '../../src/image/unpack/index.ts';
+import { settleLayer } from '../../src/image/unpack/settle.ts';
+import { LayerUnpacker } from '../../src/image/unpack/unpacker.ts';
 import {
   archive,
   directory,
@@ -21,11 +21,11 @@ import {
   pax,
   randomNumbers,
   symlink,
-} from '../../../fixtures/archives.ts';
+} from '../fixtures/archives.ts';
 
 let root: string;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'layer-archive.'));
+  root = mkdtempSync('/var/tmp/tsrun-archive.');
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -151,6 +151,70 @@ describe('the same archive comes out', () => {
       await expectSame(tar);
     });
   }
+
+  test('archives of random members that replace one another in every way', async () => {
+    const numbers = randomNumbers(50);
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(numbers() * list.length)] as T;
+    const paths = ['a', 'b', 'c', 'a/a', 'a/b', 'b/a', 'a/a/a', 'b/c', 'c/a/b', '.wh.a', 'b/.wh.b', 'b/.wh..wh..opq'];
+    let whole = 0;
+    for (let round = 0; round < 150; round++) {
+      const members = Array.from({ length: 2 + Math.floor(numbers() * 12) }, () => {
+        const path = pick(paths);
+        const kind = numbers();
+        if (kind < 0.6) return file(path, noise(Math.floor(numbers() * 1500)));
+        if (kind < 0.75) return directory(path);
+        return kind < 0.85 ? symlink(path, pick(paths)) : hardlink(path, pick(paths));
+      });
+      const tar = archive(...members);
+      let unpacked: UnpackedLayer;
+      try {
+        unpacked = await unpack(tar, { step: 700 });
+      } catch {
+        // A file below a file, a loop of links: no layer at all.
+        rmSync(base(), { recursive: true });
+        continue;
+      }
+      whole++;
+      expect(unpacked.diffId).toBe(diffIdOf(tar));
+      expect(remake(diffIdOf(tar), tar.length).equals(tar)).toBe(true);
+      rmSync(base(), { recursive: true });
+    }
+    expect(whole).toBeGreaterThan(30);
+  });
+
+  test('and over random lower layers, whose links move directories', async () => {
+    const numbers = randomNumbers(51);
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(numbers() * list.length)] as T;
+    let moved = 0;
+    for (let round = 0; round < 80; round++) {
+      const lower = archive(
+        ...['a', 'b', 'c'].map((name) =>
+          numbers() < 0.5 ? directory(name) : symlink(name, pick(['a', 'b', 'c', 'b/a', '/c', 'x'])),
+        ),
+        file('f', 'f'),
+      );
+      const paths = ['a/a', 'a/b', 'b/a', 'b/b/c', 'c/a', 'c/b/a', 'd', '.wh.a', 'b/.wh.a', 'a/.wh..wh..opq'];
+      const upper = archive(
+        ...Array.from({ length: 1 + Math.floor(numbers() * 8) }, () =>
+          numbers() < 0.8 ? file(pick(paths), noise(1 + Math.floor(numbers() * 900))) : hardlink(pick(paths), 'f'),
+        ),
+      );
+      try {
+        const below = await unpack(lower);
+        settleLayer({ directory: join(base(), 'fs'), lowers: [], deferred: below.deferred, archive: base() });
+        const above = await unpack(upper, { index: 1 });
+        const lowers = [join(base(), 'fs')];
+        settleLayer({ directory: join(base(1), 'fs'), lowers, deferred: above.deferred, archive: base(1) });
+      } catch {
+        for (const index of [0, 1]) rmSync(base(index), { recursive: true, force: true });
+        continue;
+      }
+      if (existsSync(join(base(1), 'kept'))) moved++;
+      expect(remake(diffIdOf(upper), upper.length, 1).equals(upper)).toBe(true);
+      for (const index of [0, 1]) rmSync(base(index), { recursive: true });
+    }
+    expect(moved).toBeGreaterThan(10);
+  });
 
   test('in whatever pieces it comes, compressed or not', async () => {
     const tar = cases['files of all sizes'] as Buffer;

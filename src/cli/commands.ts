@@ -12,6 +12,11 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['cp', 'container cp'],
+    summary: 'Copy files and directories between a container and the host',
+    load: async () => (await import('./commands/cp.ts')).cp,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,

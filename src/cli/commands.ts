@@ -38,6 +38,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/inspect.ts')).containerInspect,
   },
   {
+    names: ['cp', 'container cp'],
+    summary: 'Copy files and directories between a container and the host',
+    load: async () => (await import('./commands/cp.ts')).cp,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,

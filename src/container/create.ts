@@ -4,9 +4,10 @@ import { hostname as hostHostname } from 'node:os';
 import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
+import { isChecked, mergeHealthcheck } from './health.ts';
 import { LayeredRoot } from './layered-root.ts';
 import { randomName } from './random-name.ts';
-import type { Container, ContainerRecord, MountRecord } from './record.ts';
+import type { Container, ContainerRecord, Healthcheck, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import { type ContainerStore, isName, newId } from './store.ts';
 
@@ -24,6 +25,9 @@ export interface ImageForContainer {
   volumes: string[];
   labels: Record<string, string>;
   stopSignal: string;
+  /** Seconds. */
+  stopTimeout?: number;
+  healthcheck?: Healthcheck;
 }
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -60,6 +64,9 @@ export function createContainer(
   if (signalNumber(stopSignal) === undefined) throw new TsrunError('USAGE', `Invalid signal: ${stopSignal}`);
   const hostname =
     options.hostname ?? (options.network === 'host' || options.utsMode === 'host' ? hostHostname() : id.slice(0, 12));
+  const healthcheck = mergeHealthcheck(options.health, image.healthcheck);
+  // A kind that cannot be run is told now, not at the first start.
+  isChecked(healthcheck);
   const record: ContainerRecord = {
     version: 1,
     id,
@@ -81,7 +88,8 @@ export function createContainer(
     exposedPorts: [...new Set([...image.exposedPorts, ...options.expose])],
     volumes: image.volumes,
     stopSignal,
-    stopTimeout: options.stopTimeout ?? 10,
+    stopTimeout: options.stopTimeout ?? image.stopTimeout ?? 10,
+    ...(healthcheck === undefined ? {} : { healthcheck }),
     mounts: options.mounts.map(mountRecord),
   };
   for (const mount of options.mounts) prepareSource(mount);

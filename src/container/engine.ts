@@ -8,6 +8,7 @@ import { parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
+import { recordContainerEvent } from './events.ts';
 import { followForeground, foregroundOf } from './foreground.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
@@ -61,6 +62,7 @@ export class Engine {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }
     const container = await this.createHolding(options, io);
+    recordContainerEvent(this.containers.root, container.record, 'create');
     if (options.cidfile !== undefined) {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
@@ -147,6 +149,8 @@ export class Engine {
 
   private forContainer(image: StoredImage): ImageForContainer {
     const { execution } = image.config;
+    const { healthcheck: check } = execution;
+    const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
       layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
@@ -159,6 +163,19 @@ export class Engine {
       volumes: execution.volumes,
       labels: execution.labels,
       stopSignal: execution.stopSignal,
+      ...(execution.stopTimeout === undefined ? {} : { stopTimeout: execution.stopTimeout }),
+      ...(check === undefined
+        ? {}
+        : {
+            healthcheck: {
+              test: check.test,
+              interval: milliseconds(check.interval),
+              timeout: milliseconds(check.timeout),
+              startPeriod: milliseconds(check.startPeriod),
+              startInterval: milliseconds(check.startInterval),
+              retries: check.retries,
+            },
+          }),
     };
   }
 }

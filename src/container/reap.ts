@@ -8,6 +8,7 @@ import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { messageOf } from '../error.ts';
 import { detachBridge, removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
+import { recordContainerEvent } from './events.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
 import type { ContainerStore } from './store.ts';
@@ -32,6 +33,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   rmSync(join(store.stateDirectory(record.id), 'attach.sock'), { force: true });
   if (record.options.remove) {
     step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () => store.remove(record));
+    recordContainerEvent(store.root, record, 'destroy');
   }
 }
 

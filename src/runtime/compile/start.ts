@@ -28,6 +28,7 @@ import {
   type Context,
   fdNetns,
   fdProgram,
+  fdResync,
   fdSync,
   makeTarget,
   messageReady,
@@ -92,6 +93,11 @@ export function compileStart(options: CompileOptions): StartProgram {
   // The child: the container's first process.
   b.mark(child);
   const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  b.call('close', [fdResync], {
+    title: "close the monitor's end of the sync socket",
+    why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
+    tolerate: ['EBADF'],
+  });
   b.call('umask', [0], {
     title: 'no umask',
     why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',

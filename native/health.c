@@ -167,6 +167,10 @@ static void begin_check(void)
 	int target, error = 0;
 
 	next = 0;
+	if (cgroup_number("cgroup.events", "frozen ", 7) != 0) { /* paused */
+		next = now() + interval();
+		return;
+	}
 	*put_time(result->start) = 0;
 	result->size = result->more = result->timed_out = 0;
 	deadline = now() + check.timeout;

@@ -104,7 +104,7 @@ static void start_container(void)
 	take_container(program);
 	self.started = now();
 	/* From here on the container may run, and nobody waits for our part of the start. */
-	SYS(close, FD_SYNC);
+	reserve(FD_SYNC);
 	SYS(munmap, program, program->size);
 	SYS(chdir, "/");
 
@@ -154,7 +154,7 @@ static void container_ended(int wait_status)
 {
 	if (resync >= 0)
 		restart_continue();
-	close_fd(&resync);
+	resync_close();
 	/* What was made for a restart and never executed was no run: how the one before ended is what is told. */
 	self.status = self.beginning ? self.last_status : wait_status;
 	self.ended = now();

@@ -9,6 +9,33 @@ int resync = -1;
 static u64 delay, next_run; /* milliseconds */
 static int released;	    /* the new process may execute its command */
 
+void reserve(int number)
+{
+	int null = (int)SYS(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+
+	SYS(dup3, null, number, O_CLOEXEC);
+	if (null != number)
+		close_fd(&null);
+}
+
+/* No descriptor of the program may get a number that the layout has a meaning for: clients have left some free. */
+static void fill_layout(void)
+{
+	int null;
+
+	do
+		null = (int)SYS(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+	while (null >= 0 && null < FD_FIRST_PORT);
+	close_fd(&null);
+}
+
+void resync_close(void)
+{
+	if (resync >= 0)
+		reserve(FD_RESYNC);
+	resync = -1;
+}
+
 void policy_set(u32 policy, u32 max_retries)
 {
 	self.config.restart_policy = policy;
@@ -75,6 +102,7 @@ int restart_begin(void)
 	}
 	self.failed_error = ENOMEM;
 	self.failed_operation = 0;
+	fill_layout();
 	if (SYS(socketpair, 1 /* AF_UNIX */, 5 /* SOCK_SEQPACKET */ | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	/* On descriptors that are ours by layout: the child's program knows their numbers. */
@@ -90,7 +118,7 @@ int restart_begin(void)
 	self.failed_error = 0;
 	self.oom_kills = cgroup_number("memory.events", "oom_kill ", 9);
 	error = run_program(program);
-	SYS(close, FD_SYNC);
+	reserve(FD_SYNC);
 	self.pid = slot(program, self.config.pid);
 	if (self.pid > 0) {
 		self.status = -1;
@@ -104,7 +132,7 @@ int restart_begin(void)
 	}
 	if (self.pid > 0)
 		return 0;
-	close_fd(&resync);
+	resync_close();
 	return -1;
 }
 
@@ -118,7 +146,7 @@ void restart_continue(void)
 		if (message.kind == MESSAGE_ERROR) {
 			self.failed_operation = message.operation;
 			self.failed_error = message.error > 0 ? message.error : EPROTO;
-			close_fd(&resync); /* nobody looks into the failed process: it may end */
+			resync_close(); /* nobody looks into the failed process: it may end */
 			return;
 		}
 		if (message.kind != MESSAGE_READY)
@@ -132,7 +160,7 @@ void restart_continue(void)
 	}
 	if (n == -EAGAIN)
 		return;
-	close_fd(&resync);
+	resync_close();
 	if (!released)
 		return;
 	/* The end of the stream: the command was executed. */

@@ -40,6 +40,9 @@ int restart_begin(void);
 /* The descriptor to wait for while the new process is set up, -1 otherwise; and what it says. */
 extern int resync;
 void restart_continue(void);
+void resync_close(void);
+/* Keeps a number of the layout from others: /dev/null takes it. */
+void reserve(int number);
 /* `stop` and `kill` have been here: 'm' by hand (unless-stopped ends), 'f' whatever the policy says. */
 int stopped(char letter);
 

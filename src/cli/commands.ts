@@ -12,9 +12,19 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['container prune'],
+    summary: 'Remove all stopped containers',
+    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,
+  },
+  {
+    names: ['events', 'system events'],
+    summary: 'Show what happens, as it happens',
+    load: async () => (await import('./commands/events.ts')).events,
   },
   {
     names: ['images', 'image ls', 'image list'],
@@ -52,6 +62,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    names: ['pause', 'container pause'],
+    summary: 'Pause all processes of containers',
+    load: async () => (await import('./commands/pause.ts')).pause,
+  },
+  {
     names: ['ps', 'container ls', 'container list', 'container ps'],
     summary: 'List containers',
     load: async () => (await import('./commands/ps.ts')).ps,
@@ -66,6 +81,16 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Clean up after a container that has ended (called by its monitor)',
     hidden: true,
     load: async () => (await import('./commands/reap.ts')).reap,
+  },
+  {
+    names: ['rename', 'container rename'],
+    summary: 'Rename a container',
+    load: async () => (await import('./commands/rename.ts')).rename,
+  },
+  {
+    names: ['restart', 'container restart'],
+    summary: 'Restart containers',
+    load: async () => (await import('./commands/restart.ts')).restart,
   },
   {
     names: ['rm', 'container rm', 'container remove'],
@@ -91,6 +116,26 @@ export const commands: readonly CommandEntry[] = [
     names: ['stop', 'container stop'],
     summary: 'Stop running containers',
     load: async () => (await import('./commands/stop.ts')).stop,
+  },
+  {
+    names: ['system start-all'],
+    summary: 'Start the containers whose restart policy wants it',
+    load: async () => (await import('./commands/system-all.ts')).startAll,
+  },
+  {
+    names: ['system stop-all'],
+    summary: 'Stop all containers, as before a shutdown',
+    load: async () => (await import('./commands/system-all.ts')).stopAll,
+  },
+  {
+    names: ['unpause', 'container unpause'],
+    summary: 'Let all processes of paused containers go on',
+    load: async () => (await import('./commands/pause.ts')).unpause,
+  },
+  {
+    names: ['update', 'container update'],
+    summary: 'Change limits and restart policy of containers',
+    load: async () => (await import('./commands/update.ts')).update,
   },
   {
     names: ['version'],

@@ -133,8 +133,8 @@ async function showHelp(words: readonly string[]): Promise<number> {
 
 /** Docker's commands that people will look for. */
 const missingCommands = new Set(
-  `attach build builder commit compose context cp diff events exec export history import load login logout manifest network
-  pause plugin port push rename restart save search stack stats swarm tag top unpause update volume`.split(/\s+/),
+  `attach build builder commit compose context cp diff exec export history import load login logout manifest network
+  plugin port push save search stack stats swarm tag top volume`.split(/\s+/),
 );
 
 async function unknownCommand(args: readonly string[]): Promise<number> {

@@ -180,7 +180,8 @@ export async function finishForeground(
       return end.status;
     }
     try {
-      reap(store, container.record, started.start);
+      // As it is now: `restart` keeps a container that was run with --rm.
+      reap(store, store.read(container.record.id)?.record ?? container.record, started.start);
       monitor.reaped();
     } catch (error) {
       // Not told as cleaned up, the monitor has it done again when this process ends.

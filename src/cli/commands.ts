@@ -38,6 +38,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/inspect.ts')).containerInspect,
   },
   {
+    names: ['container prune'],
+    summary: 'Remove all stopped containers',
+    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+  },
+  {
     names: ['cp', 'container cp'],
     summary: 'Copy files and directories between a container and the host',
     load: async () => (await import('./commands/cp.ts')).cp,
@@ -56,6 +61,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['doctor', 'system doctor'],
     summary: 'Examine this machine, and say what to do where containers would not work',
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    names: ['events', 'system events'],
+    summary: 'Show what happens, as it happens',
+    load: async () => (await import('./commands/events.ts')).events,
   },
   {
     names: ['exec', 'container exec'],
@@ -118,6 +128,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    names: ['pause', 'container pause'],
+    summary: 'Pause all processes of containers',
+    load: async () => (await import('./commands/pause.ts')).pause,
+  },
+  {
     names: ['port', 'container port'],
     summary: 'List port mappings or a specific mapping for the container',
     load: async () => (await import('./commands/port.ts')).port,
@@ -143,6 +158,16 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Note how a command in a container has ended (called by its monitor)',
     hidden: true,
     load: async () => (await import('./commands/reap-exec.ts')).reapExec,
+  },
+  {
+    names: ['rename', 'container rename'],
+    summary: 'Rename a container',
+    load: async () => (await import('./commands/rename.ts')).rename,
+  },
+  {
+    names: ['restart', 'container restart'],
+    summary: 'Restart containers',
+    load: async () => (await import('./commands/restart.ts')).restart,
   },
   {
     names: ['rm', 'container rm', 'container remove'],
@@ -195,6 +220,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/system-prune.ts')).systemPrune,
   },
   {
+    names: ['system start-all'],
+    summary: 'Start the containers whose restart policy wants it',
+    load: async () => (await import('./commands/system-all.ts')).startAll,
+  },
+  {
+    names: ['system stop-all'],
+    summary: 'Stop all containers, as before a shutdown',
+    load: async () => (await import('./commands/system-all.ts')).stopAll,
+  },
+  {
     names: ['tag', 'image tag'],
     summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
     load: async () => (await import('./commands/tag.ts')).tag,
@@ -203,6 +238,16 @@ export const commands: readonly CommandEntry[] = [
     names: ['top', 'container top'],
     summary: 'Show the processes of a container',
     load: async () => (await import('./commands/top.ts')).top,
+  },
+  {
+    names: ['unpause', 'container unpause'],
+    summary: 'Let all processes of paused containers go on',
+    load: async () => (await import('./commands/pause.ts')).unpause,
+  },
+  {
+    names: ['update', 'container update'],
+    summary: 'Change limits and restart policy of containers',
+    load: async () => (await import('./commands/update.ts')).update,
   },
   {
     names: ['version'],

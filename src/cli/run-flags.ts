@@ -1,6 +1,7 @@
 /** The flags of `run` and `create`. What they mean together is options/run-options.ts. */
 import type { Flag } from './flag.ts';
 import { checkEnvironment, checkLabel } from './options/environment.ts';
+import { healthFlags } from './options/health.ts';
 import { checkSysctl, parseCpus, parseMemorySwap, parseUlimit } from './options/limits.ts';
 import { parseMountFields } from './options/mounts.ts';
 import { checkAddress, checkMac, checkSearchDomain, parseExtraHost } from './options/network.ts';
@@ -47,6 +48,7 @@ export const createFlags: readonly Flag[] = [
     shownDefault: '"warn"',
   },
   { name: 'group-add', type: 'list', description: 'Additional groups to join' },
+  ...healthFlags,
   { name: 'hostname', short: 'h', type: 'string', description: 'Host name of the container' },
   { name: 'init', type: 'bool', description: 'Run an init in the container that forwards signals and reaps processes' },
   { name: 'interactive', short: 'i', type: 'bool', description: 'Keep stdin open, even when nobody is attached' },
@@ -73,7 +75,7 @@ export const createFlags: readonly Flag[] = [
   { name: 'name', type: 'string', description: 'Name of the container' },
   { name: 'network', type: 'network', description: 'Network to connect to (bridge|none|host|container:NAME)' },
   { name: 'net', type: 'network', description: 'Network to connect to', aliasOf: 'network', hidden: true },
-  { name: 'no-healthcheck', type: 'bool', description: 'Ignore the HEALTHCHECK of the image', hidden: true },
+  { name: 'no-healthcheck', type: 'bool', description: 'Run no health check, not that of the image either' },
   { name: 'oom-score-adj', type: 'int', description: "Preference of the kernel's OOM killer (-1000 to 1000)" },
   { name: 'pid', type: 'string', description: 'PID namespace to use' },
   { name: 'pids-limit', type: 'int', description: 'Limit of processes and threads (-1 for none)' },
@@ -92,7 +94,7 @@ export const createFlags: readonly Flag[] = [
   {
     name: 'restart',
     type: 'string',
-    description: 'What to do when the container exits (only "no" so far)',
+    description: 'When to start it again (no|on-failure[:max-retries]|always|unless-stopped)',
     shownDefault: '"no"',
   },
   { name: 'rm', type: 'bool', description: 'Remove the container when it exits' },
@@ -140,11 +142,6 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['device-write-bps', 'list', 'limits of block I/O are not there yet'],
   ['device-write-iops', 'list', 'limits of block I/O are not there yet'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
-  ['health-cmd', 'string', 'health checks are not there yet'],
-  ['health-interval', 'duration', 'health checks are not there yet'],
-  ['health-retries', 'int', 'health checks are not there yet'],
-  ['health-start-period', 'duration', 'health checks are not there yet'],
-  ['health-timeout', 'duration', 'health checks are not there yet'],
   ['ip', 'string', 'fixed addresses are not there yet'],
   ['ip6', 'string', 'IPv6 is not there yet'],
   ['isolation', 'string', 'it belongs to Windows'],

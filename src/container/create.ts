@@ -5,10 +5,11 @@ import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
 import { mergeEnvironment } from './environment.ts';
+import { isChecked, mergeHealthcheck } from './health.ts';
 import { LayeredRoot } from './layered-root.ts';
 import { mountRecord } from './mount-plan.ts';
 import { randomName } from './random-name.ts';
-import type { Container, ContainerRecord, MountRecord } from './record.ts';
+import type { Container, ContainerRecord, Healthcheck, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import { type ContainerStore, isName, newId } from './store.ts';
 
@@ -26,6 +27,9 @@ export interface ImageForContainer {
   volumes: string[];
   labels: Record<string, string>;
   stopSignal: string;
+  /** Seconds. */
+  stopTimeout?: number;
+  healthcheck?: Healthcheck;
 }
 
 /** Shells by names that a distribution may not have, and what has the same job there. */
@@ -61,6 +65,9 @@ export function createContainer(
   if (signalNumber(stopSignal) === undefined) throw new TsrunError('USAGE', `Invalid signal: ${stopSignal}`);
   const hostname =
     options.hostname ?? (options.network === 'host' || options.utsMode === 'host' ? hostHostname() : id.slice(0, 12));
+  const healthcheck = mergeHealthcheck(options.health, image.healthcheck);
+  // A kind that cannot be run is told now, not at the first start.
+  isChecked(healthcheck);
   const record: ContainerRecord = {
     version: 1,
     id,
@@ -82,7 +89,8 @@ export function createContainer(
     exposedPorts: [...new Set([...image.exposedPorts, ...options.expose])],
     volumes: image.volumes,
     stopSignal,
-    stopTimeout: options.stopTimeout ?? 10,
+    stopTimeout: options.stopTimeout ?? image.stopTimeout ?? 10,
+    ...(healthcheck === undefined ? {} : { healthcheck }),
     mounts: [...mounts],
   };
   for (const mount of options.mounts) prepareSource(mount);

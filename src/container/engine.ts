@@ -9,6 +9,7 @@ import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
+import { recordContainerEvent } from './events.ts';
 import { asClient, foregroundOf } from './foreground.ts';
 import { finishForeground } from './launch.ts';
 import { planMounts } from './mount-plan.ts';
@@ -68,6 +69,7 @@ export class Engine {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }
     const container = await this.createHolding(options, io);
+    recordContainerEvent(this.containers.root, container.record, 'create');
     if (options.cidfile !== undefined) {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
@@ -178,6 +180,8 @@ export class Engine {
 
   private forContainer(image: StoredImage): ImageForContainer {
     const { execution } = image.config;
+    const { healthcheck: check } = execution;
+    const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
       layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
@@ -190,6 +194,19 @@ export class Engine {
       volumes: execution.volumes,
       labels: execution.labels,
       stopSignal: execution.stopSignal,
+      ...(execution.stopTimeout === undefined ? {} : { stopTimeout: execution.stopTimeout }),
+      ...(check === undefined
+        ? {}
+        : {
+            healthcheck: {
+              test: check.test,
+              interval: milliseconds(check.interval),
+              timeout: milliseconds(check.timeout),
+              startPeriod: milliseconds(check.startPeriod),
+              startInterval: milliseconds(check.startInterval),
+              retries: check.retries,
+            },
+          }),
     };
   }
 }

@@ -5,7 +5,8 @@
  */
 import { Socket } from 'node:net';
 import { errno } from '../linux/errno.ts';
-import { connectSocket, sendDescriptors } from '../linux/unix-socket.ts';
+import { close } from '../linux/fs.ts';
+import { connectSocket, receive, send, sendDescriptors, waitReadable } from '../linux/unix-socket.ts';
 
 /** Layout and numbers of native/monitor.h; a test reads them out of the header. */
 export const controlMessageSize = 16;
@@ -14,18 +15,22 @@ export const controlKinds = {
   reaped: 2,
   attach: 3,
   holdStdin: 4,
+  policy: 5,
   exited: 16,
   detached: 17,
   broken: 18,
+  done: 19,
 } as const;
+export const exitedFlags = { oom: 1, restarts: 2 } as const;
 export const attachFlags = { stdin: 64, stdout: 128, stderr: 256 } as const;
 
 /**
- * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container. `detached`: the detach keys
- * were typed. `unread`: the reader of this client's stdout has left, where that is to end it. `lost`: the monitor is gone,
- * or it dropped this client because it took nothing for a second.
+ * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container; with `restarts` its policy
+ * starts it again, and there is nothing to clean up. `detached`: the detach keys were typed. `unread`: the reader of this
+ * client's stdout has left, where that is to end it. `lost`: the monitor is gone, or it dropped this client because it
+ * took nothing for a second.
  */
-export type MonitorExit = { status: number; oomKilled: boolean } | 'detached' | 'unread' | 'lost';
+export type MonitorExit = { status: number; oomKilled: boolean; restarts: boolean } | 'detached' | 'unread' | 'lost';
 
 /** What a client hears of its outputs. */
 export interface OutputEvents {
@@ -77,8 +82,13 @@ export class MonitorControl {
       const a = this.received.readInt32LE(4);
       const b = this.received.readInt32LE(8);
       this.received = this.received.subarray(controlMessageSize);
-      if (kind === controlKinds.exited) this.finish({ status: a, oomKilled: b !== 0 });
-      else if (kind === controlKinds.detached) this.finish('detached');
+      if (kind === controlKinds.exited) {
+        this.finish({
+          status: a,
+          oomKilled: (b & exitedFlags.oom) !== 0,
+          restarts: (b & exitedFlags.restarts) !== 0,
+        });
+      } else if (kind === controlKinds.detached) this.finish('detached');
       else if (kind === controlKinds.broken) this.broken({ stream: a === 2 ? 2 : 1, errno: b });
     }
   }
@@ -111,6 +121,25 @@ export class MonitorControl {
   /** Leaves; the monitor drops the descriptors of this client. */
   close(): void {
     this.socket.destroy();
+  }
+}
+
+/** Milliseconds that a monitor may take for an answer. */
+const answerTimeout = 5000;
+
+/**
+ * Tells a monitor another restart policy (RESTART_* and a number of restarts). Returns whether it has taken it over.
+ * Throws `SyscallError` ENOENT or ECONNREFUSED where no monitor listens.
+ */
+export function changePolicy(socketPath: string, policy: number, maximumRetryCount: number): boolean {
+  const fd = connectSocket(socketPath);
+  try {
+    if (!send(fd, encodeControl(controlKinds.policy, policy, maximumRetryCount))) return false;
+    if (!waitReadable(fd, answerTimeout)) return false;
+    const answer = receive(fd, controlMessageSize);
+    return answer?.length === controlMessageSize && answer.readUInt32LE(0) === controlKinds.done;
+  } finally {
+    close(fd);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reads the JSON files of a container, once, at the border: a file that is not what it must be is named, not followed. */
 import { TsrunError } from '../error.ts';
-import type { ContainerRecord, ExitRecord, StartRecord } from './record.ts';
+import type { ContainerRecord, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
 
 function corrupt(path: string, what: string, cause?: unknown): TsrunError {
   return new TsrunError('CORRUPT', `"${path}" is damaged: ${what}`, {
@@ -113,4 +113,24 @@ export function parseExitRecord(text: string, path: string): ExitRecord {
   const fields = parseObject(text, path);
   check(fields, path, exitFields);
   return fields as unknown as ExitRecord;
+}
+
+/** Parses `run.json`. */
+export function parseRunRecord(text: string, path: string): RunRecord {
+  const fields = parseObject(text, path);
+  check(fields, path, {
+    monitorPid: 'number',
+    restartCount: 'number',
+    pid: 'number',
+    startTime: 'string',
+    startedAt: 'string',
+  });
+  return fields as unknown as RunRecord;
+}
+
+/** Parses `health.json`. */
+export function parseHealthRecord(text: string, path: string): HealthRecord {
+  const fields = parseObject(text, path);
+  check(fields, path, { Status: 'string', FailingStreak: 'number', Log: 'array' });
+  return fields as unknown as HealthRecord;
 }

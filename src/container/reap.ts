@@ -9,7 +9,7 @@ import { messageOf } from '../error.ts';
 import { detachBridge, removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
-import { recordVolumeEvents } from './events.ts';
+import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
 import type { ContainerStore } from './store.ts';
@@ -39,6 +39,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
     step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
       discardContainer(store, record),
     );
+    recordContainerEvent(store.root, record, 'destroy');
   }
 }
 

@@ -47,6 +47,8 @@ export interface ContainerRecord {
   /** Seconds until `stop` kills; -1 waits for ever. */
   stopTimeout: number;
   mounts: MountRecord[];
+  /** Absent: no check, neither by flags nor by the image. */
+  healthcheck?: Healthcheck;
 }
 
 /** A mount as `inspect` shows it. */
@@ -97,9 +99,48 @@ export interface ExitRecord {
   signal: number;
   oomKilled: boolean;
   finishedAt: string;
+  /** Of a restart that could not start: the step of its program, and the errno. */
+  failedStep?: number;
+  failedErrno?: number;
 }
 
-export type ContainerStatus = 'created' | 'running' | 'paused' | 'exited' | 'dead';
+/**
+ * `containers/<id>/run.json`, written by the monitor when its policy starts the container again (`pid` and what names it)
+ * and while it waits to do so (`pid` 0, and how the last run ended).
+ */
+export interface RunRecord {
+  /** Of the start that it belongs to. */
+  monitorPid: number;
+  restartCount: number;
+  pid: number;
+  startTime: string;
+  /** Empty while the first run's is in `start.json`. */
+  startedAt: string;
+  exitCode?: number;
+  oomKilled?: boolean;
+  finishedAt?: string;
+}
+
+/** `containers/<id>/health.json`, written by the monitor: docker's State.Health. */
+export interface HealthRecord {
+  Status: 'starting' | 'healthy' | 'unhealthy';
+  FailingStreak: number;
+  Log: { Start: string; End: string; ExitCode: number; Output: string }[];
+}
+
+/** The check of a container as it is run, from its flags and its image. Times in milliseconds. */
+export interface Healthcheck {
+  /** `['CMD', …]`, `['CMD-SHELL', …]`, `['NONE']`, as in docker's configuration. */
+  test: string[];
+  /** 0 stands for docker's default. */
+  interval: number;
+  timeout: number;
+  startPeriod: number;
+  startInterval: number;
+  retries: number;
+}
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
 
 /** State as computed from the records, the lock and the kernel. */
 export interface ContainerState {
@@ -115,6 +156,9 @@ export interface ContainerState {
   startedAt: string | undefined;
   finishedAt: string | undefined;
   start: StartRecord | undefined;
+  /** How often its policy has started it again since the last `start`. */
+  restartCount: number;
+  health: HealthRecord | undefined;
 }
 
 /** A container with its state: what ps, inspect and filters work on. */

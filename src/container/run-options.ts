@@ -144,6 +144,16 @@ export interface RunOptions {
   /** -1: no limit. */
   pidsLimit?: number;
 
+  /** --health-*; an empty `test` takes the image's, `['NONE']` is --no-healthcheck. Times in milliseconds, 0: not given. */
+  health?: {
+    test: string[];
+    interval: number;
+    timeout: number;
+    startPeriod: number;
+    startInterval: number;
+    retries: number;
+    onFailure: 'none' | 'kill' | 'restart';
+  };
   restart: { name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; maximumRetryCount: number };
   log: {
     driver: 'json-file' | 'none';

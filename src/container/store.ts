@@ -9,7 +9,6 @@
  */
 import {
   chmodSync,
-  existsSync,
   fstatSync,
   linkSync,
   mkdirSync,
@@ -119,7 +118,8 @@ export class ContainerStore {
     if (byId !== undefined) return byId;
     const id = this.nameOwner(name);
     const named = id === undefined ? undefined : this.read(id);
-    if (named !== undefined) return named;
+    // A rename that was killed leaves the other name behind.
+    if (named?.record.name === name) return named;
     if (/^[0-9a-f]+$/.test(name)) {
       const matches = this.ids().filter((candidate) => candidate.startsWith(name));
       if (matches.length > 1) {
@@ -157,7 +157,7 @@ export class ContainerStore {
       chmodSync(join(building, 'upper'), 0o755);
       mkdirSync(join(building, 'work'), { mode: 0o755 });
       writeRecord(join(building, 'container.json'), record);
-      this.takeName(record.name, record.id, building);
+      this.takeName(record.name, record.id, join(building, 'name'));
       const directory = this.directory(record.id);
       renameSync(building, directory);
       return { record, state: computeState(directory), directory };
@@ -212,8 +212,50 @@ export class ContainerStore {
     }
   }
 
-  private takeName(name: string, id: string, building: string): void {
-    const temporary = join(building, 'name');
+  /**
+   * `rename`: the new name first, then the record, then the old name: whoever is killed in between leaves a name that
+   * finds nothing and that the next who wants it takes. `changed` is called before the old name goes.
+   * Throws `USAGE` and `CONFLICT` with docker's words.
+   */
+  rename(id: string, name: string, changed: (record: ContainerRecord) => void): ContainerRecord {
+    if (!isName(name)) {
+      throw new TsrunError(
+        'USAGE',
+        `Error when allocating new name: Invalid container name (/${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
+    }
+    let old = '';
+    const renamed = this.update(id, (record) => {
+      old = record.name;
+      if (old === name) throw new TsrunError('USAGE', 'Renaming a container with the same name as its current name');
+      try {
+        this.takeName(name, id, join(this.directory(id), `name.${process.pid}`));
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
+        throw new TsrunError('CONFLICT', `Error when allocating new name: ${error.message}`);
+      }
+      const after = { ...record, name };
+      changed(after);
+      return after;
+    });
+    this.dropNameOf(id, old);
+    return renamed;
+  }
+
+  /** Whether a name belongs to a container that is there; one of a rename under way has a moment to be written down. */
+  private isNameInUse(name: string, owner: string): boolean {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      // In this order: its rename may fall between the two looks.
+      if (this.isBeingCreated(owner)) return true;
+      const { record } = this.read(owner) ?? {};
+      if (record === undefined) return false;
+      if (record.name === name) return true;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+    return false;
+  }
+
+  private takeName(name: string, id: string, temporary: string): void {
     writeFileSync(temporary, `${id}\n`, { mode: 0o600 });
     for (let attempt = 0; ; attempt++) {
       try {
@@ -222,11 +264,9 @@ export class ContainerStore {
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
         const owner = this.nameOwner(name);
-        const alive =
-          owner !== undefined &&
-          // In this order: its rename may fall between the two looks.
-          (this.isBeingCreated(owner) || existsSync(this.directory(owner)));
+        const alive = owner !== undefined && this.isNameInUse(name, owner);
         if (alive || attempt > 2) {
+          unlinkSync(temporary);
           throw new TsrunError(
             'CONFLICT',
             `Conflict. The container name "/${name}" is already in use by container "${owner ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,

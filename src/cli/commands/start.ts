@@ -46,7 +46,7 @@ function isRunning({ record, state }: Container): boolean {
   if (state.status === 'paused') {
     throw new TsrunError('CONFLICT', `cannot start a paused container, try unpause instead: ${record.name}`);
   }
-  return state.status === 'running';
+  return state.status === 'running' || state.status === 'restarting';
 }
 
 async function attached({ flags, args: [name = ''] }: Invocation): Promise<number> {

@@ -10,6 +10,7 @@ import { refusals } from '../run-flags.ts';
 import { parseBytes } from '../units.ts';
 import { checkLogTag } from '../views/log-details.ts';
 import { environmentOf, labelsOf } from './environment.ts';
+import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
 import { parseExpose, parseExtraHost } from './network.ts';
@@ -110,6 +111,7 @@ export function buildRunOptions(
     ...privilegesOf(flags),
     ...namespacesOf(flags),
     ...limitsOf(flags),
+    ...optional('health', healthOf(flags)),
     restart: restartOf(flags),
     log: logOf(flags),
   };
@@ -248,8 +250,9 @@ function joined(flags: ParsedFlags, name: string): `container:${string}` | undef
   return other === undefined ? undefined : `container:${other}`;
 }
 
-function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
-  const limits = {
+/** Limits of memory, processors and processes; also for `update`, which checks them together with those that are. */
+export function parseLimits(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+  return {
     ...optional('memory', parsed(flags, 'memory', parseBytes)),
     ...optional('memoryReservation', parsed(flags, 'memory-reservation', parseBytes)),
     ...optional('memorySwap', parsed(flags, 'memory-swap', parseMemorySwap)),
@@ -262,28 +265,18 @@ function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
     ...optional('pidsLimit', flags.integer('pids-limit')),
     ...optional('oomScoreAdj', flags.integer('oom-score-adj')),
   };
+}
+
+function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+  const limits = parseLimits(flags);
   checkLimits(limits);
   return limits;
 }
 
-/** The restart policy: docker's checks first, so that a mistake is told before what is missing. */
 function restartOf(flags: ParsedFlags): RunOptions['restart'] {
-  const [name = 'no', count] = (given(flags, 'restart') ?? 'no').split(/:(.*)/s);
-  if (count !== undefined && !/^-?\d+$/.test(count)) throw usage('maximum retry count must be an integer');
-  const policy = oneOf(
-    name || 'no',
-    ['no', 'always', 'unless-stopped', 'on-failure'],
-    `invalid restart policy '${name}'`,
-  );
-  if (policy === undefined || policy === 'no') {
-    if (count !== undefined) throw usage("maximum retry count cannot be used with restart policy 'no'");
-    return { name: 'no', maximumRetryCount: 0 };
-  }
-  if (flags.boolean('rm')) throw usage('Conflicting options: --restart and --rm');
-  if (count !== undefined && policy !== 'on-failure') {
-    throw usage(`maximum retry count cannot be used with restart policy '${policy}'`);
-  }
-  throw notYet(`--restart ${policy}: restart policies are not there yet`, 'leave it out, or say --restart=no');
+  const policy = parseRestartPolicy(flags.string('restart') ?? '');
+  if (policy.name !== 'no' && flags.boolean('rm')) throw usage('Conflicting options: --restart and --rm');
+  return policy;
 }
 
 /** Docker's options of json-file. What `logs --details` shows is found out when it is shown. */

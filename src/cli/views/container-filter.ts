@@ -101,7 +101,7 @@ function compileValue(name: string, value: string, context: FilterContext): Test
     }
     case 'health':
       if (!healthStates.has(value)) throw usage(`Unrecognised filter value for health: ${value}`);
-      return () => value === 'none';
+      return ({ state }) => (state.health?.Status ?? 'none') === value;
     case 'ancestor': {
       const id = context.imageId(value);
       return ({ record }) => record.image.id === id;

@@ -1,7 +1,7 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
 import { mountOption } from '../../container/mount-plan.ts';
-import type { Container } from '../../container/record.ts';
+import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
@@ -10,6 +10,9 @@ import { isUp } from './status.ts';
 
 /** Go's time of year 1: what docker shows for a time that was not yet. */
 const never = '0001-01-01T00:00:00Z';
+
+/** Seconds. */
+const defaultStopTimeout = 10;
 
 export interface InspectInputs {
   /** Path of a layer by its chain id. */
@@ -36,7 +39,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     HostsPath: file('hosts'),
     LogPath: started && record.options.log.driver === 'json-file' ? join(directory, 'container.log') : '',
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: state.restartCount,
     Driver: 'overlay2',
     Platform: 'linux',
     MountLabel: '',
@@ -60,7 +63,7 @@ function stateOf({ state }: Container): Struct {
     Status: state.status,
     Running: isUp(state),
     Paused: state.status === 'paused',
-    Restarting: false,
+    Restarting: state.status === 'restarting',
     OOMKilled: state.oomKilled,
     Dead: state.status === 'dead',
     Pid: state.pid,
@@ -68,9 +71,34 @@ function stateOf({ state }: Container): Struct {
     Error: state.error,
     StartedAt: state.startedAt ?? never,
     FinishedAt: state.finishedAt ?? never,
+    ...(state.health === undefined ? {} : { Health: healthOf(state.health) }),
     ...(state.unsupervised ? { Unsupervised: true } : {}),
   };
   return withOmitted(fields, { Health: null });
+}
+
+function healthOf({ Status, FailingStreak, Log }: HealthRecord): Struct {
+  return {
+    Status,
+    FailingStreak,
+    Log: Log.map(({ Start, End, ExitCode, Output }) => ({ Start, End, ExitCode, Output })),
+  };
+}
+
+/** In docker's nanoseconds; what is docker's default is left out. */
+function healthcheckOf(check: Healthcheck): Struct {
+  const times = {
+    Interval: check.interval,
+    Timeout: check.timeout,
+    StartPeriod: check.startPeriod,
+    StartInterval: check.startInterval,
+  };
+  const given = Object.entries(times).filter(([, milliseconds]) => milliseconds > 0);
+  return {
+    Test: check.test,
+    ...Object.fromEntries(given.map(([name, milliseconds]) => [name, milliseconds * 1e6])),
+    ...(check.retries > 0 ? { Retries: check.retries } : {}),
+  };
 }
 
 /** The overlay exists in the container's mount namespace only: from the host it is seen through the process. */
@@ -138,6 +166,7 @@ function configOf(container: Container): Struct {
     OpenStdin: process.openStdin,
     StdinOnce: process.openStdin && attached('stdin'),
     Env: environmentOf(record),
+    ...(record.healthcheck === undefined ? {} : { Healthcheck: healthcheckOf(record.healthcheck) }),
     Cmd: listOrNil(process.args.slice(process.entrypointLength)),
     Image: record.image.reference,
     Volumes: emptyObjects([...record.volumes, ...anonymousPaths(container)]),
@@ -147,7 +176,9 @@ function configOf(container: Container): Struct {
     OnBuild: nilList,
     Labels: stringMap(record.labels),
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
-    ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
+    ...(options.stopTimeout === undefined && record.stopTimeout === defaultStopTimeout
+      ? {}
+      : { StopTimeout: record.stopTimeout }),
   };
   return withOmitted(fields, emptyConfig);
 }

@@ -27,6 +27,7 @@ export const fdProgram = 3;
 export const fdSync = 4;
 export const fdCgroup = 8;
 export const fdNetns = 9;
+export const fdResync = 11;
 /** Of an exec, whose network namespace has another holder: the pidfd of the container's first process. */
 export const fdTarget = 9;
 

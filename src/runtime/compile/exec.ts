@@ -107,6 +107,12 @@ export function compileExec(options: ExecOptions): ExecProgram {
     });
     b.call('close', [own], { title: 'monitor: close the own pid namespace' });
   }
+  if (target !== undefined) {
+    b.call('close', [pidfd], {
+      title: 'monitor: close the pidfd',
+      why: 'it is the parent, and checks are many',
+    });
+  }
   if (options.sync) tellPid(b, pid);
   monitorStdio(b, stdio);
   b.call('end', [], { title: 'monitor: go on with supervising' });

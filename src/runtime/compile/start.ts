@@ -28,6 +28,7 @@ import {
   type Context,
   fdNetns,
   fdProgram,
+  fdResync,
   fdSync,
   makeTarget,
   messageReady,
@@ -75,7 +76,8 @@ export function compileStart(options: CompileOptions): StartProgram {
   }
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
-  const ownPidNamespace = joinPidNamespace(b, joined);
+  const joinedFds: Load[] = [];
+  const ownPidNamespace = joinPidNamespace(b, joined, joinedFds);
   const child = clone(b, options, namespaces, pid, pidfd);
 
   // The parent: tell the pid, keep the other ends, go back to the monitor.
@@ -85,6 +87,13 @@ export function compileStart(options: CompileOptions): StartProgram {
       why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
     });
   }
+  const unused = [...(ownPidNamespace === undefined ? [] : joinedFds), pidfd, ...(options.init ? [exe] : [])];
+  for (const fd of unused) {
+    b.call('close', [fd], {
+      title: `monitor: close ${fd.label}`,
+      why: 'a monitor that starts the container again and again must not gather descriptors',
+    });
+  }
   tellPid(b, pid);
   monitorStdio(b, stdio);
   b.call('end', [], { title: 'monitor: go on with supervising' });
@@ -92,6 +101,11 @@ export function compileStart(options: CompileOptions): StartProgram {
   // The child: the container's first process.
   b.mark(child);
   const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  b.call('close', [fdResync], {
+    title: "close the monitor's end of the sync socket",
+    why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
+    tolerate: ['EBADF'],
+  });
   b.call('umask', [0], {
     title: 'no umask',
     why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',
@@ -140,7 +154,7 @@ export function compileStart(options: CompileOptions): StartProgram {
 }
 
 /** Opens a namespace by its path and enters it (man 2 setns). */
-function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): void {
+function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): Load {
   const fd = b.slot(`${type} namespace`);
   b.call('openat', [AT_FDCWD, b.text(path), O_RDONLY | O_CLOEXEC, 0], {
     title: `open the ${type} namespace ${path}`,
@@ -151,10 +165,11 @@ function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): void {
     title: `enter the ${type} namespace ${path}`,
     shell: `nsenter --${type === 'network' ? 'net' : type}=${quote(path)}`,
   });
+  return fd;
 }
 
 /** A pid namespace is entered by children only: before the clone, and left again behind it. */
-function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[]): Load | undefined {
+function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[], opened: Load[]): Load | undefined {
   const namespace = joined.find(({ type }) => type === 'pid');
   if (namespace === undefined) return undefined;
   const own = b.slot('own pid namespace');
@@ -162,7 +177,7 @@ function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[]):
     title: 'open the own pid namespace',
     store: own,
   });
-  enter(b, namespace);
+  opened.push(own, enter(b, namespace));
   return own;
 }
 

@@ -1,6 +1,7 @@
 /* Moving bytes between the container and its clients without ever waiting for one of them. */
 #include "client.h"
 #include "log.h"
+#include "supervisor.h"
 
 #define PIPE_BUF 4096
 #define LOW_ROOM 4096 /* less room than this is not worth a read */
@@ -279,6 +280,10 @@ static int handle_message(struct client *client)
 		return 0;
 	case CONTROL_HOLD_STDIN:
 		client->hold_stdin = head->a != 0;
+		return 0;
+	case CONTROL_POLICY:
+		policy_set((u32)head->a, (u32)head->b);
+		client_tell(client, CONTROL_DONE, 0, 0);
 		return 0;
 	case CONTROL_REAPED:
 		return client->primary ? 1 : -1;

@@ -16,7 +16,9 @@ enum {
 	FD_CGROUP = 8,	  /* the cgroup's directory, or /dev/null */
 	FD_NETNS = 9,	  /* keeps the network namespace; or /dev/null */
 	FD_LISTEN = 10,	  /* unix SOCK_STREAM that listens for further clients; or /dev/null */
-	FD_FIRST_PORT = 11, /* bound sockets of published ports, config.port_count of them: only held */
+	FD_RESYNC = 11, /* at first /dev/null; in a restart the monitor's own end of a new sync socket, which the child closes */
+	FD_HEALTH = 12, /* sealed memfd with the program of the health check; or /dev/null */
+	FD_FIRST_PORT = 13, /* bound sockets of published ports, config.port_count of them: only held */
 };
 
 /* monitor_config.flags */
@@ -30,7 +32,7 @@ enum {
 #define MONITOR_ATTACH_STDOUT 128u
 #define MONITOR_ATTACH_STDERR 256u
 
-#define MONITOR_VERSION 1u
+#define MONITOR_VERSION 2u
 
 struct monitor_config {
 	u32 version;
@@ -47,9 +49,38 @@ struct monitor_config {
 	u32 detach_keys;   /* offset of the bytes of the detach sequence, e.g. 0x10 0x11 */
 	u32 detach_keys_length; /* at most 16; they are looked for with MONITOR_TTY only */
 	u16 rows, columns; /* initial window size, set when the parent's side of the program is done; 0: leave it */
-	u32 reserved;
+	u32 restart_policy; /* RESTART_*; `update` changes it by CONTROL_POLICY */
 	u64 log_max_size;  /* bytes */
+	u32 restart_max;   /* restarts of on-failure; 0: no end */
+	u32 journal;	   /* path of the journal of events, with a NUL; PROGRAM_NONE: none */
+	/* What an event of this container has behind its first action and behind its second, with a line end between:
+	 *   ","id":"…","from":"…","Type":"container","Action":"
+	 *   ","Actor":{"ID":"…","Attributes":{"image":"…","name":"…"
+	 * A file "event" in FD_DIRECTORY takes its place: `rename` writes it. */
+	u32 event;
+	u32 event_length;
 };
+
+enum { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_UNLESS_STOPPED };
+#define RESTART_DELAY 100      /* milliseconds before the first restart; twice that before the next, and so on */
+#define RESTART_DELAY_MAX 60000
+#define RESTART_QUIET 10000    /* a run of this length makes the next delay the first again */
+
+/* The configuration in the program at FD_HEALTH, an exec program whose slots these are. Times in milliseconds. */
+struct health_config {
+	u32 version; /* MONITOR_VERSION */
+	u32 target;  /* where the number of the first process's pidfd is put before it runs */
+	u32 pid, stdout_fd, stderr_fd;
+	u32 interval, timeout, start_period, start_interval;
+	u32 retries;
+	u32 on_failure; /* HEALTH_* */
+	u32 reserved;
+};
+
+enum { HEALTH_NONE, HEALTH_KILL, HEALTH_RESTART };
+
+/* A file "stop" in FD_DIRECTORY says that the container was stopped: 'm' in it by hand, 'f' that no policy holds any
+ * more. SIGUSR1 has the monitor look at it. */
 
 /* Messages on FD_CONTROL and on connections of FD_LISTEN; payload of `length` bytes follows. */
 struct control_message {
@@ -62,9 +93,13 @@ struct control_message {
 #define CONTROL_REAPED 2u /* the client has cleaned up after EXITED: the monitor just ends */
 #define CONTROL_HOLD_STDIN 4u /* a 1: the client was stopped (Ctrl-Z), leave its stdin alone; a 0: read it again */
 #define CONTROL_ATTACH 3u /* first on a new connection; SCM_RIGHTS stdin, stdout, stderr; a: MONITOR_ATTACH_* flags; payload: detach keys */
+#define CONTROL_POLICY 5u /* a: RESTART_*, b: restart_max; answered by DONE */
 /* monitor -> client */
-#define CONTROL_EXITED 16u /* a: exit status 0-255 (128+n for signal n), b: 1 when the kernel's OOM killer struck */
+#define CONTROL_EXITED 16u /* a: exit status 0-255 (128+n for signal n), b: EXITED_* */
+#define EXITED_OOM 1 /* the kernel's OOM killer struck */
+#define EXITED_RESTARTS 2 /* the policy starts it again: there is nothing to clean up, and the client is dropped */
 #define CONTROL_DETACHED 17u /* the detach keys were typed; the client's descriptors are closed */
 #define CONTROL_BROKEN 18u /* output a (1 or 2) could not be written, errno b (EPIPE: its reader left); the rest goes on */
+#define CONTROL_DONE 19u
 
 #endif

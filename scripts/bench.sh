@@ -1,6 +1,6 @@
 #!/bin/bash
 # `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
-# and measures tsrun beside them. NAME: start machine memory many unpack pull pull-heavy; all but many and
+# and measures tsrun beside them. NAME: start exec list machine memory many unpack pull pull-heavy; all but many and
 # pull-heavy without a name.
 #
 # Everything runs in a network and a mount namespace of its own: the bridges, addresses and firewall rules of all
@@ -41,7 +41,7 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start machine memory unpack pull)
+((${#names[@]})) || names=(start exec list machine memory unpack pull)
 
 need_node
 need_compiler

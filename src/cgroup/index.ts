@@ -3,5 +3,5 @@ export { freezeCgroup, isFrozen, isPopulated, killCgroup, processesBelow, remove
 export { type Cgroup, createCgroup, createCgroupAt, updateCgroup } from './create.ts';
 export { allDevices, defaultDeviceRules } from './devices.ts';
 export { type Limit, limits, type Setting, settingsFor } from './limits.ts';
-export { type Cgroup2Mount, findCgroup2, offeredControllers } from './mount.ts';
+export { type Cgroup2Mount, findCgroup2, missingController, offeredControllers } from './mount.ts';
 export { type CgroupStats, oomKilled, readStats } from './stats.ts';

@@ -12,14 +12,95 @@ export const groups: readonly CommandGroup[] = [
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
   {
+    names: ['__complete'],
+    summary: 'Say what can come next on a command line (called by the scripts of completion)',
+    hidden: true,
+    load: async () => (await import('./commands/complete.ts')).complete,
+  },
+  {
+    names: ['attach', 'container attach'],
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    names: ['commit', 'container commit'],
+    summary: "Create a new image from a container's changes",
+    load: async () => (await import('./commands/commit.ts')).commit,
+  },
+  {
+    names: ['completion'],
+    summary: 'Print the script that makes a shell complete command lines',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
+    names: ['container inspect'],
+    summary: 'Show everything about containers',
+    load: async () => (await import('./commands/inspect.ts')).containerInspect,
+  },
+  {
+    names: ['container prune'],
+    summary: 'Remove all stopped containers',
+    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+  },
+  {
+    names: ['cp', 'container cp'],
+    summary: 'Copy files and directories between a container and the host',
+    load: async () => (await import('./commands/cp.ts')).cp,
+  },
+  {
     names: ['create', 'container create'],
     summary: 'Create a new container',
     load: async () => (await import('./commands/create.ts')).create,
   },
   {
+    names: ['diff', 'container diff'],
+    summary: "Show changes to files or directories in a container's filesystem",
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  {
+    names: ['doctor', 'system doctor'],
+    summary: 'Examine this machine, and say what to do where containers would not work',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    names: ['events', 'system events'],
+    summary: 'Show what happens, as it happens',
+    load: async () => (await import('./commands/events.ts')).events,
+  },
+  {
+    names: ['exec', 'container exec'],
+    summary: 'Run a command in a running container',
+    load: async () => (await import('./commands/exec.ts')).exec,
+  },
+  {
+    names: ['export', 'container export'],
+    summary: "Export a container's filesystem as a tar archive",
+    load: async () => (await import('./commands/export.ts')).exportContainer,
+  },
+  {
+    names: ['history', 'image history'],
+    summary: 'Show the history of an image',
+    load: async () => (await import('./commands/history.ts')).history,
+  },
+  {
+    names: ['image inspect'],
+    summary: 'Show everything about images',
+    load: async () => (await import('./commands/inspect.ts')).imageInspect,
+  },
+  {
+    names: ['image prune'],
+    summary: 'Remove unused images',
+    load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+  },
+  {
     names: ['images', 'image ls', 'image list'],
     summary: 'List images',
     load: async () => (await import('./commands/images.ts')).images,
+  },
+  {
+    names: ['import', 'image import'],
+    summary: 'Import the contents of a tar archive as the filesystem of a new image',
+    load: async () => (await import('./commands/import.ts')).importImage,
   },
   {
     names: ['info', 'system info'],
@@ -32,24 +113,29 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/inspect.ts')).inspect,
   },
   {
-    names: ['container inspect'],
-    summary: 'Show everything about containers',
-    load: async () => (await import('./commands/inspect.ts')).containerInspect,
-  },
-  {
-    names: ['image inspect'],
-    summary: 'Show everything about images',
-    load: async () => (await import('./commands/inspect.ts')).imageInspect,
-  },
-  {
     names: ['kill', 'container kill'],
     summary: 'Kill running containers, or send them a signal',
     load: async () => (await import('./commands/kill.ts')).kill,
   },
   {
+    names: ['load', 'image load'],
+    summary: 'Load images from a tar archive or stdin',
+    load: async () => (await import('./commands/load.ts')).load,
+  },
+  {
     names: ['logs', 'container logs'],
     summary: 'Show what a container has printed',
     load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    names: ['pause', 'container pause'],
+    summary: 'Pause all processes of containers',
+    load: async () => (await import('./commands/pause.ts')).pause,
+  },
+  {
+    names: ['port', 'container port'],
+    summary: 'List port mappings or a specific mapping for the container',
+    load: async () => (await import('./commands/port.ts')).port,
   },
   {
     names: ['ps', 'container ls', 'container list', 'container ps'],
@@ -68,6 +154,22 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/reap.ts')).reap,
   },
   {
+    names: ['reap-exec'],
+    summary: 'Note how a command in a container has ended (called by its monitor)',
+    hidden: true,
+    load: async () => (await import('./commands/reap-exec.ts')).reapExec,
+  },
+  {
+    names: ['rename', 'container rename'],
+    summary: 'Rename a container',
+    load: async () => (await import('./commands/rename.ts')).rename,
+  },
+  {
+    names: ['restart', 'container restart'],
+    summary: 'Restart containers',
+    load: async () => (await import('./commands/restart.ts')).restart,
+  },
+  {
     names: ['rm', 'container rm', 'container remove'],
     summary: 'Remove containers',
     load: async () => (await import('./commands/rm.ts')).rm,
@@ -83,9 +185,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).run,
   },
   {
+    names: ['save', 'image save'],
+    summary: 'Save images to a tar archive (by default to stdout)',
+    load: async () => (await import('./commands/save.ts')).save,
+  },
+  {
+    names: ['search'],
+    summary: 'Search an image on Docker Hub (not supported)',
+    load: async () => (await import('./commands/search.ts')).search,
+  },
+  {
     names: ['start', 'container start'],
     summary: 'Start stopped containers',
     load: async () => (await import('./commands/start.ts')).start,
+  },
+  {
+    names: ['stats', 'container stats'],
+    summary: 'Show what containers use, as it changes',
+    load: async () => (await import('./commands/stats.ts')).stats,
   },
   {
     names: ['stop', 'container stop'],
@@ -93,9 +210,74 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/stop.ts')).stop,
   },
   {
+    names: ['system df'],
+    summary: 'Show what images, containers and volumes take on disk',
+    load: async () => (await import('./commands/system-df.ts')).systemDf,
+  },
+  {
+    names: ['system prune'],
+    summary: 'Remove unused data',
+    load: async () => (await import('./commands/system-prune.ts')).systemPrune,
+  },
+  {
+    names: ['system start-all'],
+    summary: 'Start the containers whose restart policy wants it',
+    load: async () => (await import('./commands/system-all.ts')).startAll,
+  },
+  {
+    names: ['system stop-all'],
+    summary: 'Stop all containers, as before a shutdown',
+    load: async () => (await import('./commands/system-all.ts')).stopAll,
+  },
+  {
+    names: ['tag', 'image tag'],
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: async () => (await import('./commands/tag.ts')).tag,
+  },
+  {
+    names: ['top', 'container top'],
+    summary: 'Show the processes of a container',
+    load: async () => (await import('./commands/top.ts')).top,
+  },
+  {
+    names: ['unpause', 'container unpause'],
+    summary: 'Let all processes of paused containers go on',
+    load: async () => (await import('./commands/pause.ts')).unpause,
+  },
+  {
+    names: ['update', 'container update'],
+    summary: 'Change limits and restart policy of containers',
+    load: async () => (await import('./commands/update.ts')).update,
+  },
+  {
     names: ['version'],
     summary: 'Show versions',
     load: async () => (await import('./commands/version.ts')).version,
+  },
+  {
+    names: ['volume create'],
+    summary: 'Create a volume',
+    load: async () => (await import('./commands/volume-create.ts')).volumeCreate,
+  },
+  {
+    names: ['volume inspect'],
+    summary: 'Show everything about volumes',
+    load: async () => (await import('./commands/inspect.ts')).volumeInspect,
+  },
+  {
+    names: ['volume ls', 'volume list'],
+    summary: 'List volumes',
+    load: async () => (await import('./commands/volume-ls.ts')).volumeLs,
+  },
+  {
+    names: ['volume prune'],
+    summary: 'Remove all volumes that no container has',
+    load: async () => (await import('./commands/volume-prune.ts')).volumePrune,
+  },
+  {
+    names: ['volume rm', 'volume remove'],
+    summary: 'Remove volumes',
+    load: async () => (await import('./commands/volume-rm.ts')).volumeRm,
   },
   {
     names: ['wait', 'container wait'],

@@ -7,7 +7,8 @@ import { print, printError } from './output.ts';
 import { report } from './report.ts';
 import { nearest } from './suggest.ts';
 
-const globalFlags: readonly Flag[] = [
+/** The flags before the command. */
+export const globalFlags: readonly Flag[] = [
   { name: 'config', type: 'string', description: 'Directory of config.json, where credentials are kept' },
   { name: 'debug', short: 'D', type: 'bool', description: 'Print every step on the host side to stderr' },
   { name: 'root', type: 'string', description: 'Directory of images and containers (TSRUN_ROOT)' },
@@ -133,8 +134,7 @@ async function showHelp(words: readonly string[]): Promise<number> {
 
 /** Docker's commands that people will look for. */
 const missingCommands = new Set(
-  `attach build builder commit compose context cp diff events exec export history import load login logout manifest network
-  pause plugin port push rename restart save search stack stats swarm tag top unpause update volume`.split(/\s+/),
+  `build builder compose context login logout manifest network plugin push stack swarm`.split(/\s+/),
 );
 
 async function unknownCommand(args: readonly string[]): Promise<number> {

@@ -3,10 +3,10 @@
  * process.stdout, which takes milliseconds to set up, is never touched.
  */
 import { writeSync } from 'node:fs';
-import { codeOf } from '../error.ts';
+import { codeOf, TsrunError } from '../error.ts';
 
 /** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
-const exitAfterBrokenPipe = 141;
+export const exitAfterBrokenPipe = 141;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
@@ -19,8 +19,14 @@ export function writeBytes(fd: number, bytes: Uint8Array): void {
     } catch (error) {
       const code = codeOf(error);
       if (code === 'EPIPE') process.exit(exitAfterBrokenPipe);
+      if (code !== 'EAGAIN') {
+        // There is nowhere to say that messages cannot be written.
+        if (fd === 2) return;
+        throw new TsrunError('NO_SPACE', `cannot write to ${fd === 1 ? 'stdout' : `descriptor ${fd}`}: ${code}`, {
+          cause: error,
+        });
+      }
       // Somebody else made the pipe non-blocking (a pipe is shared with all its users): wait a moment.
-      if (code !== 'EAGAIN') throw error;
       Atomics.wait(pause, 0, 0, 1);
     }
   }

@@ -8,6 +8,7 @@ import {
   parseOperationsRate,
 } from './options/block-io.ts';
 import { checkEnvironment, checkLabel } from './options/environment.ts';
+import { healthFlags } from './options/health.ts';
 import { checkSysctl, parseCpus, parseMemorySwap, parseUlimit } from './options/limits.ts';
 import { parseMountFields } from './options/mounts.ts';
 import { checkAddress, checkMac, checkSearchDomain, parseExtraHost } from './options/network.ts';
@@ -96,6 +97,7 @@ export const createFlags: readonly Flag[] = [
     shownDefault: '"warn"',
   },
   { name: 'group-add', type: 'list', description: 'Additional groups to join' },
+  ...healthFlags,
   { name: 'hostname', short: 'h', type: 'string', description: 'Host name of the container' },
   { name: 'init', type: 'bool', description: 'Run an init in the container that forwards signals and reaps processes' },
   { name: 'interactive', short: 'i', type: 'bool', description: 'Keep stdin open, even when nobody is attached' },
@@ -103,7 +105,7 @@ export const createFlags: readonly Flag[] = [
   { name: 'label', short: 'l', type: 'list', description: 'Set metadata on the container', check: checkLabel },
   { name: 'label-file', type: 'list', description: 'Read labels from a file' },
   { name: 'log-driver', type: 'string', description: 'Where the log goes (json-file|none)' },
-  { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file' },
+  { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file, labels, env, tag' },
   { name: 'mac-address', type: 'string', description: 'MAC address of the container', check: checkMac },
   { name: 'memory', short: 'm', type: 'bytes', description: 'Memory limit', check: parseBytes },
   {
@@ -122,7 +124,7 @@ export const createFlags: readonly Flag[] = [
   { name: 'name', type: 'string', description: 'Name of the container' },
   { name: 'network', type: 'network', description: 'Network to connect to (bridge|none|host|container:NAME)' },
   { name: 'net', type: 'network', description: 'Network to connect to', aliasOf: 'network', hidden: true },
-  { name: 'no-healthcheck', type: 'bool', description: 'Ignore the HEALTHCHECK of the image', hidden: true },
+  { name: 'no-healthcheck', type: 'bool', description: 'Run no health check, not that of the image either' },
   { name: 'oom-score-adj', type: 'int', description: "Preference of the kernel's OOM killer (-1000 to 1000)" },
   { name: 'pid', type: 'string', description: 'PID namespace to use' },
   { name: 'pids-limit', type: 'int', description: 'Limit of processes and threads (-1 for none)' },
@@ -141,7 +143,7 @@ export const createFlags: readonly Flag[] = [
   {
     name: 'restart',
     type: 'string',
-    description: 'What to do when the container exits (only "no" so far)',
+    description: 'When to start it again (no|on-failure[:max-retries]|always|unless-stopped)',
     shownDefault: '"no"',
   },
   { name: 'rm', type: 'bool', description: 'Remove the container when it exits' },
@@ -156,7 +158,9 @@ export const createFlags: readonly Flag[] = [
   { name: 'user', short: 'u', type: 'string', description: 'User to run as (<name|uid>[:<group|gid>])' },
   { name: 'userns', type: 'string', description: 'User namespace to use' },
   { name: 'uts', type: 'string', description: 'UTS namespace to use' },
-  { name: 'volume', short: 'v', type: 'list', description: 'Bind mount a file or directory of the host' },
+  { name: 'volume', short: 'v', type: 'list', description: 'Mount a volume, or a file or directory of the host' },
+  { name: 'volume-driver', type: 'string', description: 'Driver of new volumes (only "local")' },
+  { name: 'volumes-from', type: 'list', description: 'Mount the volumes of another container (NAME[:ro|rw])' },
   { name: 'workdir', short: 'w', type: 'string', description: 'Working directory in the container' },
   { name: 'disable-content-trust', type: 'bool', description: 'No effect', hidden: true },
 ];
@@ -180,11 +184,6 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['cpu-rt-period', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['cpu-rt-runtime', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
-  ['health-cmd', 'string', 'health checks are not there yet'],
-  ['health-interval', 'duration', 'health checks are not there yet'],
-  ['health-retries', 'int', 'health checks are not there yet'],
-  ['health-start-period', 'duration', 'health checks are not there yet'],
-  ['health-timeout', 'duration', 'health checks are not there yet'],
   ['ip', 'string', 'fixed addresses are not there yet'],
   ['ip6', 'string', 'IPv6 is not there yet'],
   ['isolation', 'string', 'it belongs to Windows'],
@@ -197,8 +196,6 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],
   ['runtime', 'string', 'tsrun is the runtime'],
   ['storage-opt', 'list', 'quotas of the root filesystem are not there yet'],
-  ['volume-driver', 'string', 'volumes are not there yet'],
-  ['volumes-from', 'list', 'volumes are not there yet'],
 ];
 
 const refusedFlags: readonly Flag[] = refused.map(([name, type]) => ({ name, type, description: '', hidden: true }));

@@ -8,13 +8,15 @@ const padding = 3;
 
 /** How many columns a text takes: code points, as docker counts. */
 function displayWidth(text: string): number {
+  // Nothing but one unit each, as nearly always.
+  if (!/[\ud800-\udbff]/.test(text)) return text.length;
   let width = 0;
   for (const _ of text) width++;
   return width;
 }
 
-/** Aligns text of lines and tabs. The last cell of a line belongs to no column. */
-export function alignColumns(text: string): string {
+/** Aligns text of lines and tabs; `minimum` is the width of the narrowest column. The last cell of a line belongs to no column. */
+export function alignColumns(text: string, minimum = minimumWidth): string {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const widths = lines.map((): number[] => []);
   const columns = Math.max(...lines.map((cells) => cells.length)) - 1;
@@ -22,7 +24,7 @@ export function alignColumns(text: string): string {
     let first = 0;
     while (first < lines.length) {
       let last = first;
-      let width = minimumWidth;
+      let width = minimum;
       while (last < lines.length && (lines[last]?.length ?? 0) > column + 1) {
         width = Math.max(width, displayWidth(lines[last]?.[column] ?? '') + padding);
         last++;

@@ -4,9 +4,12 @@ import { hostname as hostHostname } from 'node:os';
 import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
+import { mergeEnvironment } from './environment.ts';
+import { isChecked, mergeHealthcheck } from './health.ts';
 import { LayeredRoot } from './layered-root.ts';
+import { mountRecord } from './mount-plan.ts';
 import { randomName } from './random-name.ts';
-import type { Container, ContainerRecord, MountRecord } from './record.ts';
+import type { Container, ContainerRecord, Healthcheck, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import { type ContainerStore, isName, newId } from './store.ts';
 
@@ -24,9 +27,10 @@ export interface ImageForContainer {
   volumes: string[];
   labels: Record<string, string>;
   stopSignal: string;
+  /** Seconds. */
+  stopTimeout?: number;
+  healthcheck?: Healthcheck;
 }
-
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Shells by names that a distribution may not have, and what has the same job there. */
 const otherNames: Readonly<Record<string, { path: string; says: string }>> = {
@@ -37,7 +41,7 @@ const otherNames: Readonly<Record<string, { path: string; says: string }>> = {
 };
 
 /**
- * Makes the container. `onNotice` gets lines for stderr.
+ * Makes the container. `onNotice` gets lines for stderr; `mounts` are those of its record, volumes being there already.
  * Throws `USAGE` for what does not fit the image, `CONFLICT` for a name that is taken.
  */
 export function createContainer(
@@ -45,6 +49,7 @@ export function createContainer(
   options: RunOptions,
   image: ImageForContainer,
   onNotice: (line: string) => void,
+  mounts: readonly MountRecord[] = options.mounts.map(mountRecord),
 ): Container {
   if (options.name !== undefined && !isName(options.name)) {
     throw new TsrunError(
@@ -60,6 +65,9 @@ export function createContainer(
   if (signalNumber(stopSignal) === undefined) throw new TsrunError('USAGE', `Invalid signal: ${stopSignal}`);
   const hostname =
     options.hostname ?? (options.network === 'host' || options.utsMode === 'host' ? hostHostname() : id.slice(0, 12));
+  const healthcheck = mergeHealthcheck(options.health, image.healthcheck);
+  // A kind that cannot be run is told now, not at the first start.
+  isChecked(healthcheck);
   const record: ContainerRecord = {
     version: 1,
     id,
@@ -81,8 +89,9 @@ export function createContainer(
     exposedPorts: [...new Set([...image.exposedPorts, ...options.expose])],
     volumes: image.volumes,
     stopSignal,
-    stopTimeout: options.stopTimeout ?? 10,
-    mounts: options.mounts.map(mountRecord),
+    stopTimeout: options.stopTimeout ?? image.stopTimeout ?? 10,
+    ...(healthcheck === undefined ? {} : { healthcheck }),
+    mounts: [...mounts],
   };
   for (const mount of options.mounts) prepareSource(mount);
   if (options.name !== undefined) return store.create(record);
@@ -93,17 +102,6 @@ export function createContainer(
       if (!(error instanceof TsrunError) || error.code !== 'CONFLICT' || attempt > 20) throw error;
     }
   }
-}
-
-/** `NAME=value` lists, the later winning; PATH is always there. A name without `=` takes the name away, as docker does. */
-export function mergeEnvironment(image: readonly string[], user: readonly string[]): string[] {
-  const merged = new Map<string, string>([['PATH', defaultPath]]);
-  for (const entry of [...image, ...user]) {
-    const name = entry.split('=', 1)[0] ?? '';
-    if (entry.includes('=')) merged.set(name, entry);
-    else merged.delete(name);
-  }
-  return [...merged.values()];
 }
 
 function commandOf(options: RunOptions, image: ImageForContainer): { args: string[]; entrypointLength: number } {
@@ -142,27 +140,7 @@ function workingDirectory(path: string): string {
   return path;
 }
 
-function mountRecord(mount: MountOption): MountRecord {
-  return {
-    type: mount.type,
-    source: mount.type === 'tmpfs' ? '' : mount.source,
-    destination: mount.target,
-    mode: mount.mode,
-    readWrite: !mount.readOnly,
-    propagation: mount.type === 'bind' ? mount.propagation || 'rprivate' : '',
-  };
-}
-
 function prepareSource(mount: MountOption): void {
-  if (mount.type === 'volume') {
-    throw new TsrunError(
-      'UNSUPPORTED',
-      `cannot mount the volume "${mount.source}" at ${mount.target}: named and anonymous volumes are not there yet`,
-      {
-        hint: 'mount a directory of the host: -v /absolute/path:/path',
-      },
-    );
-  }
   if (mount.type !== 'bind') return;
   if (existsSync(mount.source)) return;
   if (!mount.createSource) {

@@ -8,10 +8,15 @@ import { parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
-import { followForeground, foregroundOf } from './foreground.ts';
+import { discardContainer } from './discard.ts';
+import { recordContainerEvent } from './events.ts';
+import { asClient, foregroundOf } from './foreground.ts';
+import { finishForeground } from './launch.ts';
+import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
+import { signalProcess } from './signal.ts';
 import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
 import { ContainerStore } from './store.ts';
 
@@ -46,12 +51,15 @@ export class Engine {
         hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
       });
     }
-    const { pull } = await import('../image/pull.ts');
-    return pull(this.images, parseReference(options.image), {
+    const [{ pull }, { recordPull }] = await Promise.all([import('../image/pull.ts'), import('./image-events.ts')]);
+    const reference = parseReference(options.image);
+    const image = await pull(this.images, reference, {
       ...(wanted === undefined ? {} : { platform: wanted }),
       onProgress: io.pulling(options.image),
       ...(io.signal === undefined ? {} : { signal: io.signal }),
     });
+    recordPull(this.images.root, image, reference);
+    return image;
   }
 
   /** `create`: makes the container, and its image when that is missing. */
@@ -61,11 +69,12 @@ export class Engine {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }
     const container = await this.createHolding(options, io);
+    recordContainerEvent(this.containers.root, container.record, 'create');
     if (options.cidfile !== undefined) {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
       } catch (cause) {
-        this.containers.remove(container.record);
+        discardContainer(this.containers, container.record, (line) => io.notice(line));
         throw new TsrunError(
           'USAGE',
           `cannot write the container ID to "${options.cidfile}": it exists, or cannot be made`,
@@ -82,10 +91,30 @@ export class Engine {
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
-      const image = this.images.require(found.id);
-      return createContainer(this.containers, options, this.forContainer(image), (line) => io.notice(line));
+      const image = this.forContainer(this.images.require(found.id));
+      return await this.createWithVolumes(options, image, io);
     } finally {
       held.release();
+    }
+  }
+
+  /** Volumes are there, and held, before the record names them. */
+  private async createWithVolumes(options: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+    const plan = planMounts(options, image.volumes, (text) => this.containers.resolve(text).record);
+    const onNotice = (line: string): void => io.notice(line);
+    if (!plan.some((mount) => mount.type === 'volume')) {
+      return createContainer(this.containers, options, image, onNotice, plan);
+    }
+    const { prepareVolumes } = await import('./volumes/prepare.ts');
+    const layers = image.layers.map((layer) => layer.path).reverse();
+    const prepared = await prepareVolumes(this.containers.root, plan, layers, options.volumeDriver, io.signal);
+    try {
+      const container = createContainer(this.containers, options, image, onNotice, prepared.mounts);
+      prepared.release();
+      return container;
+    } catch (error) {
+      prepared.discard();
+      throw error;
     }
   }
 
@@ -114,8 +143,12 @@ export class Engine {
       started.lock.release();
       return 0;
     }
-    const options = { terminal, stdin: attach.stdin, sigProxy: attach.sigProxy && !terminal };
-    return followForeground(this.containers, container, started, options, (line) => io.notice(line));
+    const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
+    const running = { ...container, state };
+    const proxy = attach.sigProxy && !terminal ? (signal: number) => void signalProcess(running, signal) : undefined;
+    return asClient(started.monitor, { terminal, stdin: attach.stdin, proxy }, () =>
+      finishForeground(this.containers, container, started, (line) => io.notice(line)),
+    );
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */
@@ -138,7 +171,7 @@ export class Engine {
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
-        this.containers.remove(record);
+        discardContainer(this.containers, record, request.onNotice);
         lock.release();
       }
       throw error;
@@ -147,6 +180,8 @@ export class Engine {
 
   private forContainer(image: StoredImage): ImageForContainer {
     const { execution } = image.config;
+    const { healthcheck: check } = execution;
+    const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
       layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
@@ -159,6 +194,19 @@ export class Engine {
       volumes: execution.volumes,
       labels: execution.labels,
       stopSignal: execution.stopSignal,
+      ...(execution.stopTimeout === undefined ? {} : { stopTimeout: execution.stopTimeout }),
+      ...(check === undefined
+        ? {}
+        : {
+            healthcheck: {
+              test: check.test,
+              interval: milliseconds(check.interval),
+              timeout: milliseconds(check.timeout),
+              startPeriod: milliseconds(check.startPeriod),
+              startInterval: milliseconds(check.startInterval),
+              retries: check.retries,
+            },
+          }),
     };
   }
 }

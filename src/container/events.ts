@@ -25,6 +25,8 @@ export interface EngineEvent {
 const maxSize = 8 * 1024 * 1024;
 /** Bytes of one line: what the kernel writes as a whole. */
 const maxLine = 4096;
+/** Bytes of a monitor's line that are not in its prepared text: two actions, an exit code, two times. */
+const reserved = 640;
 /** Characters of one attribute when a line would become too long. */
 const shortAttribute = 64;
 
@@ -50,6 +52,22 @@ export function formatEvent(event: EngineEvent, time: bigint): string {
   if (Buffer.byteLength(shortened) <= maxLine) return shortened;
   const { name = '', image = '', exitCode } = event.attributes;
   return line({ name, image, ...(exitCode === undefined ? {} : { exitCode }) });
+}
+
+/**
+ * What the monitor puts behind the two actions of an event that it records itself (native/monitor.h): the text of
+ * `formatEvent`, cut where the action and further attributes go.
+ */
+export function monitorEvent(record: ContainerRecord): string {
+  const mark = '\u0000';
+  const event = (attributes: Record<string, string>): string =>
+    formatEvent({ type: 'container', action: mark, id: record.id, attributes }, 0n);
+  const all = event(containerAttributes(record));
+  // With many labels a line would be longer than one write keeps whole: then without them.
+  const text =
+    Buffer.byteLength(all) <= maxLine - reserved ? all : event({ image: record.image.reference, name: record.name });
+  const [, first = '', second = ''] = text.split(JSON.stringify(mark).slice(1, -1));
+  return `${first}\n${second.slice(0, second.lastIndexOf('}},"scope"'))}`;
 }
 
 /** Opens the journal for appending; the caller closes it. A monitor keeps one for what it sees itself. */
@@ -97,4 +115,19 @@ export function recordContainerEvent(
   more: Readonly<Record<string, string>> = {},
 ): void {
   recordEvent(root, { type: 'container', action, id: record.id, attributes: containerAttributes(record, more) });
+}
+
+/** Appends an event for each volume of a container that starts or has ended, with docker's attributes. */
+export function recordVolumeEvents(root: string, record: ContainerRecord, action: 'mount' | 'unmount'): void {
+  for (const { type, name, destination, readWrite } of record.mounts) {
+    if (type !== 'volume' || name === undefined) continue;
+    const base = { container: record.id, driver: 'local' };
+    const mounted = { destination, propagation: '', 'read/write': String(readWrite) };
+    recordEvent(root, {
+      type: 'volume',
+      action,
+      id: name,
+      attributes: action === 'mount' ? { ...base, ...mounted } : base,
+    });
+  }
 }

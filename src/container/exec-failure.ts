@@ -55,7 +55,7 @@ type Look = (path: string) => Looked;
 
 function explain(lookAt: Look, command: string, env: readonly string[], error: number): TsrunError {
   const paths = candidates(command, env);
-  const found = paths.find((path) => lookAt(path).kind !== 'missing');
+  const found = command === '' ? undefined : paths.find((path) => lookAt(path).kind !== 'missing');
   if (found === undefined) {
     return new TsrunError(
       'COMMAND_NOT_FOUND',

@@ -1,14 +1,10 @@
 /**
- * The foreground client of a container: terminal in raw mode, window size, signals, exit status. The data itself goes
- * between the caller's descriptors and the monitor, and never through this process.
+ * A client of a monitor: terminal in raw mode, window size, signals. The data itself goes between the caller's descriptors
+ * and the monitor, and never through this process.
  */
 import { constants } from 'node:os';
 import { isTty, makeRaw, windowSize } from '../linux/tty.ts';
-import { finishForeground } from './launch.ts';
-import type { Container } from './record.ts';
-import { signalProcess } from './signal.ts';
-import type { Foreground, StartedContainer } from './start.ts';
-import type { ContainerStore } from './store.ts';
+import type { Foreground } from './start.ts';
 
 /** Signals that are for tsrun itself, or that the kernel sends for reasons of its own. */
 const notProxied = new Set([
@@ -52,25 +48,34 @@ export function foregroundOf(
   return { ...streams, ...size, detachKeys: terminal || streams.stdin ? detachKeys : new Uint8Array() };
 }
 
-/**
- * Stays with a started container until it ends. Signals that tsrun gets go to the container's first process when
- * `sigProxy`. Returns the exit status, or 'detached'.
- */
-export async function followForeground(
-  store: ContainerStore,
-  container: Container,
-  started: StartedContainer,
-  options: { terminal: boolean; stdin: boolean; sigProxy: boolean },
-  onNotice: (line: string) => void,
-): Promise<number | 'detached'> {
-  const running = {
-    ...container,
-    state: { ...container.state, status: 'running' as const, pid: started.pid, start: started.start },
-  };
+/** A client's connection to a monitor: of a start, an exec or an attach. */
+export interface ClientControl {
+  resize(rows: number, columns: number): void;
+  holdStdin(hold: boolean): void;
+}
+
+/** How a client ends: with an exit status, or before: the detach keys were typed, or nobody reads what it prints. */
+export type ClientEnd = number | 'detached' | 'unread';
+
+export interface ClientOptions {
+  /** The other side has a terminal. */
+  terminal: boolean;
+  /** This client types into it. */
+  stdin: boolean;
+  /** Takes the signals that tsrun gets; absent: they do to tsrun what they always do. */
+  proxy?: ((signal: number) => void) | undefined;
+}
+
+/** Runs `finish` as the client of a monitor: with its terminal in raw mode, following its size, passing on its signals. */
+export async function asClient<T>(
+  control: ClientControl,
+  options: ClientOptions,
+  finish: () => Promise<T>,
+): Promise<T> {
   let restore: (() => void) | undefined;
   const resize = (): void => {
     const { rows, columns } = windowSize(1);
-    if (rows > 0) started.monitor.resize(rows, columns);
+    if (rows > 0) control.resize(rows, columns);
   };
   const handlers = new Map<NodeJS.Signals, () => void>();
   if (options.terminal && isTty(1)) {
@@ -80,20 +85,21 @@ export async function followForeground(
   if (!options.terminal && options.stdin && isTty(0)) {
     // Ctrl-Z: while this process is stopped its terminal belongs to the shell, and the monitor must not read from it.
     handlers.set('SIGTSTP', () => {
-      started.monitor.holdStdin(true);
+      control.holdStdin(true);
       process.kill(process.pid, 'SIGSTOP');
     });
-    handlers.set('SIGCONT', () => started.monitor.holdStdin(false));
+    handlers.set('SIGCONT', () => control.holdStdin(false));
   }
-  if (options.sigProxy) {
+  const { proxy } = options;
+  if (proxy !== undefined) {
     for (const [name, number] of Object.entries(constants.signals)) {
-      if (!notProxied.has(name)) handlers.set(name as NodeJS.Signals, () => void signalProcess(running, number));
+      if (!notProxied.has(name)) handlers.set(name as NodeJS.Signals, () => proxy(number));
     }
   }
   for (const [name, handler] of handlers) process.on(name, handler);
   try {
     if (options.terminal && options.stdin && isTty(0)) restore = makeRaw(0);
-    return await finishForeground(store, container, started, onNotice);
+    return await finish();
   } finally {
     for (const [name, handler] of handlers) process.off(name, handler);
     restore?.();

@@ -24,6 +24,8 @@ import { writeRecord } from './write-record.ts';
 /** What a start has prepared. */
 export interface Launch extends StartRequest {
   program: Program;
+  /** The encoded program of the health check. */
+  health: Uint8Array | undefined;
   network: ContainerNetwork;
   cgroup: { path: string; fd: number };
   lock: Lock;
@@ -33,6 +35,8 @@ export interface Launch extends StartRequest {
   /** Closes what the monitor was given. */
   closeDescriptors: () => void;
   spec: Spec;
+  /** Descriptors that the monitor is to keep. */
+  held: readonly number[];
 }
 
 /** Starts the monitor and follows the container until its command runs. Throws what the failed step means. */
@@ -55,7 +59,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       ...(cgroup.fd < 0 ? {} : { cgroup: cgroup.fd }),
       ...(network.netns < 0 ? {} : { netns: network.netns }),
       listen,
-      ports: network.portFds,
+      health: l.health,
+      ports: [...network.portFds, ...l.held],
       foreground: l.foreground !== undefined,
       name: record.id,
       onBroken: ({ stream, errno }) =>
@@ -78,6 +83,9 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     else ready = true;
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
+      // What the monitors of earlier starts have written must never be read as this one's.
+      rmSync(join(directory, 'run.json'), { force: true });
+      if (l.health === undefined) rmSync(join(directory, 'health.json'), { force: true });
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
       monitor.proceed();
@@ -162,13 +170,18 @@ export async function finishForeground(
       monitor.close();
       return 'detached';
     }
-    if (end === 'lost') {
+    if (end === 'lost' || end === 'unread') {
       throw new TsrunError('PROGRAM', 'the monitor of the container is gone; its exit status is not known', {
         hint: `tsrun ps shows whether ${container.record.name} still runs`,
       });
     }
+    if (end.restarts) {
+      monitor.close();
+      return end.status;
+    }
     try {
-      reap(store, container.record, started.start);
+      // As it is now: `restart` keeps a container that was run with --rm.
+      reap(store, store.read(container.record.id)?.record ?? container.record, started.start);
       monitor.reaped();
     } catch (error) {
       // Not told as cleaned up, the monitor has it done again when this process ends.

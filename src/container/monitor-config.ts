@@ -1,6 +1,7 @@
 /** The monitor's configuration as a place in the start program's memory (native/monitor.h, struct monitor_config). */
 import type { Place } from '../program/program.ts';
 import type { StartProgram } from '../runtime/compile/start.ts';
+import { journalPath, monitorEvent } from './events.ts';
 import { encodeMonitorConfig } from './monitor.ts';
 import type { ContainerRecord } from './record.ts';
 import type { Foreground } from './start.ts';
@@ -14,10 +15,15 @@ export interface MonitorSetup {
   portCount: number;
   /** What the monitor executes at the end when nobody else cleans up. */
   reap: { argv: string[]; envp: string[] };
+  /** Data root, where the journal of events is. */
+  root: string;
 }
 
 /** Lays the configuration into the memory of the program that is being built. */
-export function monitorConfig(started: StartProgram, { record, foreground, portCount, reap }: MonitorSetup): Place {
+export function monitorConfig(
+  started: StartProgram,
+  { record, foreground, portCount, reap, root }: MonitorSetup,
+): Place {
   const { builder: b, stdio } = started;
   const strings = (list: readonly string[], label: string): Place => {
     const places = list.map((text) => b.text(text));
@@ -43,6 +49,11 @@ export function monitorConfig(started: StartProgram, { record, foreground, portC
     reap: { argv: strings(reap.argv, 'argv of reap'), envp: strings(reap.envp, 'envp of reap') },
     portCount,
     detachKeys: detachKeys.length === 0 ? undefined : b.bytes(detachKeys, 'detach keys'),
+    restart: record.options.restart,
+    journal: {
+      path: b.text(journalPath(root)),
+      event: b.bytes(Buffer.from(monitorEvent(record)), 'events of the monitor'),
+    },
     size: foreground === undefined || foreground.rows === 0 ? undefined : foreground,
   });
   return b.bytes(bytes, 'struct monitor_config');

@@ -5,7 +5,8 @@
  */
 import { Socket } from 'node:net';
 import { errno } from '../linux/errno.ts';
-import { connectSocket, sendDescriptors } from '../linux/unix-socket.ts';
+import { close } from '../linux/fs.ts';
+import { connectSocket, receive, send, sendDescriptors, waitReadable } from '../linux/unix-socket.ts';
 
 /** Layout and numbers of native/monitor.h; a test reads them out of the header. */
 export const controlMessageSize = 16;
@@ -14,17 +15,30 @@ export const controlKinds = {
   reaped: 2,
   attach: 3,
   holdStdin: 4,
+  policy: 5,
   exited: 16,
   detached: 17,
   broken: 18,
+  done: 19,
 } as const;
+export const exitedFlags = { oom: 1, restarts: 2 } as const;
 export const attachFlags = { stdin: 64, stdout: 128, stderr: 256 } as const;
 
 /**
- * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container. `detached`: the detach keys
- * were typed. `lost`: the monitor is gone, or it dropped this client because it took nothing for a second.
+ * How a client's connection ended. `status`: 0-255, 128+n where signal n ended the container; with `restarts` its policy
+ * starts it again, and there is nothing to clean up. `detached`: the detach keys were typed. `unread`: the reader of this
+ * client's stdout has left, where that is to end it. `lost`: the monitor is gone, or it dropped this client because it
+ * took nothing for a second.
  */
-export type MonitorExit = { status: number; oomKilled: boolean } | 'detached' | 'lost';
+export type MonitorExit = { status: number; oomKilled: boolean; restarts: boolean } | 'detached' | 'unread' | 'lost';
+
+/** What a client hears of its outputs. */
+export interface OutputEvents {
+  /** One failed for another reason than a reader that left. */
+  onBroken?: ((broken: BrokenOutput) => void) | undefined;
+  /** Nobody reads stdout any more: the client ends with `unread`. */
+  endUnread?: boolean | undefined;
+}
 
 /** An output of the client that could not be written any more: 1 or 2, and the errno. */
 export type BrokenOutput = { stream: 1 | 2; errno: number };
@@ -47,10 +61,10 @@ export class MonitorControl {
   private received = Buffer.alloc(0);
   private finish: (exit: MonitorExit) => void = () => {};
 
-  /** Takes ownership of `fd`. `onBroken` hears of outputs that failed for another reason than a reader that left. */
+  /** Takes ownership of `fd`. */
   constructor(
     fd: number,
-    private readonly onBroken: (broken: BrokenOutput) => void = () => {},
+    private readonly events: OutputEvents = {},
   ) {
     this.onExit = new Promise((resolve) => {
       this.finish = resolve;
@@ -68,10 +82,20 @@ export class MonitorControl {
       const a = this.received.readInt32LE(4);
       const b = this.received.readInt32LE(8);
       this.received = this.received.subarray(controlMessageSize);
-      if (kind === controlKinds.exited) this.finish({ status: a, oomKilled: b !== 0 });
-      else if (kind === controlKinds.detached) this.finish('detached');
-      else if (kind === controlKinds.broken && b !== errno.EPIPE) this.onBroken({ stream: a === 2 ? 2 : 1, errno: b });
+      if (kind === controlKinds.exited) {
+        this.finish({
+          status: a,
+          oomKilled: (b & exitedFlags.oom) !== 0,
+          restarts: (b & exitedFlags.restarts) !== 0,
+        });
+      } else if (kind === controlKinds.detached) this.finish('detached');
+      else if (kind === controlKinds.broken) this.broken({ stream: a === 2 ? 2 : 1, errno: b });
     }
+  }
+
+  private broken(output: BrokenOutput): void {
+    if (output.errno !== errno.EPIPE) this.events.onBroken?.(output);
+    else if (output.stream === 1 && this.events.endUnread === true) this.finish('unread');
   }
 
   private send(kind: number, a = 0, b = 0): void {
@@ -100,6 +124,25 @@ export class MonitorControl {
   }
 }
 
+/** Milliseconds that a monitor may take for an answer. */
+const answerTimeout = 5000;
+
+/**
+ * Tells a monitor another restart policy (RESTART_* and a number of restarts). Returns whether it has taken it over.
+ * Throws `SyscallError` ENOENT or ECONNREFUSED where no monitor listens.
+ */
+export function changePolicy(socketPath: string, policy: number, maximumRetryCount: number): boolean {
+  const fd = connectSocket(socketPath);
+  try {
+    if (!send(fd, encodeControl(controlKinds.policy, policy, maximumRetryCount))) return false;
+    if (!waitReadable(fd, answerTimeout)) return false;
+    const answer = receive(fd, controlMessageSize);
+    return answer?.length === controlMessageSize && answer.readUInt32LE(0) === controlKinds.done;
+  } finally {
+    close(fd);
+  }
+}
+
 /**
  * Attaches to a running container: its monitor gets the descriptors of this client that are given (-1 for none) and
  * moves the bytes. The caller must not read `stdin` itself. Throws `SyscallError` ENOENT or ECONNREFUSED where no monitor
@@ -113,8 +156,7 @@ export function attachClient(
     stderr: number;
     /** Of a terminal; empty for none. */
     detachKeys: Uint8Array;
-    onBroken?: (broken: BrokenOutput) => void;
-  },
+  } & OutputEvents,
 ): MonitorControl {
   const { stdin, stdout, stderr } = options;
   const flags =
@@ -124,5 +166,5 @@ export function attachClient(
   const descriptors = [stdin, stdout, stderr].map((descriptor) => (descriptor < 0 ? fd : descriptor));
   // A monitor that has no place for one more client closes the connection: then this is `lost`.
   sendDescriptors(fd, encodeControl(controlKinds.attach, flags, 0, options.detachKeys), descriptors);
-  return new MonitorControl(fd, options.onBroken);
+  return new MonitorControl(fd, options);
 }

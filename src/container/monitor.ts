@@ -14,12 +14,17 @@ import { close, openat, sealedMemfd } from '../linux/fs.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
-import { attachFlags, type BrokenOutput, MonitorControl, type MonitorExit } from './monitor-control.ts';
+import { attachFlags, MonitorControl, type MonitorExit, type OutputEvents } from './monitor-control.ts';
 
 /** Layout and numbers of struct monitor_config; a test reads them out of the header. */
-export const monitorConfigSize = 64;
-export const monitorVersion = 1;
+export const monitorConfigSize = 80;
+export const monitorVersion = 2;
+/** The first of `SpawnOptions.ports`, FD_FIRST_PORT. */
+export const fdFirstPort = 13;
 export const monitorFlags = { tty: 1, stdin: 2, stdinOnce: 4, foreground: 8, log: 16, record: 32 } as const;
+
+/** The numbers of restart policies, RESTART_*. */
+export const restartPolicies = { no: 0, 'on-failure': 1, always: 2, 'unless-stopped': 3 } as const;
 
 export interface MonitorConfig {
   /** One pty master instead of pipes. */
@@ -46,6 +51,10 @@ export interface MonitorConfig {
   detachKeys: Place | undefined;
   /** Initial window size in characters. */
   size?: { rows: number; columns: number } | undefined;
+  /** When a container that has ended runs again; absent: never. */
+  restart?: { name: keyof typeof restartPolicies; maximumRetryCount: number } | undefined;
+  /** Where the monitor records events, and what stands in them (struct monitor_config in monitor.h). */
+  journal?: { path: Place; event: Place } | undefined;
 }
 
 /** `struct monitor_config`, to be placed into the program's memory. */
@@ -77,7 +86,12 @@ export function encodeMonitorConfig(config: MonitorConfig): Buffer {
   out.writeUInt32LE(config.detachKeys?.size ?? 0, 44);
   out.writeUInt16LE(config.size?.rows ?? 0, 48);
   out.writeUInt16LE(config.size?.columns ?? 0, 50);
+  out.writeUInt32LE(restartPolicies[config.restart?.name ?? 'no'], 52);
   out.writeBigUInt64LE(BigInt(config.log?.maxSize ?? 0), 56);
+  out.writeUInt32LE(config.restart?.maximumRetryCount ?? 0, 64);
+  out.writeUInt32LE(config.journal?.path.offset ?? none, 68);
+  out.writeUInt32LE(config.journal?.event.offset ?? none, 72);
+  out.writeUInt32LE(config.journal?.event.size ?? 0, 76);
   return out;
 }
 
@@ -104,7 +118,7 @@ export function decodeSync(bytes: Buffer): SyncMessage {
   return { kind, words: [bytes.readInt32LE(4), bytes.readInt32LE(8), bytes.readInt32LE(12)] };
 }
 
-export interface SpawnOptions {
+export interface SpawnOptions extends OutputEvents {
   /** The encoded program with the monitor's configuration. */
   program: Uint8Array;
   /** Descriptors of the foreground client. Here and below -1 or undefined stand for none, and all stay the caller's. */
@@ -117,12 +131,13 @@ export interface SpawnOptions {
   netns?: number | undefined;
   /** A listening unix socket for further clients. */
   listen?: number | undefined;
-  /** Bound sockets of published ports. */
+  /** The encoded program of the health check, with its configuration. */
+  health?: Uint8Array | undefined;
+  /** Bound sockets of published ports, and whatever else is to live as long as the container. */
   ports: readonly number[];
   foreground: boolean;
   /** Shown by ps(1) behind `tsrun-monitor`: the container's id. */
   name?: string | undefined;
-  onBroken?: ((broken: BrokenOutput) => void) | undefined;
 }
 
 /** How long one wait for the sync socket may keep the event loop (and with it Ctrl-C) from running, in milliseconds. */
@@ -246,6 +261,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
   try {
     const unused = opened(openat(AT_FDCWD, '/dev/null', O_RDWR));
     const program = opened(sealedMemfd('tsrun-program', options.program));
+    const health = options.health === undefined ? unused : opened(sealedMemfd('tsrun-health', options.health));
     const [sync, syncOfMonitor] = socketPair(SOCK_SEQPACKET);
     opened(syncOfMonitor);
     opened(sync);
@@ -265,6 +281,8 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       options.cgroup,
       options.netns,
       options.listen,
+      unused,
+      health,
       ...options.ports,
     ].map((fd) => (fd === undefined || fd < 0 ? unused : fd));
     // By the descriptor table of this process: in the child's the number may be one of those that are laid out.
@@ -286,7 +304,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
     let client: MonitorControl | undefined;
     if (options.foreground) {
       own.splice(own.indexOf(control), 1);
-      client = new MonitorControl(control, options.onBroken);
+      client = new MonitorControl(control, options);
     }
     return new MonitorHandle(child, child.pid, client, sync);
   } finally {

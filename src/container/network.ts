@@ -72,7 +72,9 @@ function connectBridge(
   const others = (): { id: string; name: string; attachment: BridgeAttachment }[] =>
     store.list().flatMap(({ record: other, state }) => {
       const attachment =
-        state.status === 'running' || state.status === 'paused' ? state.start?.network.attachment : undefined;
+        state.status === 'running' || state.status === 'paused' || state.status === 'restarting'
+          ? state.start?.network.attachment
+          : undefined;
       return attachment === undefined ? [] : [{ id: other.id, name: other.name, attachment }];
     });
   const netns = createNetns();

@@ -1,9 +1,8 @@
 /** The OCI runtime config of a container: docker's defaults and what the user changed, as one document. */
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { allDevices, defaultDeviceRules } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { availableCapabilities, containerCapabilities } from '../linux/capabilities.ts';
 import { defaultMounts, maskedPaths, readonlyPaths } from '../runtime/defaults.ts';
 import {
   type LinuxDevice,
@@ -12,13 +11,15 @@ import {
   type LinuxResources,
   type Mount,
   OCI_VERSION,
-  type Rlimit,
   type Spec,
 } from '../runtime/spec.ts';
 import { blockIo, deviceCgroupRule, deviceNumber } from './block-io.ts';
-import type { ContainerRecord } from './record.ts';
+import { mountOption } from './mount-plan.ts';
+import { buildProcess } from './process.ts';
+import type { ContainerRecord, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
 import type { ResolvedUser } from './users.ts';
+import { volumeFiles, volumeMount } from './volumes/options.ts';
 
 export interface SpecInputs {
   record: ContainerRecord;
@@ -36,34 +37,12 @@ export interface SpecInputs {
 
 /** Builds the config. Throws `USAGE` or `UNSUPPORTED` for options that cannot be served. */
 export function buildSpec(inputs: SpecInputs): Spec {
-  const { record, user } = inputs;
+  const { record } = inputs;
   const { options } = record;
-  const capabilities = containerCapabilities({
-    add: options.capAdd,
-    drop: options.capDrop,
-    privileged: options.privileged,
-    available: availableCapabilities(),
-  });
-  const root = user.uid === 0;
   const nodes = devices(options);
   return {
     ociVersion: OCI_VERSION,
-    process: {
-      terminal: record.process.terminal,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      args: record.process.args,
-      env: environment(inputs),
-      cwd: record.process.cwd,
-      capabilities: {
-        bounding: capabilities,
-        effective: root ? capabilities : [],
-        permitted: root ? capabilities : [],
-        inheritable: [],
-      },
-      rlimits: rlimits(options),
-      noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([:=]true)?$/.test(option)),
-      ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
-    },
+    process: buildProcess(record, inputs.user, { terminal: record.process.terminal, term: inputs.term }),
     root: { path: 'rootfs', readonly: options.readOnly },
     hostname: record.hostname,
     ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
@@ -78,23 +57,6 @@ export function buildSpec(inputs: SpecInputs): Spec {
       rootfsPropagation: 'rprivate',
     },
   };
-}
-
-function environment({ record, user, term }: SpecInputs): string[] {
-  const env = [...record.process.env];
-  const add = (name: string, value: string): void => {
-    if (!env.some((entry) => entry.startsWith(`${name}=`))) env.push(`${name}=${value}`);
-  };
-  add('HOSTNAME', record.hostname);
-  if (record.process.terminal) add('TERM', term || 'xterm');
-  add('HOME', user.home);
-  return env;
-}
-
-function rlimits(options: RunOptions): Rlimit[] {
-  const asked = options.ulimits.map(({ name, soft, hard }) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
-  if (asked.some((limit) => limit.type === 'RLIMIT_NOFILE')) return asked;
-  return [{ type: 'RLIMIT_NOFILE', soft: 1048576, hard: 1048576 }, ...asked];
 }
 
 /** Ports below 1024 and ping for everybody: they belong to the container alone, since it has a network of its own. */
@@ -138,7 +100,7 @@ function mounts({ record, directory, networkMode }: SpecInputs): Mount[] {
     source: join(directory, name),
     options: ['rbind', 'rprivate'],
   }));
-  const asked = options.mounts.map(toMount);
+  const asked = record.mounts.map((mount, index) => toMount(mount, mountOption(record, index)));
   const taken = new Set(asked.map((mount) => normal(mount.destination)));
   const free = (mount: Mount): boolean => !taken.has(normal(mount.destination));
   // Parents before children, so that no mount hides another.
@@ -157,25 +119,36 @@ function depth(path: string): number {
   return path.split('/').filter((part) => part !== '').length;
 }
 
-function toMount(mount: MountOption): Mount {
-  if (mount.type === 'tmpfs') {
-    const asked = (mount.tmpfsOptions ?? []).filter((word) => !/^r?(bind|private|slave|shared|unbindable)$/.test(word));
-    const options = ['nosuid', 'nodev', 'noexec', ...asked];
-    if (mount.tmpfsSize !== undefined) options.push(`size=${mount.tmpfsSize}`);
-    if (mount.tmpfsMode !== undefined) options.push(`mode=${mount.tmpfsMode.toString(8)}`);
-    if (mount.readOnly) options.push('ro');
-    return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options };
+function toMount(mount: MountRecord, option: MountOption | undefined): Mount {
+  const { destination, source } = mount;
+  const readOnly = !mount.readWrite;
+  if (mount.type === 'volume') {
+    checkDevice(mount);
+    return volumeMount(source, mount.volumeOptions, { destination, readOnly });
   }
-  return {
-    destination: mount.target,
-    type: 'bind',
-    source: mount.source,
-    options: [
-      mount.nonRecursive ? 'bind' : 'rbind',
-      ...(mount.readOnly ? ['rro'] : []),
-      mount.propagation === '' ? 'rprivate' : mount.propagation,
-    ],
-  };
+  if (mount.type === 'tmpfs') {
+    const words = option?.tmpfsOptions ?? [];
+    const asked = words.filter((word) => !/^r?(bind|private|slave|shared|unbindable)$/.test(word));
+    const options = ['nosuid', 'nodev', 'noexec', ...asked];
+    if (option?.tmpfsSize !== undefined) options.push(`size=${option.tmpfsSize}`);
+    if (option?.tmpfsMode !== undefined) options.push(`mode=${option.tmpfsMode.toString(8)}`);
+    if (readOnly) options.push('ro');
+    return { destination, type: 'tmpfs', source: 'tmpfs', options };
+  }
+  const recursive = option?.nonRecursive === true ? 'bind' : 'rbind';
+  const propagation = mount.propagation || 'rprivate';
+  return { destination, type: 'bind', source, options: [recursive, ...(readOnly ? ['rro'] : []), propagation] };
+}
+
+/** A volume may be a directory of the host that nobody has made. Throws `USAGE` with docker's words and exit code. */
+function checkDevice({ source, volumeOptions }: MountRecord): void {
+  const files = volumeFiles(volumeOptions);
+  if (files.kind !== 'bind' || existsSync(files.device)) return;
+  throw new TsrunError(
+    'USAGE',
+    `error while mounting volume '${source}': failed to mount local volume: mount ${files.device}:${source}, flags: 0x1000: no such file or directory`,
+    { hint: `make the directory: mkdir -p ${files.device}`, exitCode: 127 },
+  );
 }
 
 /** The nodes of --device; with --privileged all devices of the host, as docker has it. */

@@ -8,6 +8,8 @@ import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { messageOf } from '../error.ts';
 import { detachBridge, removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
+import { discardContainer } from './discard.ts';
+import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
 import type { ContainerStore } from './store.ts';
@@ -29,9 +31,15 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
       removeCgroup(start.cgroup);
     });
   }
-  rmSync(join(store.stateDirectory(record.id), 'attach.sock'), { force: true });
+  const socket = join(store.stateDirectory(record.id), 'attach.sock');
+  // Once for each start: what comes again finds nothing left to do.
+  if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');
+  rmSync(socket, { force: true });
   if (record.options.remove) {
-    step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () => store.remove(record));
+    step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
+      discardContainer(store, record),
+    );
+    recordContainerEvent(store.root, record, 'destroy');
   }
 }
 

@@ -4,7 +4,7 @@
  * State is computed, not stored: see state.ts.
  */
 import type { BridgeAttachment } from '../network/index.ts';
-import type { RunOptions } from './run-options.ts';
+import type { MountOption, RunOptions } from './run-options.ts';
 
 export interface ContainerRecord {
   version: 1;
@@ -47,6 +47,8 @@ export interface ContainerRecord {
   /** Seconds until `stop` kills; -1 waits for ever. */
   stopTimeout: number;
   mounts: MountRecord[];
+  /** Absent: no check, neither by flags nor by the image. */
+  healthcheck?: Healthcheck;
 }
 
 /** A mount as `inspect` shows it. */
@@ -59,6 +61,12 @@ export interface MountRecord {
   mode: string;
   readWrite: boolean;
   propagation: string;
+  /** What asked for it, also where that was another container's flag; absent: the image, or the option of the same index. */
+  option?: MountOption;
+  /** Of --volumes-from: the id of the container that had it. */
+  from?: string;
+  /** Of a volume that has any: the driver's options, which say where its files are. */
+  volumeOptions?: Record<string, string>;
 }
 
 /** `containers/<id>/start.json`, written by the command that starts the container, once per start. */
@@ -91,9 +99,48 @@ export interface ExitRecord {
   signal: number;
   oomKilled: boolean;
   finishedAt: string;
+  /** Of a restart that could not start: the step of its program, and the errno. */
+  failedStep?: number;
+  failedErrno?: number;
 }
 
-export type ContainerStatus = 'created' | 'running' | 'paused' | 'exited' | 'dead';
+/**
+ * `containers/<id>/run.json`, written by the monitor when its policy starts the container again (`pid` and what names it)
+ * and while it waits to do so (`pid` 0, and how the last run ended).
+ */
+export interface RunRecord {
+  /** Of the start that it belongs to. */
+  monitorPid: number;
+  restartCount: number;
+  pid: number;
+  startTime: string;
+  /** Empty while the first run's is in `start.json`. */
+  startedAt: string;
+  exitCode?: number;
+  oomKilled?: boolean;
+  finishedAt?: string;
+}
+
+/** `containers/<id>/health.json`, written by the monitor: docker's State.Health. */
+export interface HealthRecord {
+  Status: 'starting' | 'healthy' | 'unhealthy';
+  FailingStreak: number;
+  Log: { Start: string; End: string; ExitCode: number; Output: string }[];
+}
+
+/** The check of a container as it is run, from its flags and its image. Times in milliseconds. */
+export interface Healthcheck {
+  /** `['CMD', …]`, `['CMD-SHELL', …]`, `['NONE']`, as in docker's configuration. */
+  test: string[];
+  /** 0 stands for docker's default. */
+  interval: number;
+  timeout: number;
+  startPeriod: number;
+  startInterval: number;
+  retries: number;
+}
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
 
 /** State as computed from the records, the lock and the kernel. */
 export interface ContainerState {
@@ -109,6 +156,9 @@ export interface ContainerState {
   startedAt: string | undefined;
   finishedAt: string | undefined;
   start: StartRecord | undefined;
+  /** How often its policy has started it again since the last `start`. */
+  restartCount: number;
+  health: HealthRecord | undefined;
 }
 
 /** A container with its state: what ps, inspect and filters work on. */

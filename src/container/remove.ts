@@ -1,5 +1,7 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { discardContainer } from './discard.ts';
+import { recordContainerEvent } from './events.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
@@ -7,22 +9,27 @@ import { readStart } from './state.ts';
 import type { ContainerStore, Lock } from './store.ts';
 
 /**
- * Removes a container. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
+ * Removes a container, with `volumes` its anonymous volumes too. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
  */
-export async function removeContainer(store: ContainerStore, container: Container, force: boolean): Promise<void> {
+export async function removeContainer(
+  store: ContainerStore,
+  container: Container,
+  force: boolean,
+  volumes = false,
+): Promise<void> {
   const { record, state } = container;
-  if (state.pid !== 0) {
+  if (state.pid !== 0 || state.status === 'restarting') {
     if (!force) {
-      const status = state.status === 'paused' ? 'paused' : 'running';
+      const status = state.status;
       throw new TsrunError(
         'CONFLICT',
         status === 'paused'
           ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
-          : `You cannot remove a running container ${record.id}. Stop the container before attempting removal or force remove`,
+          : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
       );
     }
     try {
-      killContainer(container, 'SIGKILL');
+      killContainer(store, container, 'SIGKILL');
     } catch (error) {
       if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
     }
@@ -42,11 +49,13 @@ export async function removeContainer(store: ContainerStore, container: Containe
       store.forget(record.id);
       return;
     }
-    if (now.state.pid !== 0 && !force) {
+    if ((now.state.pid !== 0 || now.state.status === 'restarting') && !force) {
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }
     reap(store, record, readStart(container.directory));
-    store.remove(record);
+    if (volumes) discardContainer(store, record);
+    else store.remove(record);
+    recordContainerEvent(store.root, record, 'destroy');
   } finally {
     lock.release();
   }

@@ -30,8 +30,19 @@ export interface MountOption {
   tmpfsOptions?: string[];
   /** As typed, for inspect's Mode. */
   mode: string;
+  /** Of a volume. */
+  volume?: VolumeOption;
   /** The flag that asked for it, and its text: where inspect shows it. */
   origin?: { flag: 'volume' | 'mount' | 'tmpfs'; text: string };
+}
+
+/** What --mount, -v and --volume-driver say about a volume; labels and options count only when it is made. */
+export interface VolumeOption {
+  /** An empty volume stays empty, whatever the image has there. */
+  noCopy?: boolean;
+  driver?: string;
+  labels?: Record<string, string>;
+  options?: Record<string, string>;
 }
 
 export interface DeviceOption {
@@ -107,6 +118,9 @@ export interface RunOptions {
   firewall: 'warn' | 'cooperate';
 
   mounts: MountOption[];
+  /** `CONTAINER[:MODE]`; containers made by older versions have none. */
+  volumesFrom?: string[];
+  volumeDriver?: string;
   readOnly: boolean;
   /** Bytes. */
   shmSize: number;
@@ -151,6 +165,23 @@ export interface RunOptions {
   /** As typed: `c 1:11 rwm`. */
   deviceCgroupRules?: string[];
 
+  /** --health-*; an empty `test` takes the image's, `['NONE']` is --no-healthcheck. Times in milliseconds, 0: not given. */
+  health?: {
+    test: string[];
+    interval: number;
+    timeout: number;
+    startPeriod: number;
+    startInterval: number;
+    retries: number;
+    onFailure: 'none' | 'kill' | 'restart';
+  };
   restart: { name: 'no' | 'always' | 'unless-stopped' | 'on-failure'; maximumRetryCount: number };
-  log: { driver: 'json-file' | 'none'; maxSize?: number; maxFiles?: number };
+  log: {
+    driver: 'json-file' | 'none';
+    /** Bytes. */
+    maxSize?: number;
+    maxFiles?: number;
+    /** All options as they were given: `labels`, `env`, `tag`, `max-size`, … */
+    given?: Record<string, string>;
+  };
 }

@@ -1,30 +1,19 @@
 /** Signals to containers: `kill`, `stop`, and waiting for an end (man 2 pidfd_send_signal, man 2 pidfd_open). */
 
-import { killCgroup } from '../cgroup/index.ts';
+import { freezeCgroup, killCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { POLLIN } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
-import { check, close } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { signalNumber } from '../linux/signals.ts';
+import { recordContainerEvent } from './events.ts';
+import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
-import { isAlive } from './state.ts';
+import { markStopped } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 
-/** Opens a pidfd of the container's first process; undefined when it has ended. */
-function openProcess(container: Container): number | undefined {
-  const { start, pid } = container.state;
-  if (start === undefined || pid === 0) return undefined;
-  const fd = syscall('pidfd_open', pid, 0);
-  if (fd === -errno.ESRCH) return undefined;
-  check(fd, 'pidfd_open');
-  // The pid may have been given to another process before it was opened: its start time tells.
-  if (!isAlive(start)) {
-    close(fd);
-    return undefined;
-  }
-  return fd;
-}
+const SIGKILL = 9;
 
 function parseSignal(text: string): number {
   const number = signalNumber(text);
@@ -41,25 +30,52 @@ function send(fd: number, signal: number): boolean {
   return true;
 }
 
-/** `kill`. Throws `CONFLICT` when the container does not run, with docker's words. */
-export function killContainer(container: Container, signal: string): void {
+/** Docker's rule for what ends a restart policy: SIGKILL, the stop signal, and any signal where none was chosen. */
+function endsPolicy({ record }: Container, number: number): boolean {
+  const chosen = record.options.stopSignal !== undefined || record.stopSignal !== 'SIGTERM';
+  return number === SIGKILL || !chosen || signalNumber(record.stopSignal) === number;
+}
+
+/** The container as it is after its mark has been set: see stop-mark.ts. */
+function marked(store: ContainerStore, container: Container, mark: { manual: boolean; final: boolean }): Container {
+  markStopped(container, mark);
+  return store.read(container.record.id) ?? container;
+}
+
+/**
+ * `kill`. A container that was killed by hand is not started again by its policy; one that waits for a restart just ends.
+ * Throws `CONFLICT` when the container does not run, with docker's words.
+ */
+export function killContainer(store: ContainerStore, container: Container, signal: string): void {
   const number = parseSignal(signal);
-  const fd = openProcess(container);
-  const { record, state } = container;
+  const { record } = container;
+  const { status } = container.state;
+  if (status !== 'running' && status !== 'paused' && status !== 'restarting') throw notRunning(container);
+  const { state } = marked(store, container, { manual: true, final: endsPolicy(container, number) });
+  const fd = openProcess({ ...container, state });
   if (fd === undefined) {
-    throw new TsrunError('CONFLICT', `Cannot kill container: ${record.name}: Container ${record.id} is not running`);
+    if (status === 'restarting' || state.status === 'restarting') return;
+    throw notRunning(container);
   }
   try {
     send(fd, number);
     // A frozen process takes no signal, not even SIGKILL on some kernels, before it is thawed; cgroup.kill does.
-    if (number === 9 && state.status === 'paused' && state.start?.cgroup) killCgroup(state.start.cgroup);
+    if (number === SIGKILL && state.status === 'paused' && state.start?.cgroup) killCgroup(state.start.cgroup);
   } finally {
     close(fd);
   }
+  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
 }
 
-/** Sends a signal to a pid and start time; for the foreground client, which proxies what it gets. */
+function notRunning({ record }: Container): TsrunError {
+  return new TsrunError('CONFLICT', `Cannot kill container: ${record.name}: Container ${record.id} is not running`);
+}
+
+/** Sends a signal to a pid and start time; for the foreground client, which proxies what it gets. As `kill` would. */
 export function signalProcess(container: Container, signal: number): boolean {
+  if (container.record.options.restart.name !== 'no') {
+    markStopped(container, { manual: true, final: endsPolicy(container, signal) });
+  }
   const fd = openProcess(container);
   if (fd === undefined) return false;
   try {
@@ -97,42 +113,54 @@ export async function waitUntilReaped(store: ContainerStore, id: string, millise
 const reapTimeout = 15_000;
 
 /**
- * `stop`: the stop signal, then SIGKILL after `seconds` (-1: never). Returns when the container has been cleaned up.
- * A container that does not run is stopped already.
+ * `stop`: the stop signal, then SIGKILL after `seconds` (-1: never). Returns when the container has been cleaned up; its
+ * policy does not start it again. A container that does not run is stopped already. `manual` is false for a machine that
+ * goes down: then `start-all` starts it again.
  */
 export async function stopContainer(
   store: ContainerStore,
   container: Container,
   seconds: number,
-  signal?: string,
+  { signal, manual = true }: { signal?: string | undefined; manual?: boolean } = {},
 ): Promise<void> {
-  const number = parseSignal(signal ?? container.record.stopSignal);
-  const fd = openProcess(container);
+  const { record } = container;
+  const number = parseSignal(signal ?? record.stopSignal);
+  const { status } = container.state;
+  if (status !== 'running' && status !== 'paused' && status !== 'restarting') {
+    await waitUntilReaped(store, record.id, reapTimeout);
+    return;
+  }
+  const now = marked(store, container, { manual, final: true });
+  const fd = openProcess(now);
   if (fd !== undefined) {
     try {
-      if (container.state.status === 'paused') {
-        throw new TsrunError(
-          'CONFLICT',
-          `Container ${container.record.id} is paused. Unpause the container before stopping or killing`,
-        );
-      }
-      send(fd, number);
-      const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
-      if (!(await ended(fd, patience))) {
-        send(fd, 9);
-        if (!(await ended(fd, reapTimeout))) {
-          throw new TsrunError(
-            'CONFLICT',
-            `cannot stop "${container.record.name}": process ${container.state.pid} does not end after SIGKILL`,
-            {
-              hint: 'it waits in the kernel, perhaps for a disk or a network filesystem: see /proc/PID/stack',
-            },
-          );
-        }
-      }
+      await endProcess(store, now, fd, number, seconds);
     } finally {
       close(fd);
     }
   }
-  await waitUntilReaped(store, container.record.id, reapTimeout);
+  await waitUntilReaped(store, record.id, reapTimeout);
+  recordContainerEvent(store.root, record, 'stop');
+}
+
+async function endProcess(
+  store: ContainerStore,
+  { record, state }: Container,
+  fd: number,
+  number: number,
+  seconds: number,
+): Promise<void> {
+  const kill = (signal: number): void => {
+    if (send(fd, signal)) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
+  };
+  kill(number);
+  // The signal is taken as soon as it goes on.
+  if (state.status === 'paused' && state.start?.cgroup) freezeCgroup(state.start.cgroup, false);
+  const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
+  if (await ended(fd, patience)) return;
+  kill(SIGKILL);
+  if (await ended(fd, reapTimeout)) return;
+  throw new TsrunError('CONFLICT', `cannot stop "${record.name}": process ${state.pid} does not end after SIGKILL`, {
+    hint: 'it waits in the kernel, perhaps for a disk or a network filesystem: see /proc/PID/stack',
+  });
 }

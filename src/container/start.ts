@@ -7,22 +7,28 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { artifact } from '../linux/artifacts.ts';
-import { close } from '../linux/fs.ts';
+import { O_RDONLY } from '../linux/constants.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
+import { recordContainerEvent, recordVolumeEvents } from './events.ts';
+import { healthProgram } from './health.ts';
+import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
-import type { MonitorHandle } from './monitor.ts';
+import { fdFirstPort, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
+import { ownCommand } from './own-command.ts';
+import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
+import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore, Lock } from './store.ts';
 import { Undo } from './undo.ts';
 import { resolveUser } from './users.ts';
@@ -84,26 +90,39 @@ export async function startContainer(
     undo.add(() => close(listen));
     const network = connectNetwork(store, container, request.onNotice);
     undo.add(() => network.undo());
+    const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
+    undo.add(() => joined.held.forEach(close));
     const spec = buildSpec({
       record,
       user,
       directory,
       networkMode: network.mode,
       term: process.env.TERM,
-      ...joinedNamespaces(store, record),
+      ...joined.paths,
     });
     writeRecord(join(directory, 'config.json'), spec);
     const cgroup = makeCgroup(record.id, spec, request.onNotice);
     undo.add(() => cgroup.undo());
     writeRecord(join(directory, 'start.json'), intendedStart(cgroup.path, network));
 
-    const program = compile(store, container, spec, network, cgroup.fd >= 0, request);
+    const intoCgroup = cgroup.fd >= 0;
+    const seccomp = loadSeccomp(
+      record.options,
+      spec.process?.capabilities?.bounding ?? [],
+      join(store.root, 'cache', 'seccomp'),
+    );
+    keepFilter(directory, seccomp);
+    const program = compile(store, container, spec, network, { intoCgroup, seccomp }, request);
     const closeDescriptors = (): void => {
-      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds]) close(fd);
+      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
     };
-    return await launch(container, {
+    recordVolumeEvents(store.root, record, 'mount');
+    clearStopMark(directory);
+    const started = await launch(container, {
       ...request,
       program,
+      health: healthProgram(record, spec, { intoCgroup, seccomp }),
+      held: joined.held,
       network,
       cgroup,
       lock,
@@ -112,6 +131,8 @@ export async function startContainer(
       listen,
       closeDescriptors,
     });
+    recordContainerEvent(store.root, record, 'start');
+    return started;
   } catch (error) {
     undo.run();
     // Unless it runs already, or has been removed meanwhile.
@@ -127,26 +148,36 @@ export async function startContainer(
 function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
-  if (now.state.pid !== 0) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
+  if (now.state.pid !== 0 || now.state.status === 'restarting')
+    throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
   return now.state.start;
 }
 
-/** --pid container:X and --ipc container:X: the namespaces of the other container's first process. */
+/**
+ * --pid container:X and --ipc container:X: the namespaces of the other container's first process. By descriptors that the
+ * monitor keeps, from `firstFd` on: when it starts the container again, the pid may be another's.
+ */
 function joinedNamespaces(
   store: ContainerStore,
   { options }: ContainerRecord,
-): { joinedPid?: string; joinedIpc?: string } {
+  firstFd: number,
+): { paths: { joinedPid?: string; joinedIpc?: string }; held: number[] } {
+  const held: number[] = [];
   const path = (mode: string, name: string): string | undefined => {
     if (!mode.startsWith('container:')) return undefined;
     const other = store.resolve(mode.slice('container:'.length));
     if (other.state.pid === 0) {
       throw new TsrunError('CONFLICT', `cannot join ${name} namespace of a non running container: ${other.record.id}`);
     }
-    return `/proc/${other.state.pid}/ns/${name}`;
+    held.push(openat(AT_FDCWD, `/proc/${other.state.pid}/ns/${name}`, O_RDONLY));
+    return `/proc/self/fd/${firstFd + held.length - 1}`;
   };
   const joinedPid = path(options.pidMode, 'pid');
   const joinedIpc = path(options.ipcMode, 'ipc');
-  return { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) };
+  return {
+    paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
+    held,
+  };
 }
 
 function makeCgroup(
@@ -176,11 +207,10 @@ function compile(
   container: Container,
   spec: Spec,
   network: ContainerNetwork,
-  intoCgroup: boolean,
+  { intoCgroup, seccomp }: { intoCgroup: boolean; seccomp: Uint8Array | undefined },
   request: StartRequest,
 ): Program {
   const { record, directory } = container;
-  const asked = new Set(record.options.ulimits.map(({ name }) => `RLIMIT_${name.toUpperCase()}`));
   return step(
     {
       phase: 'monitor',
@@ -203,35 +233,21 @@ function compile(
         intoCgroup,
         stdin: record.process.openStdin,
         init: record.options.init,
-        seccomp: loadSeccomp(
-          record.options,
-          spec.process?.capabilities?.bounding ?? [],
-          join(store.root, 'cache', 'seccomp'),
-        ),
+        seccomp,
         exists: existsSync,
-        lenientRlimit: (type) => !asked.has(type),
+        lenientRlimit: isLenient(record.options),
       });
       const config = monitorConfig(started, {
         record,
         foreground: request.foreground,
         portCount: network.portFds.length,
-        reap: reapCommand(store, record.id),
+        reap: ownCommand(store, ['reap', record.id]),
+        root: store.root,
       });
       const program = started.build(config);
       return request.transform?.(program) ?? program;
     },
   );
-}
-
-/** What the monitor executes at the end when nobody else cleans up. */
-function reapCommand(store: ContainerStore, id: string): { argv: string[]; envp: string[] } {
-  const keep = ['PATH', 'HOME'].flatMap((name) =>
-    process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
-  );
-  return {
-    argv: [process.execPath, artifact('tsrun.cjs'), 'reap', id],
-    envp: [...keep, `TSRUN_ROOT=${store.root}`, `TSRUN_STATE=${store.state}`],
-  };
 }
 
 /** Whether the running kernel is at least `major.minor`. */

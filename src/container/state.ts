@@ -1,8 +1,9 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseExitRecord, parseStartRecord } from './parse-record.ts';
-import type { ContainerState, ExitRecord, StartRecord } from './record.ts';
+import { errnoName } from '../linux/errno.ts';
+import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
+import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
 
 /** Field 22 of /proc/PID/stat: the start time in clock ticks since boot; undefined where there is no such process. */
 export function processStartTime(pid: number): string | undefined {
@@ -33,18 +34,45 @@ function readOptional(path: string): string | undefined {
   }
 }
 
-/** Reads `start.json` of a container's directory. */
+/** Reads `start.json` of a container's directory, with the process of the last restart in the place of the first. */
 export function readStart(directory: string): StartRecord | undefined {
-  const path = join(directory, 'start.json');
+  const first = readFirstStart(directory);
+  return first === undefined ? undefined : currentStart(first, readRun(directory, first));
+}
+
+function readFirstStart(directory: string): StartRecord | undefined {
+  const path = `${directory}/start.json`;
   const text = readOptional(path);
   return text === undefined ? undefined : parseStartRecord(text, path);
 }
 
 /** Reads `exit.json` of a container's directory. */
 export function readExit(directory: string): ExitRecord | undefined {
-  const path = join(directory, 'exit.json');
+  const path = `${directory}/exit.json`;
   const text = readOptional(path);
   return text === undefined ? undefined : parseExitRecord(text, path);
+}
+
+/** Reads `run.json` of a container's directory, if it belongs to this start. */
+function readRun(directory: string, start: StartRecord): RunRecord | undefined {
+  const path = join(directory, 'run.json');
+  const text = readOptional(path);
+  const run = text === undefined ? undefined : parseRunRecord(text, path);
+  return run?.monitorPid === start.monitorPid ? run : undefined;
+}
+
+function readHealth(directory: string): HealthRecord | undefined {
+  const path = join(directory, 'health.json');
+  const text = readOptional(path);
+  return text === undefined ? undefined : parseHealthRecord(text, path);
+}
+
+/** The start as it is now: the process of the last restart stands for the first one. */
+function currentStart(start: StartRecord, run: RunRecord | undefined): StartRecord {
+  if (run === undefined) return start;
+  const startedAt = run.startedAt || start.startedAt;
+  const now = run.pid === 0 ? start : { ...start, pid: run.pid, startTime: run.startTime };
+  return startedAt === undefined ? now : { ...now, startedAt };
 }
 
 /** Whether the process of a start is still there. */
@@ -52,46 +80,80 @@ export function isAlive(start: StartRecord): boolean {
   return start.bootId === bootId() && processStartTime(start.pid) === start.startTime;
 }
 
+/** Whether the monitor of a start is still there. */
+export function isMonitored(start: StartRecord): boolean {
+  return start.bootId === bootId() && processStartTime(start.monitorPid) === start.monitorStartTime;
+}
+
+/** What State.Error says of a restart that failed: the program that names its steps is gone by then. */
+function restartError({ failedStep, failedErrno }: ExitRecord): string {
+  if (failedStep === undefined || failedErrno === undefined) return '';
+  return `cannot start it again: ${errnoName(failedErrno)} in step ${failedStep + 1} of its start`;
+}
+
 /** The state of the container in `directory`. */
 export function computeState(directory: string): ContainerState {
-  const start = readStart(directory);
+  const first = readFirstStart(directory);
   const base = {
     unsupervised: false,
     pid: 0,
     exitCode: 0,
     oomKilled: false,
-    error: start?.error ?? '',
-    startedAt: start?.startedAt,
+    error: first?.error ?? '',
+    startedAt: first?.startedAt,
     finishedAt: undefined,
-    start,
+    start: first,
+    restartCount: 0,
+    health: undefined,
   };
-  if (start === undefined) return { ...base, status: 'created' };
-  if (start.error !== undefined) {
+  if (first === undefined) return { ...base, status: 'created' };
+  if (first.error !== undefined) {
     return {
       ...base,
-      status: start.startedAt === undefined ? 'created' : 'exited',
-      exitCode: start.errorCode ?? 128,
+      status: first.startedAt === undefined ? 'created' : 'exited',
+      exitCode: first.errorCode ?? 128,
     };
   }
-  if (start.pid === 0) return { ...base, status: 'created' };
-  const exited = (exit: ExitRecord): ContainerState => ({
+  if (first.pid === 0) return { ...base, status: 'created' };
+  return stateOfStart(directory, first, base);
+}
+
+function stateOfStart(
+  directory: string,
+  first: StartRecord,
+  base: Omit<ContainerState, 'status'>,
+  attempt = 0,
+): ContainerState {
+  // Who is dead now has ended before the records are read below; a monitor that lives may write them meanwhile.
+  const monitored = isMonitored(first);
+  const run = readRun(directory, first);
+  const start = currentStart(first, run);
+  const known = {
     ...base,
-    status: 'exited',
-    exitCode: exit.exitCode,
-    oomKilled: exit.oomKilled,
-    finishedAt: exit.finishedAt,
-  });
+    start,
+    startedAt: start.startedAt,
+    restartCount: run?.restartCount ?? 0,
+    health: readHealth(directory),
+  };
+  const alive = isAlive(start) && !(run !== undefined && run.pid === 0);
   const exit = readExit(directory);
-  if (exit !== undefined) return exited(exit);
-  const monitored = start.bootId === bootId() && processStartTime(start.monitorPid) === start.monitorStartTime;
-  if (!isAlive(start)) {
-    // It may have ended since; its monitor writes the record when the last output has been taken.
-    const late = readExit(directory);
-    if (late !== undefined) return exited(late);
-    if (monitored) return { ...base, status: 'running', pid: start.pid };
-    const last = readExit(directory);
-    return last === undefined ? { ...base, status: 'exited', exitCode: 255 } : exited(last);
+  if (exit !== undefined) {
+    const { exitCode, oomKilled, finishedAt } = exit;
+    return { ...known, status: 'exited', exitCode, oomKilled, finishedAt, error: restartError(exit) };
+  }
+  if (run !== undefined && run.pid === 0) {
+    const { exitCode = 0, oomKilled = false, finishedAt } = run;
+    return { ...known, status: monitored ? 'restarting' : 'exited', exitCode, oomKilled, finishedAt };
+  }
+  if (!alive) {
+    // It may have ended since; its monitor writes the record when the last output has been taken. Or runs it again.
+    if (monitored) {
+      const later = readRun(directory, first);
+      if (later?.pid !== run?.pid && attempt < 3) return stateOfStart(directory, first, base, attempt + 1);
+      return { ...known, status: 'running', pid: start.pid };
+    }
+    return { ...known, status: 'exited', exitCode: 255 };
   }
   const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readOptional(join(start.cgroup, 'cgroup.events')) ?? '');
-  return { ...base, status: frozen ? 'paused' : 'running', unsupervised: !monitored, pid: start.pid };
+  return { ...known, status: frozen ? 'paused' : 'running', unsupervised: !monitored, pid: start.pid };
 }

@@ -7,10 +7,8 @@
  *     $TSRUN_ROOT/names/<name>       holds the id; link(2) makes names unique
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  existsSync,
   fstatSync,
   linkSync,
   mkdirSync,
@@ -29,8 +27,9 @@ import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
+import { randomHex } from '../linux/random.ts';
 import { parseContainerRecord } from './parse-record.ts';
-import type { Container, ContainerRecord } from './record.ts';
+import type { Container, ContainerRecord, ContainerState } from './record.ts';
 import { computeState } from './state.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -54,7 +53,8 @@ export class ContainerStore {
   }
 
   directory(id: string): string {
-    return join(this.root, 'containers', id);
+    // Not join, which looks at every character: lists ask for hundreds.
+    return `${this.root}/containers/${id}`;
   }
 
   stateDirectory(id: string): string {
@@ -71,12 +71,18 @@ export class ContainerStore {
     }
   }
 
-  /** All containers, newest first. One that vanishes meanwhile is passed over; of a damaged one `onDamaged` hears. */
-  list(onDamaged: (error: TsrunError) => void = () => {}): Container[] {
+  /**
+   * All containers, newest first. One that vanishes meanwhile is passed over; of a damaged one `onDamaged` hears. Where
+   * only some states are `wanted` the records of the others are not read.
+   */
+  list(
+    onDamaged: (error: TsrunError) => void = () => {},
+    wanted: (state: ContainerState) => boolean = () => true,
+  ): Container[] {
     const found: Container[] = [];
     for (const id of this.ids()) {
       try {
-        const container = this.read(id);
+        const container = this.read(id, wanted);
         if (container !== undefined) found.push(container);
       } catch (error) {
         if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
@@ -86,10 +92,12 @@ export class ContainerStore {
     return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
   }
 
-  /** One container by its full id. Throws `CORRUPT` when its record does not read. */
-  read(id: string): Container | undefined {
+  /** One container by its full id, if its state is wanted. Throws `CORRUPT` when its record does not read. */
+  read(id: string, wanted?: (state: ContainerState) => boolean): Container | undefined {
     const directory = this.directory(id);
-    const path = join(directory, 'container.json');
+    const path = `${directory}/container.json`;
+    const early = wanted === undefined ? undefined : computeState(directory);
+    if (early !== undefined && wanted?.(early) === false) return undefined;
     let text: string;
     try {
       text = readFileSync(path, 'utf8');
@@ -97,7 +105,7 @@ export class ContainerStore {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
-    return { record: parseContainerRecord(text, path, id), state: computeState(directory), directory };
+    return { record: parseContainerRecord(text, path, id), state: early ?? computeState(directory), directory };
   }
 
   /**
@@ -110,7 +118,8 @@ export class ContainerStore {
     if (byId !== undefined) return byId;
     const id = this.nameOwner(name);
     const named = id === undefined ? undefined : this.read(id);
-    if (named !== undefined) return named;
+    // A rename that was killed leaves the other name behind.
+    if (named?.record.name === name) return named;
     if (/^[0-9a-f]+$/.test(name)) {
       const matches = this.ids().filter((candidate) => candidate.startsWith(name));
       if (matches.length > 1) {
@@ -148,7 +157,7 @@ export class ContainerStore {
       chmodSync(join(building, 'upper'), 0o755);
       mkdirSync(join(building, 'work'), { mode: 0o755 });
       writeRecord(join(building, 'container.json'), record);
-      this.takeName(record.name, record.id, building);
+      this.takeName(record.name, record.id, join(building, 'name'));
       const directory = this.directory(record.id);
       renameSync(building, directory);
       return { record, state: computeState(directory), directory };
@@ -203,8 +212,50 @@ export class ContainerStore {
     }
   }
 
-  private takeName(name: string, id: string, building: string): void {
-    const temporary = join(building, 'name');
+  /**
+   * `rename`: the new name first, then the record, then the old name: whoever is killed in between leaves a name that
+   * finds nothing and that the next who wants it takes. `changed` is called before the old name goes.
+   * Throws `USAGE` and `CONFLICT` with docker's words.
+   */
+  rename(id: string, name: string, changed: (record: ContainerRecord) => void): ContainerRecord {
+    if (!isName(name)) {
+      throw new TsrunError(
+        'USAGE',
+        `Error when allocating new name: Invalid container name (/${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
+    }
+    let old = '';
+    const renamed = this.update(id, (record) => {
+      old = record.name;
+      if (old === name) throw new TsrunError('USAGE', 'Renaming a container with the same name as its current name');
+      try {
+        this.takeName(name, id, join(this.directory(id), `name.${process.pid}`));
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
+        throw new TsrunError('CONFLICT', `Error when allocating new name: ${error.message}`);
+      }
+      const after = { ...record, name };
+      changed(after);
+      return after;
+    });
+    this.dropNameOf(id, old);
+    return renamed;
+  }
+
+  /** Whether a name belongs to a container that is there; one of a rename under way has a moment to be written down. */
+  private isNameInUse(name: string, owner: string): boolean {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      // In this order: its rename may fall between the two looks.
+      if (this.isBeingCreated(owner)) return true;
+      const { record } = this.read(owner) ?? {};
+      if (record === undefined) return false;
+      if (record.name === name) return true;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+    return false;
+  }
+
+  private takeName(name: string, id: string, temporary: string): void {
     writeFileSync(temporary, `${id}\n`, { mode: 0o600 });
     for (let attempt = 0; ; attempt++) {
       try {
@@ -213,11 +264,9 @@ export class ContainerStore {
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
         const owner = this.nameOwner(name);
-        const alive =
-          owner !== undefined &&
-          // In this order: its rename may fall between the two looks.
-          (this.isBeingCreated(owner) || existsSync(this.directory(owner)));
+        const alive = owner !== undefined && this.isNameInUse(name, owner);
         if (alive || attempt > 2) {
+          unlinkSync(temporary);
           throw new TsrunError(
             'CONFLICT',
             `Conflict. The container name "/${name}" is already in use by container "${owner ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,
@@ -372,7 +421,7 @@ export function isName(text: string): boolean {
 /** A new id: 64 hexadecimal digits, the first twelve of which are not all decimal (so that a hostname stays a name). */
 export function newId(): string {
   for (;;) {
-    const id = randomBytes(32).toString('hex');
+    const id = randomHex(32);
     if (!/^\d+$/.test(id.slice(0, 12))) return id;
   }
 }

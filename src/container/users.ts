@@ -1,6 +1,10 @@
 /** `-u` and the image's USER: names and numbers by the image's /etc/passwd and /etc/group (man 5 passwd, group). */
 import { TsrunError } from '../error.ts';
-import type { LayeredRoot } from './layered-root.ts';
+
+/** Where passwd and group are read from; undefined for what is no regular file. */
+export interface AccountFiles {
+  readText(path: string): string | undefined;
+}
 
 export interface ResolvedUser {
   uid: number;
@@ -57,7 +61,7 @@ function groups(text: string | undefined): GroupEntry[] {
  * the groups that list it, unless a group was named. `groupAdd` are further names or numbers.
  * Throws `USAGE` for names that the image does not know, with docker's words.
  */
-export function resolveUser(root: LayeredRoot, user: string, groupAdd: readonly string[]): ResolvedUser {
+export function resolveUser(root: AccountFiles, user: string, groupAdd: readonly string[]): ResolvedUser {
   const [userPart = '', groupPart] = splitUser(user);
   const users = passwd(root.readText('/etc/passwd'));
   const known = groups(root.readText('/etc/group'));

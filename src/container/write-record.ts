@@ -7,3 +7,10 @@ export function writeRecord(path: string, value: object): void {
   writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
   renameSync(temporary, path);
 }
+
+/** `writeRecord` of plain text. */
+export function writeText(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}

@@ -51,6 +51,10 @@ export interface ImageEntry {
   bytes: number;
   /** Lowest first. */
   readonly layers: readonly StoredLayer[];
+  /** The image that it was made from here, by `commit`; it may be gone. */
+  parent?: Digest | undefined;
+  /** When it got a name last (RFC 3339). */
+  tagged?: string | undefined;
 }
 
 export interface Catalogue {
@@ -114,6 +118,8 @@ function parseEntry(json: Json): ImageEntry {
     created: json.get('created').string(),
     platform: parsePlatformFields(json.get('platform')),
     bytes: json.get('bytes').size(),
+    ...(json.get('parent').absent ? {} : { parent: digest(json.get('parent')) }),
+    ...(json.get('tagged').absent ? {} : { tagged: json.get('tagged').string() }),
     get layers() {
       layers ??= json.get('layers').array(maxLayersOfImage).map(parseLayer);
       return layers;

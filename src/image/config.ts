@@ -81,7 +81,8 @@ function parseHealthcheck(json: Json): ImageHealthcheck {
   };
 }
 
-function parseExecution(json: Json): ImageExecution {
+/** The part that docker calls container.Config; absent, it says nothing. */
+export function parseExecution(json: Json): ImageExecution {
   const field = (name: string) => (json.absent ? json : json.get(name));
   const execution: ImageExecution = {
     user: text(field('User')),

@@ -136,7 +136,12 @@ class LayerPull {
       await lowerDone;
       throwIfInterrupted(stop.signal);
       const lowers = this.#below.map((layer) => store.path(layer.chainId));
-      this.#options.unpacker.settle({ directory: draft.directory, lowers, deferred: unpacked.deferred });
+      this.#options.unpacker.settle({
+        directory: draft.directory,
+        lowers,
+        deferred: unpacked.deferred,
+        archive: draft.base,
+      });
       const parent = this.#below.at(-1)?.chainId;
       draft.commit({
         chainId,
@@ -148,6 +153,7 @@ class LayerPull {
         source: this.#options.source,
         bytes: unpacked.bytes,
         entries: unpacked.entries,
+        archiveSize: unpacked.archiveSize,
       });
     } catch (error) {
       draft.discard();
@@ -175,7 +181,7 @@ class LayerPull {
     const draft = store.begin(this.#layer.chainId);
     let sink: LayerSink | undefined;
     try {
-      sink = unpacker.start({ directory: draft.directory, mediaType });
+      sink = unpacker.start({ directory: draft.directory, mediaType, archive: draft.base });
       await this.#download(registries, sink);
       this.#report('Download complete');
       return { draft, unpacked: await sink.finish() };

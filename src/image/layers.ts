@@ -3,17 +3,21 @@
  *
  *     layers/<chain id>/fs          the tree, with whiteouts as overlayfs wants them
  *     layers/<chain id>/layer.json  what it is
+ *     layers/<chain id>/archive     how its archive is made again from the tree (unpack/archive-recorder.ts)
+ *     layers/<chain id>/kept        what the archive has and the tree has not
  *     layers/.tmp-<pid>-<chain id>  one that is being made or deleted
  *     layers/.lock                  flock: shared by who counts on layers, exclusive for who deletes some;
  *                                   one byte of it per layer: locked by who makes or deletes that layer
  *
  * A layer appears by rename, complete or not at all. Contents are not forced to disk: they can be pulled again.
  */
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
-import { type Digest, digestHex } from './digest.ts';
+import { type Digest, digestHex, isDigest } from './digest.ts';
 import { errorCode } from './errors.ts';
 import { parseJson } from './json.ts';
 import { delay } from './retry.ts';
@@ -33,6 +37,8 @@ export interface LayerRecord {
   /** Bytes of files, and number of entries of the archive. */
   bytes: number;
   entries: number;
+  /** Bytes of the archive, not compressed; absent where a version of tsrun stored it that did not remember archives. */
+  archiveSize?: number;
 }
 
 /** Something that is held until it is released. */
@@ -43,7 +49,18 @@ export interface Held {
 /** A layer that is being made: fill `directory`, then commit it or discard it. */
 export interface LayerDraft {
   directory: string;
+  /** The layer's own directory: where the record of its archive goes. */
+  base: string;
   commit(record: LayerRecord): void;
+  discard(): void;
+}
+
+/** As `LayerDraft`, while the chain id is not known. One of `commit` and `discard` is to be called. */
+export interface UnnamedDraft {
+  directory: string;
+  base: string;
+  /** `signal` ends the waiting for others. */
+  commit(record: LayerRecord, signal?: AbortSignal): Promise<void>;
   discard(): void;
 }
 
@@ -63,17 +80,18 @@ export class LayerStore {
     this.directory = join(root, 'layers');
   }
 
-  #base(chainId: Digest): string {
+  /** The layer's own directory. */
+  base(chainId: Digest): string {
     return join(this.directory, digestHex(chainId));
   }
 
   /** Where the layer's tree is, whether it exists or not. */
   path(chainId: Digest): string {
-    return join(this.#base(chainId), 'fs');
+    return join(this.base(chainId), 'fs');
   }
 
   #recordPath(chainId: Digest): string {
-    return join(this.#base(chainId), 'layer.json');
+    return join(this.base(chainId), 'layer.json');
   }
 
   /** Whether the layer is there: its record reads and its tree exists. */
@@ -82,12 +100,15 @@ export class LayerStore {
   }
 
   /** The layer's record; undefined where it is absent or does not read. */
-  record(chainId: Digest): { bytes: number; diffId: string } | undefined {
+  record(chainId: Digest): { bytes: number; diffId: Digest; archiveSize: number | undefined } | undefined {
     try {
       const text = readFileSync(this.#recordPath(chainId), 'utf8');
       const json = parseJson(text, { name: this.#recordPath(chainId), code: 'CORRUPT' });
       if (json.get('chainId').string() !== chainId) return undefined;
-      return { bytes: json.get('bytes').size(), diffId: json.get('diffId').string() };
+      const diffId = json.get('diffId').string();
+      if (!isDigest(diffId)) return undefined;
+      const size = json.get('archiveSize');
+      return { bytes: json.get('bytes').size(), diffId, archiveSize: size.absent ? undefined : size.size() };
     } catch {
       return undefined;
     }
@@ -142,13 +163,8 @@ export class LayerStore {
     chmodSync(directory, 0o755);
     return {
       directory,
-      commit: (record) => {
-        writeFileSync(join(temporary, 'layer.json'), `${JSON.stringify({ version: 1, ...record })}\n`, { mode: 0o600 });
-        // What is damaged stands in the way; its replacement is complete.
-        this.#setAside(chainId);
-        renameSync(temporary, this.#base(chainId));
-        removeTree(`${temporary}-old`);
-      },
+      base: temporary,
+      commit: (record) => this.#publish(temporary, record),
       discard: () => {
         try {
           removeTree(temporary);
@@ -159,13 +175,51 @@ export class LayerStore {
     };
   }
 
+  /**
+   * As `begin`, for a layer whose chain id is known only when it is made. Its place is locked under a name that nobody else
+   * has. `commit` waits for others at work on the same layer, and gives way to one that is there.
+   */
+  beginUnnamed(): UnnamedDraft {
+    const name = `sha256:${randomBytes(32).toString('hex')}` as Digest;
+    const lock = this.#tryLock(digestHex(name));
+    if (lock === undefined) throw new TsrunError('IN_USE', `cannot lock a new layer in "${this.directory}"`);
+    const draft = this.begin(name);
+    return {
+      directory: draft.directory,
+      base: draft.base,
+      commit: async (record, signal) => {
+        let own: Held | undefined;
+        try {
+          own = await this.lock(record.chainId, signal === undefined ? {} : { signal });
+          if (!this.has(record.chainId)) this.#publish(draft.base, record);
+        } finally {
+          own?.release();
+          draft.discard();
+          lock.release();
+        }
+      },
+      discard: () => {
+        draft.discard();
+        lock.release();
+      },
+    };
+  }
+
+  #publish(temporary: string, record: LayerRecord): void {
+    writeFileSync(join(temporary, 'layer.json'), `${JSON.stringify({ version: 1, ...record })}\n`, { mode: 0o600 });
+    // What is damaged stands in the way; its replacement is complete.
+    this.#setAside(record.chainId);
+    renameSync(temporary, this.base(record.chainId));
+    removeTree(`${this.#temporary(record.chainId)}-old`);
+  }
+
   #temporary(chainId: Digest): string {
     return join(this.directory, `.tmp-${process.pid}-${digestHex(chainId)}`);
   }
 
   #setAside(chainId: Digest): void {
     try {
-      renameSync(this.#base(chainId), `${this.#temporary(chainId)}-old`);
+      renameSync(this.base(chainId), `${this.#temporary(chainId)}-old`);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
     }
@@ -188,7 +242,7 @@ export class LayerStore {
     };
     try {
       removeTree(temporary);
-      renameSync(this.#base(chainId), temporary);
+      renameSync(this.base(chainId), temporary);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') {
         lock.release();
@@ -205,6 +259,11 @@ export class LayerStore {
       if (errorCode(error) === 'ENOENT') return [];
       throw error;
     }
+  }
+
+  /** Chain ids of all complete layers. */
+  chainIds(): Digest[] {
+    return this.#names().flatMap((name) => (/^[0-9a-f]{64}$/.test(name) ? [`sha256:${name}` as Digest] : []));
   }
 
   /** Deletes what processes that were killed left half done: temporaries whose layer nobody has locked. */

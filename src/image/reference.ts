@@ -58,7 +58,7 @@ export function parseReference(text: string): Reference {
   const colon = rest.indexOf(':');
   const beforeTag = colon === -1 ? rest : rest.slice(0, colon);
   if (beforeTag.toLowerCase() !== beforeTag) {
-    throw invalid(text, `invalid reference format: repository name (${beforeTag}) must be lowercase`);
+    throw invalid(text, 'invalid reference format: repository name must be lowercase');
   }
 
   const at = rest.indexOf('@');

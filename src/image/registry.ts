@@ -4,6 +4,7 @@ import type { Credentials } from './credentials.ts';
 import { type Digest, isDigest, matchesDigest } from './digest.ts';
 import { RequestError } from './errors.ts';
 import { type Answer, chunks, discard, type HttpClient, type HttpRequest, header, readBody } from './http.ts';
+import { parseJson } from './json.ts';
 import { maxManifestBytes } from './manifest.ts';
 import { acceptManifests, bareMediaType } from './media-types.ts';
 import { type Endpoint, isInsecure, isLoopback, type RegistrySettings } from './mirrors.ts';
@@ -33,6 +34,9 @@ export interface ManifestAnswer {
 }
 
 /** One address of a registry. */
+const tagsPerPage = 1000;
+const maxTags = 100_000;
+
 export class Registry {
   readonly endpoint: Endpoint;
   readonly #options: RegistryOptions;
@@ -82,6 +86,23 @@ export class Registry {
     discard(answer);
     const digest = answer.status === 200 ? header(answer, 'docker-content-digest') : undefined;
     return digest !== undefined && isDigest(digest) ? digest : undefined;
+  }
+
+  /** The tags of a repository. Throws as `manifest` does. */
+  async tags(repository: Repository): Promise<string[]> {
+    const tags: string[] = [];
+    for (let page: string | undefined = ''; page !== undefined && tags.length < maxTags; ) {
+      const answer: Answer = await this.#pull(repository, `tags/list?n=${tagsPerPage}${page}`, {});
+      if (answer.status !== 200) throw await this.#error(answer, repository, `tags of ${repository.familiar}`);
+      const bytes = await this.#body(answer, maxManifestBytes);
+      const source = { name: `list of tags of "${repository.familiar}"`, code: 'REGISTRY' } as const;
+      tags.push(...parseJson(bytes, source).get('tags').strings(maxTags));
+      const last: string | undefined = /<[^>]*[?&]last=([^&>]*)[^>]*>;\s*rel="?next"?/.exec(
+        header(answer, 'link') ?? '',
+      )?.[1];
+      page = last === undefined ? undefined : `&last=${last}`;
+    }
+    return tags;
   }
 
   /** A small blob as a whole, verified. Throws as `manifest` does. */

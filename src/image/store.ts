@@ -33,6 +33,10 @@ export interface StoredImage {
   readonly layers: readonly StoredLayer[];
   /** Bytes of all files in its layers. */
   readonly size: number;
+  /** The image that it was made from here, if it is still there. */
+  readonly parent?: Digest | undefined;
+  /** When it got a name last (RFC 3339), if that is known. */
+  readonly tagged?: string | undefined;
   /** Read when it is asked for. Throws `CORRUPT` when its file is missing or not what its name says. */
   readonly config: ImageConfig;
 }
@@ -92,6 +96,14 @@ class CataloguedImage implements StoredImage {
 
   get size(): number {
     return this.#entry.bytes;
+  }
+
+  get parent(): Digest | undefined {
+    return this.#entry.parent;
+  }
+
+  get tagged(): string | undefined {
+    return this.#entry.tagged;
   }
 
   get config(): ImageConfig {
@@ -184,6 +196,8 @@ export class ImageStore {
       const found = findImage(catalogue, text);
       if (found === undefined) throw noSuchImage(text);
       catalogue.references.set(formatReference(reference), found.id);
+      const entry = catalogue.images.get(found.id);
+      if (entry !== undefined) entry.tagged = new Date().toISOString();
     });
   }
 
@@ -204,6 +218,29 @@ export class ImageStore {
     });
     this.collectGarbage(options.layerInUse);
     return removals;
+  }
+
+  /** Gives up layers that were made for an image which did not come about, unless another one has them meanwhile. */
+  discardLayers(chainIds: readonly Digest[], layerInUse: (chainId: Digest) => boolean): void {
+    this.#catalogue.update((catalogue) => {
+      const used = new Set<Digest>();
+      for (const entry of catalogue.images.values()) for (const layer of entry.layers) used.add(layer.chainId);
+      for (const chainId of chainIds) if (!used.has(chainId)) catalogue.removing.add(chainId);
+    });
+    this.collectGarbage(layerInUse);
+  }
+
+  /**
+   * Deletes layers that no image has: what a pull or a load left that was killed after its layers and before its image.
+   * Those of one that is under way stay, since it holds them. Returns the bytes of their files.
+   */
+  removeOrphans(layerInUse: (chainId: Digest) => boolean): number {
+    const layers = this.layers.chainIds();
+    const bytes = new Map(layers.map((chainId) => [chainId, this.layers.record(chainId)?.bytes ?? 0]));
+    this.layers.sweep();
+    this.discardLayers(layers, layerInUse);
+    const left = new Set(this.layers.chainIds());
+    return layers.reduce((sum, chainId) => sum + (left.has(chainId) ? 0 : (bytes.get(chainId) ?? 0)), 0);
   }
 
   /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */
@@ -250,7 +287,14 @@ export class ImageStore {
       const before = new Map<string, Digest | undefined>();
       const existing = catalogue.images.get(image.id);
       const documents = new Set([...(existing?.documents ?? []), ...image.entry.documents]);
-      catalogue.images.set(image.id, { ...image.entry, documents: [...documents] });
+      const parent = image.entry.parent ?? existing?.parent;
+      const tagged = image.references.length > 0 ? new Date().toISOString() : existing?.tagged;
+      catalogue.images.set(image.id, {
+        ...image.entry,
+        documents: [...documents],
+        ...(parent === undefined ? {} : { parent }),
+        ...(tagged === undefined ? {} : { tagged }),
+      });
       for (const reference of image.references) {
         const name = formatReference(reference);
         before.set(name, catalogue.references.get(name));
@@ -293,10 +337,15 @@ export class ImageStore {
 
   /** The config of an image, verified. Throws `CORRUPT`; `name` is what to pull again. */
   readConfig(id: Digest, name?: string): ImageConfig {
+    const source = { name: `"${this.#blobPath(id)}"`, code: 'CORRUPT', hint: repairHint(name) } as const;
+    return parseConfig(this.configBytes(id, name), source);
+  }
+
+  /** The config as it stands. Throws as `readConfig` does. */
+  configBytes(id: Digest, name?: string): Buffer {
     const bytes = this.readBlob(id);
-    const path = this.#blobPath(id);
-    if (bytes === undefined) throw corrupt(`"${path}" is missing or not what its name says`, name);
-    return parseConfig(bytes, { name: `"${path}"`, code: 'CORRUPT', hint: repairHint(name) });
+    if (bytes === undefined) throw corrupt(`"${this.#blobPath(id)}" is missing or not what its name says`, name);
+    return bytes;
   }
 }
 

@@ -11,7 +11,12 @@ export interface LayerSink {
 }
 
 export interface Unpacker {
-  start(options: { directory: string; mediaType: string }): LayerSink;
+  start(options: { directory: string; mediaType: string; archive?: string | undefined }): LayerSink;
   /** Finishes what depends on lower layers: `lowers` are their directories, lowest first. */
-  settle(options: { directory: string; lowers: string[]; deferred: UnpackedLayer['deferred'] }): void;
+  settle(options: {
+    directory: string;
+    lowers: string[];
+    deferred: UnpackedLayer['deferred'];
+    archive?: string | undefined;
+  }): void;
 }

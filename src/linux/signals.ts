@@ -12,3 +12,8 @@ export function signalNumber(text: string): number | undefined {
   const table: Readonly<Record<string, number | undefined>> = constants.signals;
   return table[name];
 }
+
+/** The names without SIG, as people type them. */
+export function signalNames(): string[] {
+  return Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ''));
+}

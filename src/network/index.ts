@@ -13,11 +13,13 @@ export {
   removeStale,
 } from './attach.ts';
 export { bridgeName } from './bridge.ts';
+export { findStale, subnetConflict } from './diagnosis.ts';
 export type { ForeignFirewall } from './foreign-firewall.ts';
 export { type NetworkInfo, networkInfo } from './info.ts';
 export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
 export type { PublishedPort } from './ports.ts';
 export { type PortRequest, parsePublish } from './publish.ts';
+export { hostNameservers } from './resolver.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {

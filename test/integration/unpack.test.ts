@@ -243,6 +243,7 @@ describe('compression', () => {
       expect(result).toEqual({
         diffId: `sha256:${digest}`,
         bytes: 0,
+        archiveSize: (name === 'nothing' ? layer : empty).length,
         entries: 0,
         deferred: [{ kind: 'directory', path: '', bare: true }],
       });

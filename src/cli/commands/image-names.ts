@@ -6,6 +6,7 @@ import type { ImageStore, StoredImage } from '../../image/store.ts';
 export class ImageNames {
   readonly #store: ImageStore;
   #images: Map<string, StoredImage> | undefined;
+  readonly #names = new Map<string, string>();
 
   constructor(store: ImageStore) {
     this.#store = store;
@@ -19,6 +20,13 @@ export class ImageNames {
   /** As the user named it, as long as that still means the same image; else its short id, as docker shows it. */
   nameOf({ record }: Container): string {
     const { reference, id } = record.image;
+    const key = `${id} ${reference}`;
+    const known = this.#names.get(key) ?? this.#findName(reference, id);
+    this.#names.set(key, known);
+    return known;
+  }
+
+  #findName(reference: string, id: string): string {
     const hex = id.replace(/^sha256:/, '');
     if (/^[0-9a-f]+$/.test(reference) && hex.startsWith(reference)) return reference;
     try {

@@ -6,11 +6,11 @@ import { ContainerStore } from '../../container/store.ts';
 import { ImageStore } from '../../image/store.ts';
 import { type NetworkInfo, networkInfo } from '../../network/index.ts';
 import type { Command } from '../command.ts';
-import type { Struct } from '../format/value.ts';
 import { printError } from '../output.ts';
 import { programVersion } from '../program-version.ts';
 import { printForeign } from '../terminal.ts';
 import { binarySize } from '../units.ts';
+import { infoDocument, machine, machineId, operatingSystem } from '../views/info-document.ts';
 import { printFormatted } from './print-format.ts';
 
 export const info: Command = {
@@ -22,7 +22,7 @@ export const info: Command = {
     const gathered = gather();
     const format = flags.string('format');
     if (format) {
-      printFormatted(document(gathered), format, 'info');
+      printFormatted(infoDocument(gathered), format, 'info');
       return 0;
     }
     printForeign(text(gathered));
@@ -31,7 +31,8 @@ export const info: Command = {
   },
 };
 
-interface Info {
+/** What was found out about this machine and the stores. */
+export interface Info {
   counts: { all: number; running: number; paused: number };
   images: number;
   root: string;
@@ -118,15 +119,6 @@ function filesystemOf(path: string): string {
   return best.type;
 }
 
-function operatingSystem(): string {
-  const match = /^PRETTY_NAME=(.*)$/m.exec(readText('/etc/os-release'));
-  return match?.[1]?.replace(/^(["'])(.*)\1$/, '$2') ?? 'Linux';
-}
-
-function machine(): string {
-  return process.arch === 'x64' ? 'x86_64' : process.arch === 'arm64' ? 'aarch64' : process.arch;
-}
-
 function text(info: Info): string {
   const { counts, cgroup, network } = info;
   const lines = [
@@ -136,9 +128,11 @@ function text(info: Info): string {
     ` Paused: ${counts.paused}`,
     ` Stopped: ${counts.all - counts.running - counts.paused}`,
     `Images: ${info.images}`,
+    `Server Version: ${programVersion}`,
     'Storage Driver: overlay2',
     ` Backing Filesystem: ${info.filesystem}`,
     'Logging Driver: json-file',
+    'Cgroup Driver: cgroupfs',
     `Cgroup Version: ${cgroup === undefined ? 'none' : 2}`,
     ...(cgroup === undefined
       ? []
@@ -154,6 +148,7 @@ function text(info: Info): string {
     `CPUs: ${availableParallelism()}`,
     `Total Memory: ${binarySize(totalmem())}`,
     `Name: ${hostname()}`,
+    `ID: ${machineId(info.root)}`,
     `Root Dir: ${info.root}`,
     `State Dir: ${info.state}`,
   ];
@@ -179,59 +174,4 @@ function describe(firewall: NetworkInfo['firewalls'][number]): string {
   return Object.values(firewall)
     .filter((value) => typeof value === 'string' && value !== '')
     .join(' ');
-}
-
-/** Docker's names where the meaning is the same. */
-function document(info: Info): Struct {
-  const { counts, cgroup, network } = info;
-  const has = (controller: string): boolean => cgroup?.controllers.includes(controller) ?? false;
-  return {
-    ID: '',
-    Containers: counts.all,
-    ContainersRunning: counts.running,
-    ContainersPaused: counts.paused,
-    ContainersStopped: counts.all - counts.running - counts.paused,
-    Images: info.images,
-    Driver: 'overlay2',
-    DriverStatus: [['Backing Filesystem', info.filesystem]],
-    Plugins: { Volume: [], Network: ['bridge', 'host', 'null'], Authorization: null, Log: ['json-file', 'none'] },
-    MemoryLimit: has('memory'),
-    SwapLimit: has('memory'),
-    CpuCfsPeriod: has('cpu'),
-    CpuCfsQuota: has('cpu'),
-    CPUShares: has('cpu'),
-    CPUSet: has('cpuset'),
-    PidsLimit: has('pids'),
-    IPv4Forwarding: network?.ipForward ?? false,
-    Debug: process.env.TSRUN_DEBUG !== undefined,
-    SystemTime: new Date().toISOString(),
-    LoggingDriver: 'json-file',
-    CgroupDriver: 'none',
-    CgroupVersion: cgroup === undefined ? '' : '2',
-    KernelVersion: release(),
-    OperatingSystem: operatingSystem(),
-    OSType: 'linux',
-    Architecture: machine(),
-    NCPU: availableParallelism(),
-    MemTotal: totalmem(),
-    DockerRootDir: info.root,
-    StateDir: info.state,
-    Name: hostname(),
-    Labels: [],
-    ExperimentalBuild: false,
-    ServerVersion: programVersion,
-    Runtimes: { tsrun: { path: 'tsrun' } },
-    DefaultRuntime: 'tsrun',
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '' },
-    LiveRestoreEnabled: true,
-    InitBinary: 'tsrun-monitor',
-    SecurityOptions: ['name=seccomp,profile=default'],
-    Warnings: info.warnings,
-    Network: {
-      Bridge: network?.bridge ?? '',
-      Subnet: network?.subnet ?? '',
-      Gateway: network?.gateway ?? '',
-      RouteLocalnet: network?.routeLocalnet ?? false,
-    },
-  };
 }

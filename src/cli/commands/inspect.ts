@@ -1,7 +1,10 @@
-/** `tsrun inspect`: everything about containers and images, as JSON or through a template. */
+/** `tsrun inspect`: everything about containers, images and volumes, as JSON or through a template. */
 import { join } from 'node:path';
+import { directorySize } from '../../container/directory-size.ts';
 import { ContainerStore } from '../../container/store.ts';
+import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
+import { parseOrigin } from '../../image/config-origin.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
@@ -12,30 +15,37 @@ import { report } from '../report.ts';
 import { printForeign } from '../terminal.ts';
 import { containerDocument } from '../views/container-inspect.ts';
 import { imageDocument } from '../views/image-inspect.ts';
-import { directorySize } from '../views/size.ts';
+import { volumeDocument } from '../views/volume-row.ts';
 
-type Kind = 'container' | 'image';
+type Kind = 'container' | 'image' | 'volume';
+
+/** In docker's order of looking for a name. */
+const allKinds: readonly Kind[] = ['container', 'image', 'volume'];
 
 const formatFlag: Flag = { name: 'format', short: 'f', type: 'string', description: "'json', or a Go template" };
 const sizeFlag: Flag = { name: 'size', short: 's', type: 'bool', description: "Also a container's sizes" };
-const typeFlag: Flag = { name: 'type', type: 'string', description: 'Only objects of this type (container|image)' };
+const typeFlag: Flag = {
+  name: 'type',
+  type: 'string',
+  description: 'Only objects of this type (container|image|volume)',
+};
 
 /** Docker's types; those without an inspector here have no objects. */
 const types = ['container', 'image', 'network', 'volume', 'node', 'plugin', 'secret', 'service', 'task', 'config'];
 
 export const inspect: Command = {
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  description: 'Show everything about containers and images',
+  description: 'Show everything about containers, images and volumes',
   flags: [formatFlag, sizeFlag, typeFlag],
   args: { min: 1 },
   async run(invocation) {
     const type = invocation.flags.string('type') ?? '';
     if (type !== '' && !types.includes(type)) {
       throw new TsrunError('USAGE', `"${type}" is not a valid value for --type`, {
-        hint: 'there are container and image',
+        hint: `there are ${allKinds.join(', ')}`,
       });
     }
-    const kinds: Kind[] = type === '' ? ['container', 'image'] : type === 'container' || type === 'image' ? [type] : [];
+    const kinds = type === '' ? allKinds : allKinds.filter((kind) => kind === type);
     return inspectObjects(invocation, kinds, type === '' ? 'object' : type);
   },
 };
@@ -56,6 +66,14 @@ export const imageInspect: Command = {
   run: (invocation) => inspectObjects(invocation, ['image'], 'image'),
 };
 
+export const volumeInspect: Command = {
+  usage: '[OPTIONS] VOLUME [VOLUME...]',
+  description: 'Show everything about volumes',
+  flags: [formatFlag],
+  args: { min: 1 },
+  run: (invocation) => inspectObjects(invocation, ['volume'], 'volume'),
+};
+
 /** Finds documents of objects by name or id. */
 class Finder {
   readonly #containers = new ContainerStore();
@@ -68,6 +86,7 @@ class Finder {
 
   find(kind: Kind, text: string): Struct | undefined {
     try {
+      if (kind === 'volume') return volumeDocument(new VolumeStore(this.#containers.root).require(text));
       return kind === 'container' ? this.#container(text) : this.#image(text);
     } catch (error) {
       if (error instanceof TsrunError && (error.code === 'NOT_FOUND' || error.code === 'INVALID_REFERENCE')) {
@@ -93,7 +112,10 @@ class Finder {
 
   #image(text: string): Struct | undefined {
     const image = this.#images.resolve(text);
-    return image === undefined ? undefined : imageDocument(image, this.#layerPath);
+    if (image === undefined) return undefined;
+    const bytes = this.#images.readBlob(image.id);
+    const source = { name: `config of "${text}"`, code: 'CORRUPT' } as const;
+    return imageDocument(image, this.#layerPath, bytes === undefined ? undefined : parseOrigin(bytes, source));
   }
 }
 

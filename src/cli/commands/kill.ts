@@ -26,7 +26,7 @@ export const kill: Command = {
         if (!(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
         throw new TsrunError('NOT_FOUND', `Cannot kill container: ${name}: ${error.message}`, { hint: error.hint });
       }
-      killContainer(container, signal);
+      killContainer(store, container, signal);
       // Killed is what the next command shall see.
       if (signalNumber(signal) === SIGKILL) await waitUntilReaped(store, container.record.id, patience);
       return undefined;

@@ -8,13 +8,14 @@ import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
 import { comparableTime, parseMoment } from '../units.ts';
+import { logDetails } from '../views/log-details.ts';
 import { isUp } from '../views/status.ts';
 
 export const logs: Command = {
   usage: '[OPTIONS] CONTAINER',
   description: 'Show what a container has printed',
   flags: [
-    { name: 'details', type: 'bool', description: 'Accepted; there are no further details' },
+    { name: 'details', type: 'bool', description: 'Show the labels and variables that --log-opt names' },
     { name: 'follow', short: 'f', type: 'bool', description: 'Go on showing what it prints' },
     { name: 'since', type: 'string', description: 'Only what is newer: 2026-01-02T13:23:37Z, or 42m for 42 minutes' },
     { name: 'tail', short: 'n', type: 'string', description: 'That many lines from the end', shownDefault: '"all"' },
@@ -31,7 +32,8 @@ export const logs: Command = {
         hint: 'the container was made with --log-driver none: what it printed was not kept',
       });
     }
-    const printer = new LogPrinter({ timestamps: flags.boolean('timestamps'), since, until });
+    const details = flags.boolean('details') ? `${logDetails(record)} ` : '';
+    const printer = new LogPrinter({ timestamps: flags.boolean('timestamps'), since, until, details });
     const offset = await printOld(directory, printer, tailOf(flags.string('tail')));
     if (flags.boolean('follow')) {
       const running = (): boolean => isUp(computeState(directory)) && !printer.isOver();
@@ -118,15 +120,23 @@ function endsLine(logged: LogRecord): boolean {
 
 const bufferLimit = 64 * 1024;
 
+interface PrinterOptions {
+  timestamps: boolean;
+  since: string | undefined;
+  until: string | undefined;
+  /** Before each line. */
+  details: string;
+}
+
 /** Writes records to the stream that they came from, in few writes and in their order. */
 class LogPrinter {
-  readonly #options: { timestamps: boolean; since: string | undefined; until: string | undefined };
+  readonly #options: PrinterOptions;
   readonly #middle = new Set<string>();
   #pending: Buffer[] = [];
   #size = 0;
   #fd = 1;
 
-  constructor(options: { timestamps: boolean; since: string | undefined; until: string | undefined }) {
+  constructor(options: PrinterOptions) {
     this.#options = options;
   }
 
@@ -149,7 +159,10 @@ class LogPrinter {
     const fd = logged.stream === 'stdout' ? 1 : 2;
     if (fd !== this.#fd) this.flush();
     this.#fd = fd;
-    if (this.#options.timestamps && !this.#middle.has(logged.stream)) this.#push(Buffer.from(`${logged.time} `));
+    if (!this.#middle.has(logged.stream)) {
+      const before = (this.#options.timestamps ? `${logged.time} ` : '') + this.#options.details;
+      if (before !== '') this.#push(Buffer.from(before));
+    }
     if (endsLine(logged)) this.#middle.delete(logged.stream);
     else this.#middle.add(logged.stream);
     this.#push(logged.data);

@@ -1,5 +1,6 @@
 /** `tsrun ps`: list containers. */
 import { join } from 'node:path';
+import { directorySize } from '../../container/directory-size.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
@@ -10,7 +11,6 @@ import { isTerminal } from '../terminal.ts';
 import { compileContainerFilter } from '../views/container-filter.ts';
 import { containerRow, containerTitles } from '../views/container-row.ts';
 import { isTable, printList } from '../views/list.ts';
-import { directorySize } from '../views/size.ts';
 import { isUp } from '../views/status.ts';
 import { ImageNames } from './image-names.ts';
 
@@ -48,11 +48,12 @@ export const ps: Command = {
       find: (text) => orUndefined(() => store.resolve(text)),
       imageId: (text) => orUndefined(() => images.resolve(text)?.id),
     });
-    const last = flags.boolean('latest') ? 1 : (flags.integer('last') ?? -1);
+    const last = flags.integer('last') ?? (flags.boolean('latest') ? 1 : -1);
     const all = flags.boolean('all') || last > 0 || filter.all;
-    let containers: Container[] = store.list((error) => printError(`tsrun: ${error.message}`));
+    const damaged = (error: TsrunError): void => printError(`tsrun: ${error.message}`);
+    let containers: Container[] = all ? store.list(damaged) : store.list(damaged, isUp);
     if (last > 0) containers = containers.slice(0, last);
-    containers = containers.filter((container) => (all || isUp(container.state)) && filter.matches(container));
+    containers = containers.filter(filter.matches);
 
     const format = flags.string('format');
     const truncate = !flags.boolean('no-trunc');

@@ -1,6 +1,10 @@
 /** `tsrun pull`: download an image. */
+
+import { recordPull } from '../../container/image-events.ts';
 import { TsrunError } from '../../error.ts';
-import { ImageStore, parsePlatform, parseReference, pull as pullImage } from '../../image/index.ts';
+import { ImageStore, parsePlatform, parseReference, pull as pullImage, type Reference } from '../../image/index.ts';
+import { familiarRepository, formatReference, repositoryName } from '../../image/reference.ts';
+import { listTags } from '../../image/tag-list.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print } from '../output.ts';
@@ -10,34 +14,35 @@ export const pull: Command = {
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
   description: 'Download an image from a registry',
   flags: [
-    { name: 'all-tags', short: 'a', type: 'bool', description: 'Download all tags of the repository', hidden: true },
+    { name: 'all-tags', short: 'a', type: 'bool', description: 'Download all tags of the repository' },
     { name: 'disable-content-trust', type: 'bool', description: 'No effect', hidden: true },
     { name: 'platform', type: 'string', description: 'Platform of the image, such as linux/arm64' },
     { name: 'quiet', short: 'q', type: 'bool', description: "Print the image's name only" },
   ],
   args: { min: 1, max: 1 },
   async run({ flags, args: [name = ''] }) {
-    if (flags.boolean('all-tags')) {
-      throw new TsrunError('UNSUPPORTED', 'pulling all tags of a repository is not there yet', {
-        hint: 'name the tags: tsrun pull NAME:TAG',
-      });
-    }
     const quiet = flags.boolean('quiet');
+    const all = flags.boolean('all-tags');
     const reference = parseReference(name);
-    const platform = flags.string('platform');
     const tagGiven = name.includes('@') || /:[^/]*$/.test(name);
-    if (!quiet && !tagGiven) print(`Using default tag: ${reference.tag}\n`);
-    let canonical = '';
-    const show = showPull(1, quiet);
-    await pullImage(new ImageStore(), reference, {
-      ...(platform ? { platform: parsePlatform(platform) } : {}),
-      signal: beginInterruption(),
-      onProgress(event) {
-        if (event.kind === 'end') canonical = event.canonical;
-        show(event);
-      },
-    });
-    if (quiet) print(`${canonical}\n`);
+    if (all && tagGiven) throw new TsrunError('USAGE', "tag can't be used with --all-tags/-a");
+    if (!quiet && !all && !tagGiven) print(`Using default tag: ${reference.tag}\n`);
+    const signal = beginInterruption();
+    const images = new ImageStore();
+    const tags = all ? await listTags(reference, signal) : [reference.tag];
+    if (tags.length === 0)
+      throw new TsrunError('NOT_FOUND', `the repository ${familiarRepository(reference)} has no tags`);
+    const platform = flags.string('platform');
+    for (const tag of tags) {
+      const one: Reference = tag === undefined ? reference : { ...reference, tag };
+      const image = await pullImage(images, one, {
+        ...(platform ? { platform: parsePlatform(platform) } : {}),
+        signal,
+        onProgress: showPull(1, quiet),
+      });
+      recordPull(images.root, image, one);
+    }
+    if (quiet) print(`${all ? repositoryName(reference) : formatReference(reference)}\n`);
     return 0;
   },
 };

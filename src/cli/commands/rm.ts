@@ -1,5 +1,6 @@
 /** `tsrun rm`: remove containers. */
 import { removeContainer } from '../../container/remove.ts';
+import { removeDamaged } from '../../container/remove-damaged.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
@@ -22,9 +23,13 @@ export const rm: Command = {
     const store = new ContainerStore();
     return forEachArgument(invocation, async (name) => {
       try {
-        await removeContainer(store, store.resolve(name), force);
+        await removeContainer(store, store.resolve(name), force, flags.boolean('volumes'));
         return undefined;
       } catch (error) {
+        if (force && error instanceof TsrunError && error.code === 'CORRUPT') {
+          removeDamaged(store, name);
+          return undefined;
+        }
         // With -f it is enough that it is gone; docker says so all the same.
         if (!force || !(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
         report(new TsrunError('NOT_FOUND', error.message), command, 1);

@@ -5,6 +5,8 @@ import { TsrunError } from '../../error.ts';
 import type { Command, Invocation } from '../command.ts';
 import { print, printError } from '../output.ts';
 import { report } from '../report.ts';
+import { attachTo } from './attach.ts';
+import { exitCodeOf } from './client.ts';
 import { engineIo } from './engine-io.ts';
 
 export const start: Command = {
@@ -44,16 +46,15 @@ function isRunning({ record, state }: Container): boolean {
   if (state.status === 'paused') {
     throw new TsrunError('CONFLICT', `cannot start a paused container, try unpause instead: ${record.name}`);
   }
-  return state.status === 'running';
+  return state.status === 'running' || state.status === 'restarting';
 }
 
 async function attached({ flags, args: [name = ''] }: Invocation): Promise<number> {
   const engine = new Engine();
   const container = engine.containers.resolve(name);
   if (isRunning(container)) {
-    throw new TsrunError('CONFLICT', `container ${container.record.name} runs already`, {
-      hint: `tsrun logs -f ${container.record.name} shows what it prints`,
-    });
+    const end = await attachTo(engine.containers, container, flags, flags.boolean('interactive'), true);
+    return end === 'detached' ? 0 : exitCodeOf(end);
   }
   const detachKeys = flags.string('detach-keys');
   const status = await engine.start(

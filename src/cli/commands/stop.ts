@@ -25,7 +25,7 @@ export const stop: Command = {
     return forEachArgument(invocation, async (name) => {
       const container = store.resolve(name);
       const seconds = flags.integer('time') ?? container.record.stopTimeout;
-      await stopContainer(store, container, seconds, flags.string('signal') || undefined);
+      await stopContainer(store, container, seconds, { signal: flags.string('signal') || undefined });
       return undefined;
     });
   },

@@ -1,7 +1,7 @@
 /** `tsrun version`. */
 import { release } from 'node:os';
 import type { Command } from '../command.ts';
-import type { Struct } from '../format/value.ts';
+import { type Struct, stringMap } from '../format/value.ts';
 import { print } from '../output.ts';
 import { programVersion } from '../program-version.ts';
 import { printFormatted } from './print-format.ts';
@@ -48,6 +48,17 @@ function document(): Struct {
     Arch: goArchitecture(),
     BuildTime: '',
   };
+  const engine = {
+    ApiVersion: apiVersion,
+    Arch: goArchitecture(),
+    BuildTime: '',
+    Experimental: 'false',
+    GitCommit: '',
+    GoVersion: '',
+    KernelVersion: release(),
+    MinAPIVersion: apiVersion,
+    Os: 'linux',
+  };
   return {
     Client: {
       Platform: { Name: 'tsrun' },
@@ -58,10 +69,11 @@ function document(): Struct {
     },
     Server: {
       Platform: { Name: 'tsrun' },
-      Components: [{ Name: 'Engine', Version: programVersion, Details: {} }],
+      Components: [{ Name: 'Engine', Version: programVersion, Details: stringMap(engine) }],
       ...common,
       MinAPIVersion: apiVersion,
       KernelVersion: release(),
+      Experimental: false,
     },
   };
 }

@@ -23,10 +23,13 @@ export const wait: Command = {
 
 /** The exit code as soon as the container does not run; the monitor's exit record wakes us (man 7 inotify). */
 async function exitCode({ directory }: Container): Promise<number> {
+  let runs: number | undefined;
   for (;;) {
     const changed = nextChange(directory);
     const state = computeState(directory);
-    if (!isUp(state)) {
+    // As docker: the end of a run, although another one may follow.
+    runs ??= state.restartCount;
+    if (!isUp(state) || (state.status === 'restarting' && state.restartCount !== runs)) {
       changed.stop();
       return state.exitCode;
     }

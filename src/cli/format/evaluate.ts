@@ -2,7 +2,18 @@
 import { TemplateError } from './error.ts';
 import type { TemplateFunction } from './functions.ts';
 import type { Command, Node, Operand, Pipeline, Place, Template } from './parser.ts';
-import { display, GoMap, isList, isStruct, isTrue, noValue, type Struct, typeName, type Value } from './value.ts';
+import {
+  display,
+  GoMap,
+  isList,
+  isStruct,
+  isTrue,
+  noValue,
+  omitted,
+  type Struct,
+  typeName,
+  type Value,
+} from './value.ts';
 
 export interface EvaluateOptions {
   functions: ReadonlyMap<string, TemplateFunction>;
@@ -32,10 +43,13 @@ export function evaluate(template: Template, data: Value, options: EvaluateOptio
  * Docker's templates find fields by their names in JSON (`Id`, `HostIp`) and by those that Go gives them (`ID`, `HostIP`),
  * which differ in acronyms only.
  */
-function fieldName(struct: Struct, name: string): string | undefined {
-  if (Object.hasOwn(struct, name)) return name;
+function findField(struct: Struct, name: string): { value: Value } | undefined {
+  if (Object.hasOwn(struct, name)) return { value: struct[name] ?? null };
+  const hidden = struct[omitted] ?? {};
+  if (Object.hasOwn(hidden, name)) return { value: hidden[name] ?? null };
   if (!/^[A-Z]/.test(name)) return undefined;
-  return Object.keys(struct).find((field) => field.toLowerCase() === name.toLowerCase());
+  const field = Object.keys(struct).find((each) => each.toLowerCase() === name.toLowerCase());
+  return field === undefined ? undefined : { value: struct[field] ?? null };
 }
 
 class Evaluator {
@@ -244,7 +258,10 @@ class Evaluator {
     let value = start;
     names.forEach((name, index) => {
       const last = index === names.length - 1;
+      // Docker tries again with what JSON has, and there the field that is nil is none.
+      const before = names[index - 1];
       try {
+        if (value === null && before !== undefined) throw new Failure(this.options.missingField(before));
         value = this.field(value, name, last ? args : undefined);
       } catch (error) {
         if (error instanceof Failure) this.fail(place, error.message);
@@ -261,9 +278,9 @@ class Evaluator {
     if (receiver instanceof GoMap) {
       value = receiver.entries.get(name) ?? noValue;
     } else if (isStruct(receiver)) {
-      const field = fieldName(receiver, name);
-      if (field === undefined) throw new Failure(this.options.missingField(name));
-      value = receiver[field] ?? null;
+      const found = findField(receiver, name);
+      if (found === undefined) throw new Failure(this.options.missingField(name));
+      value = found.value;
     } else {
       throw new Failure(`can't evaluate field ${name} in type ${typeName(receiver)}`);
     }

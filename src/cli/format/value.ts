@@ -8,6 +8,19 @@ export type Value = null | boolean | number | string | typeof noValue | readonly
 /** Fields in the order in which JSON and `{{.}}` show them. */
 export interface Struct {
   readonly [field: string]: Value;
+  /** Fields that JSON leaves out while they are empty (Go's omitempty); templates see them. */
+  readonly [omitted]?: Readonly<Record<string, Value>>;
+  /** What `{{.}}` prints instead of the fields: Go's Stringer. */
+  readonly [shownAs]?: string;
+}
+
+export const omitted: unique symbol = Symbol('omitted');
+export const shownAs: unique symbol = Symbol('shown as');
+
+/** `struct`, with those of the `empty` fields that it has not, for templates only. */
+export function withOmitted(struct: Struct, empty: Readonly<Record<string, Value>>): Struct {
+  const missing = Object.entries(empty).filter(([name]) => !Object.hasOwn(struct, name));
+  return { ...struct, [omitted]: Object.fromEntries(missing) };
 }
 
 /** A field that takes arguments: `{{.Label "name"}}`. */
@@ -78,7 +91,9 @@ export function display(value: Value): string {
   if (typeof value === 'function') return '<func>';
   if (isList(value)) return `[${value.map(display).join(' ')}]`;
   if (value instanceof GoMap) return `map[${[...value.entries].map(([key, v]) => `${key}:${display(v)}`).join(' ')}]`;
-  return `{${Object.values(value)
+  const text = value[shownAs];
+  if (text !== undefined) return text;
+  return `{${[...Object.values(value), ...Object.values(value[omitted] ?? {})]
     .filter((v) => typeof v !== 'function')
     .map(display)
     .join(' ')}}`;

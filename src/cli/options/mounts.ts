@@ -1,6 +1,7 @@
 /** -v, --mount and --tmpfs in docker's syntaxes. */
 import { resolve } from 'node:path';
-import type { MountOption } from '../../container/run-options.ts';
+import type { MountOption, VolumeOption } from '../../container/run-options.ts';
+import { checkVolumeName } from '../../container/volumes/options.ts';
 import { TsrunError } from '../../error.ts';
 import { parseBoolean } from '../flag.ts';
 import { parseBytes } from '../units.ts';
@@ -9,9 +10,10 @@ type Propagation = Exclude<MountOption['propagation'], ''>;
 
 const propagations: readonly string[] = ['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'];
 const isPropagation = (text: string): text is Propagation => propagations.includes(text);
-/** What only SELinux, or a virtual machine between the file and the container, gives a meaning to. */
-const modesWithoutEffect = new Set(['z', 'Z', 'nocopy', 'cached', 'delegated', 'consistent', 'default']);
-const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** What only SELinux gives a meaning to. */
+const labelModes: readonly string[] = ['z', 'Z'];
+/** For a virtual machine between the file and the container. */
+const consistencies: readonly string[] = ['cached', 'delegated', 'consistent', 'default'];
 
 function usage(message: string, hint?: string): TsrunError {
   return new TsrunError('USAGE', message, { hint });
@@ -30,17 +32,16 @@ export function parseVolume(text: string): MountOption {
   const [first = '', second, mode = ''] = parts;
   const source = second === undefined ? '' : first;
   const target = second ?? first;
-  const options = parseMode(mode);
+  const { noCopy, ...options } = parseMode(mode);
   // As docker since version 23 has it, `./data` is a directory of the host.
   const path = /^\.{0,2}\//.test(source) || source === '.' || source === '..' ? resolve(source) : undefined;
   const type = path === undefined ? 'volume' : 'bind';
-  checkTarget(target, `${invalid}: invalid mount config for type "${type}"`);
-  if (path === undefined && source !== '' && !volumeName.test(source)) {
-    throw usage(
-      `create ${source}: "${source}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
-      'if it is a directory of the host, write its absolute path, or begin with ./',
-    );
-  }
+  const context = `${invalid}: invalid mount config for type "${type}"`;
+  checkTarget(target, context);
+  if (path === undefined && source !== '') checkVolumeName(source);
+  if (type === 'volume' && options.propagation !== '')
+    throw usage(`${context}: field BindOptions must not be specified`);
+  if (type === 'bind' && noCopy) throw usage(`${context}: field VolumeOptions must not be specified`);
   return {
     type,
     source: path ?? source,
@@ -49,18 +50,36 @@ export function parseVolume(text: string): MountOption {
     createSource: true,
     nonRecursive: false,
     mode,
+    ...(noCopy ? { volume: { noCopy } } : {}),
     origin: { flag: 'volume', text },
   };
 }
 
-function parseMode(mode: string): Pick<MountOption, 'readOnly' | 'propagation'> {
-  const options: Pick<MountOption, 'readOnly' | 'propagation'> = { readOnly: false, propagation: '' };
+interface Mode extends Pick<MountOption, 'readOnly' | 'propagation'> {
+  noCopy: boolean;
+}
+
+/** Words of several kinds, one of each. */
+function parseMode(mode: string): Mode {
+  const options: Mode = { readOnly: false, propagation: '', noCopy: false };
+  const kinds = new Set<string>();
   for (const word of mode === '' ? [] : mode.split(',')) {
+    const kind = kindOfMode(word);
+    if (kind === undefined || kinds.has(kind)) throw usage(`invalid mode: ${mode}`);
+    kinds.add(kind);
     if (word === 'ro') options.readOnly = true;
+    else if (word === 'nocopy') options.noCopy = true;
     else if (isPropagation(word)) options.propagation = word;
-    else if (word !== 'rw' && !modesWithoutEffect.has(word)) throw usage(`invalid mode: ${mode}`);
   }
   return options;
+}
+
+function kindOfMode(word: string): string | undefined {
+  if (word === 'ro' || word === 'rw') return 'access';
+  if (word === 'nocopy') return 'copy';
+  if (isPropagation(word)) return 'propagation';
+  if (labelModes.includes(word)) return 'label';
+  return consistencies.includes(word) ? 'consistency' : undefined;
 }
 
 /** Fields of one line of CSV: `"` around a field lets it hold commas, `""` in it is one quote. */
@@ -89,6 +108,7 @@ interface MountFields {
   nonRecursive: boolean;
   tmpfsSize?: number;
   tmpfsMode?: number;
+  volume?: VolumeOption;
   /** Which kinds of options were used: `bind`, `volume`, `tmpfs`. */
   kinds: Set<string>;
 }
@@ -99,6 +119,12 @@ function booleanField(key: string, value: string): boolean {
   } catch {
     throw new Error(`invalid value for ${key}: ${value}`);
   }
+}
+
+/** `NAME=VALUE`, or a name alone. */
+function pair(text: string): Record<string, string> {
+  const [name = '', value = ''] = text.split(/=(.*)/s);
+  return { [name]: value };
 }
 
 function takeField(fields: MountFields, key: string, value: string, field: string): void {
@@ -146,12 +172,18 @@ function takeField(fields: MountFields, key: string, value: string, field: strin
       fields.tmpfsMode = Number.parseInt(value, 8);
       break;
     case 'volume-nocopy':
-      booleanField(key, value);
+      fields.volume = { ...fields.volume, noCopy: booleanField(key, value) };
+      break;
+    case 'volume-driver':
+      fields.volume = { ...fields.volume, driver: value };
+      break;
+    case 'volume-label':
+      fields.volume = { ...fields.volume, labels: { ...fields.volume?.labels, ...pair(value) } };
+      break;
+    case 'volume-opt':
+      fields.volume = { ...fields.volume, options: { ...fields.volume?.options, ...pair(value) } };
       break;
     case 'consistency':
-    case 'volume-label':
-    case 'volume-driver':
-    case 'volume-opt':
       break;
     default:
       throw new Error(`unexpected key '${key}' in '${field}'`);
@@ -196,12 +228,7 @@ export function parseMount(text: string): MountOption {
   if (type === 'bind' && !source.startsWith('/')) {
     throw usage(`${context}: invalid mount path: '${source}' mount path must be absolute`);
   }
-  if (type === 'volume' && source !== '' && !volumeName.test(source)) {
-    throw usage(
-      `create ${source}: "${source}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
-      'if it is a directory of the host, write type=bind',
-    );
-  }
+  if (type === 'volume' && source !== '') checkVolumeName(source);
   return { type, source, target, ...rest, createSource: false, mode: '', origin: { flag: 'mount', text } };
 }
 
@@ -248,7 +275,9 @@ export function mountsOf(
 ): MountOption[] {
   const list = [...volumes.map(parseVolume), ...mounts.map(parseMount), ...tmpfs.map(parseTmpfs)];
   const seen = new Set<string>();
-  for (const { target } of list) {
+  for (const { type, source, origin, target } of list) {
+    // `-v PATH` yields to whatever else is there.
+    if (type === 'volume' && source === '' && origin?.flag === 'volume') continue;
     const place = resolve(target);
     if (seen.has(place)) throw usage(`Duplicate mount point: ${place}`);
     seen.add(place);

@@ -1,5 +1,6 @@
 /** From the flags of `run` and `create` to what the engine is asked for: the checks that docker's client and daemon make. */
 import { existsSync } from 'node:fs';
+import { parseVolumesFrom } from '../../container/mount-plan.ts';
 import type { RunOptions } from '../../container/run-options.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
@@ -7,8 +8,10 @@ import { parsePublish } from '../../network/publish.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { refusals } from '../run-flags.ts';
 import { parseBytes } from '../units.ts';
+import { checkLogTag } from '../views/log-details.ts';
 import { blockIoOf } from './block-io.ts';
 import { environmentOf, labelsOf } from './environment.ts';
+import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
 import { parseExpose, parseExtraHost } from './network.ts';
@@ -102,17 +105,26 @@ export function buildRunOptions(
     ...optional('stopTimeout', flags.integer('stop-timeout')),
     ...networkOf(flags),
     mounts: mountsOf(flags.strings('volume'), flags.strings('mount'), flags.strings('tmpfs')),
+    ...optional('volumesFrom', volumesFrom(flags)),
+    ...optional('volumeDriver', given(flags, 'volume-driver')),
     readOnly: flags.boolean('read-only'),
     shmSize: parsed(flags, 'shm-size', parseBytes) || defaultShmSize,
     ...privilegesOf(flags),
     ...namespacesOf(flags),
     ...limitsOf(flags),
     ...blockIoOf(flags),
+    ...optional('health', healthOf(flags)),
     restart: restartOf(flags),
     log: logOf(flags),
   };
   checkTogether(options);
   return options;
+}
+
+function volumesFrom(flags: ParsedFlags): string[] | undefined {
+  const texts = flags.strings('volumes-from');
+  for (const text of texts) parseVolumesFrom(text);
+  return texts.length === 0 ? undefined : texts;
 }
 
 function platformOf(flags: ParsedFlags): string | undefined {
@@ -240,8 +252,9 @@ function joined(flags: ParsedFlags, name: string): `container:${string}` | undef
   return other === undefined ? undefined : `container:${other}`;
 }
 
-function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
-  const limits = {
+/** Limits of memory, processors and processes; also for `update`, which checks them together with those that are. */
+export function parseLimits(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+  return {
     ...optional('memory', parsed(flags, 'memory', parseBytes)),
     ...optional('memoryReservation', parsed(flags, 'memory-reservation', parseBytes)),
     ...optional('memorySwap', parsed(flags, 'memory-swap', parseMemorySwap)),
@@ -254,29 +267,22 @@ function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
     ...optional('pidsLimit', flags.integer('pids-limit')),
     ...optional('oomScoreAdj', flags.integer('oom-score-adj')),
   };
+}
+
+function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+  const limits = parseLimits(flags);
   checkLimits(limits);
   return limits;
 }
 
-/** The restart policy: docker's checks first, so that a mistake is told before what is missing. */
 function restartOf(flags: ParsedFlags): RunOptions['restart'] {
-  const [name = 'no', count] = (given(flags, 'restart') ?? 'no').split(/:(.*)/s);
-  if (count !== undefined && !/^-?\d+$/.test(count)) throw usage('maximum retry count must be an integer');
-  const policy = oneOf(
-    name || 'no',
-    ['no', 'always', 'unless-stopped', 'on-failure'],
-    `invalid restart policy '${name}'`,
-  );
-  if (policy === undefined || policy === 'no') {
-    if (count !== undefined) throw usage("maximum retry count cannot be used with restart policy 'no'");
-    return { name: 'no', maximumRetryCount: 0 };
-  }
-  if (flags.boolean('rm')) throw usage('Conflicting options: --restart and --rm');
-  if (count !== undefined && policy !== 'on-failure') {
-    throw usage(`maximum retry count cannot be used with restart policy '${policy}'`);
-  }
-  throw notYet(`--restart ${policy}: restart policies are not there yet`, 'leave it out, or say --restart=no');
+  const policy = parseRestartPolicy(flags.string('restart') ?? '');
+  if (policy.name !== 'no' && flags.boolean('rm')) throw usage('Conflicting options: --restart and --rm');
+  return policy;
 }
+
+/** Docker's options of json-file. What `logs --details` shows is found out when it is shown. */
+const logOptions = ['compress', 'env', 'env-regex', 'labels', 'labels-regex', 'max-file', 'max-size', 'tag'];
 
 function logOf(flags: ParsedFlags): RunOptions['log'] {
   const driver = flags.string('log-driver') || 'json-file';
@@ -286,19 +292,28 @@ function logOf(flags: ParsedFlags): RunOptions['log'] {
       'there are json-file and none',
     );
   }
+  const given = flags.strings('log-opt').map((option): [string, string] => {
+    const [name = '', ...rest] = option.split('=');
+    return [name, rest.join('=')];
+  });
   const log: RunOptions['log'] = { driver };
-  for (const option of flags.strings('log-opt')) {
-    const [name = '', value = ''] = option.split(/=(.*)/s);
+  for (const [name, value] of given) {
+    if (!logOptions.includes(name)) {
+      throw usage(`unknown log opt '${name}' for ${driver} log driver`, `there are ${logOptions.join(', ')}`);
+    }
     if (name === 'max-size') {
       log.maxSize = asUsage(() => parseBytes(value));
       if (log.maxSize < 1) throw usage('max-size must be a positive number');
     } else if (name === 'max-file') {
       log.maxFiles = Number(value);
       if (!/^\d+$/.test(value) || log.maxFiles < 1) throw usage('max-file must be a positive number');
-    } else {
-      throw usage(`unknown log opt '${name}' for ${driver} log driver`, 'there are max-size and max-file');
+    } else if (name === 'tag') {
+      asUsage(() => checkLogTag(value));
+    } else if (name.endsWith('-regex')) {
+      asUsage(() => new RegExp(value, 'u'));
     }
   }
+  if (given.length > 0) log.given = Object.fromEntries(given);
   return log;
 }
 

@@ -6,11 +6,14 @@ import { networkNames, portBindings } from './container-row.ts';
 import { parsePort } from './ports.ts';
 import { isUp } from './status.ts';
 
-const names = new Set(
+/** The filters of `ps`, and the values of two of them. */
+export const containerFilters: ReadonlySet<string> = new Set(
   'ancestor before exited expose health id is-task isolation label name network publish since status volume'.split(' '),
 );
-const states = new Set('created restarting running removing paused exited dead'.split(' '));
-const healths = new Set('starting healthy unhealthy none'.split(' '));
+export const containerStates: ReadonlySet<string> = new Set(
+  'created restarting running removing paused exited dead'.split(' '),
+);
+export const healthStates: ReadonlySet<string> = new Set('starting healthy unhealthy none'.split(' '));
 /** With one of these the containers that do not run are looked at too. */
 const filtersOfAll = ['status', 'exited', 'before', 'since'];
 
@@ -56,7 +59,7 @@ export interface ContainerFilter {
 
 /** Compiles the values of --filter. Throws `USAGE`, `NOT_FOUND`. */
 export function compileContainerFilter(texts: readonly string[], context: FilterContext): ContainerFilter {
-  const filters = parseFilters(texts, names);
+  const filters = parseFilters(texts, containerFilters);
   const tests: Test[] = [];
   for (const [name, values] of filters) tests.push(compileOne(name, values, context));
   return {
@@ -89,7 +92,7 @@ function compileValue(name: string, value: string, context: FilterContext): Test
     case 'name':
       return byName(value);
     case 'status':
-      if (!states.has(value)) throw usage(`Invalid filter 'status=${value}'`);
+      if (!containerStates.has(value)) throw usage(`Invalid filter 'status=${value}'`);
       return ({ state }) => state.status === value;
     case 'exited': {
       if (!/^-?\d+$/.test(value)) throw usage(`strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
@@ -97,8 +100,8 @@ function compileValue(name: string, value: string, context: FilterContext): Test
       return ({ state }) => state.status === 'exited' && state.exitCode === code;
     }
     case 'health':
-      if (!healths.has(value)) throw usage(`Unrecognised filter value for health: ${value}`);
-      return () => value === 'none';
+      if (!healthStates.has(value)) throw usage(`Unrecognised filter value for health: ${value}`);
+      return ({ state }) => (state.health?.Status ?? 'none') === value;
     case 'ancestor': {
       const id = context.imageId(value);
       return ({ record }) => record.image.id === id;

@@ -1,7 +1,8 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
-import type { Container } from '../../container/record.ts';
-import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+import { mountOption } from '../../container/mount-plan.ts';
+import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
+import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
 import { shownAddress } from './ports.ts';
@@ -9,6 +10,9 @@ import { isUp } from './status.ts';
 
 /** Go's time of year 1: what docker shows for a time that was not yet. */
 const never = '0001-01-01T00:00:00Z';
+
+/** Seconds. */
+const defaultStopTimeout = 10;
 
 export interface InspectInputs {
   /** Path of a layer by its chain id. */
@@ -23,7 +27,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
   const [path = '', ...args] = record.process.args;
   const started = state.start !== undefined;
   const file = (name: string): string => (started ? join(directory, name) : '');
-  return {
+  const document: Struct = {
     Id: record.id,
     Created: record.created,
     Path: path,
@@ -35,7 +39,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     HostsPath: file('hosts'),
     LogPath: started && record.options.log.driver === 'json-file' ? join(directory, 'container.log') : '',
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: state.restartCount,
     Driver: 'overlay2',
     Platform: 'linux',
     MountLabel: '',
@@ -51,14 +55,15 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     Config: configOf(container),
     NetworkSettings: networkSettings(container),
   };
+  return withOmitted(document, { SizeRw: null, SizeRootFs: null });
 }
 
 function stateOf({ state }: Container): Struct {
-  return {
+  const fields: Struct = {
     Status: state.status,
     Running: isUp(state),
     Paused: state.status === 'paused',
-    Restarting: false,
+    Restarting: state.status === 'restarting',
     OOMKilled: state.oomKilled,
     Dead: state.status === 'dead',
     Pid: state.pid,
@@ -66,7 +71,33 @@ function stateOf({ state }: Container): Struct {
     Error: state.error,
     StartedAt: state.startedAt ?? never,
     FinishedAt: state.finishedAt ?? never,
+    ...(state.health === undefined ? {} : { Health: healthOf(state.health) }),
     ...(state.unsupervised ? { Unsupervised: true } : {}),
+  };
+  return withOmitted(fields, { Health: null });
+}
+
+function healthOf({ Status, FailingStreak, Log }: HealthRecord): Struct {
+  return {
+    Status,
+    FailingStreak,
+    Log: Log.map(({ Start, End, ExitCode, Output }) => ({ Start, End, ExitCode, Output })),
+  };
+}
+
+/** In docker's nanoseconds; what is docker's default is left out. */
+function healthcheckOf(check: Healthcheck): Struct {
+  const times = {
+    Interval: check.interval,
+    Timeout: check.timeout,
+    StartPeriod: check.startPeriod,
+    StartInterval: check.startInterval,
+  };
+  const given = Object.entries(times).filter(([, milliseconds]) => milliseconds > 0);
+  return {
+    Test: check.test,
+    ...Object.fromEntries(given.map(([name, milliseconds]) => [name, milliseconds * 1e6])),
+    ...(check.retries > 0 ? { Retries: check.retries } : {}),
   };
 }
 
@@ -85,7 +116,7 @@ function graphDriver({ record, state, directory }: Container, layerPath: Inspect
 
 function mountsOf({ record }: Container): Value {
   return record.mounts.flatMap((mount, index): Value[] => {
-    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    if (mountOption(record, index)?.origin?.flag === 'tmpfs') return [];
     return [
       {
         Type: mount.type,
@@ -106,7 +137,15 @@ function emptyObjects(names: Iterable<string>): GoMap {
   return entries.length === 0 ? nilMap : new GoMap(entries, {});
 }
 
-function configOf({ record }: Container): Struct {
+/** Paths of -v without a source: docker keeps them with the image's VOLUMEs. */
+function anonymousPaths({ record }: Container): string[] {
+  return record.options.mounts.flatMap(({ type, source, origin, target }) =>
+    type === 'volume' && source === '' && origin?.flag === 'volume' ? [target] : [],
+  );
+}
+
+function configOf(container: Container): Struct {
+  const { record } = container;
   const { options, process } = record;
   const attached = (stream: 'stdin' | 'stdout' | 'stderr'): boolean => {
     if (options.detach) return false;
@@ -115,7 +154,7 @@ function configOf({ record }: Container): Struct {
   };
   const published = options.publish.map((port) => `${port.containerPort}/${port.protocol}`);
   const exposed = new Set([...record.exposedPorts, ...published]);
-  return {
+  const fields: Struct = {
     Hostname: record.hostname,
     Domainname: options.domainname ?? '',
     User: process.user,
@@ -126,17 +165,40 @@ function configOf({ record }: Container): Struct {
     Tty: process.terminal,
     OpenStdin: process.openStdin,
     StdinOnce: process.openStdin && attached('stdin'),
-    Env: process.env,
+    Env: environmentOf(record),
+    ...(record.healthcheck === undefined ? {} : { Healthcheck: healthcheckOf(record.healthcheck) }),
     Cmd: listOrNil(process.args.slice(process.entrypointLength)),
     Image: record.image.reference,
-    Volumes: emptyObjects(record.volumes),
+    Volumes: emptyObjects([...record.volumes, ...anonymousPaths(container)]),
     WorkingDir: process.cwd === '/' && options.workingDir === undefined ? '' : process.cwd,
     Entrypoint: listOrNil(process.args.slice(0, process.entrypointLength)),
+    ...(options.macAddress === undefined ? {} : { MacAddress: options.macAddress }),
     OnBuild: nilList,
     Labels: stringMap(record.labels),
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
-    ...(options.stopTimeout === undefined ? {} : { StopTimeout: options.stopTimeout }),
+    ...(options.stopTimeout === undefined && record.stopTimeout === defaultStopTimeout
+      ? {}
+      : { StopTimeout: record.stopTimeout }),
   };
+  return withOmitted(fields, emptyConfig);
+}
+
+/** What docker's document leaves out of a container's or an image's Config while it is empty. */
+export const emptyConfig = {
+  ExposedPorts: nilMap,
+  Healthcheck: null,
+  ArgsEscaped: false,
+  NetworkDisabled: false,
+  MacAddress: '',
+  StopSignal: '',
+  StopTimeout: null,
+  Shell: nilList,
+};
+
+/** Docker's order: what the user gave, then what is the image's. */
+function environmentOf({ options, process }: Container['record']): string[] {
+  const own = new Set(options.env.filter((entry) => process.env.includes(entry)));
+  return [...own, ...process.env.filter((entry) => !own.has(entry))];
 }
 
 /** The map of `80/tcp` to where it is published; null where it is only exposed. */

@@ -1,4 +1,5 @@
 /** One line of `ps`: what its columns and --format show. */
+import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
 import { quote } from '../format/printf.ts';
 import type { Struct, Value } from '../format/value.ts';
@@ -43,6 +44,7 @@ export interface RowOptions {
 
 /** The first `width` columns; the last of them is … where something was cut off. */
 export function ellipsis(text: string, width: number): string {
+  if (text.length <= width) return text;
   const characters = [...text];
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }
@@ -80,7 +82,7 @@ export function networkNames({ record, state }: Container): string[] {
 /** What `Mounts` counts: everything but the tmpfs of --tmpfs. */
 function shownMounts({ record }: Container): { type: string; name: string }[] {
   return record.mounts.flatMap((mount, index) => {
-    if (record.options.mounts[index]?.origin?.flag === 'tmpfs') return [];
+    if (mountOption(record, index)?.origin?.flag === 'tmpfs') return [];
     return [{ type: mount.type, name: mount.name ?? mount.source }];
   });
 }
@@ -98,20 +100,19 @@ export function containerRow(container: Container, options: RowOptions): Struct 
     Image: clean(options.imageName(container)),
     Label: (name: Value) =>
       clean(Object.hasOwn(record.labels, String(name)) ? (record.labels[String(name)] ?? '') : ''),
-    Labels: clean(
-      Object.entries(record.labels)
-        .map(([name, value]) => `${name}=${value}`)
-        .sort()
-        .join(','),
-    ),
+    get Labels() {
+      const pairs = Object.entries(record.labels).map(([name, value]) => `${name}=${value}`);
+      return clean(pairs.sort().join(','));
+    },
     LocalVolumes: String(record.mounts.filter((mount) => mount.type === 'volume').length),
-    Mounts: clean(
-      shownMounts(container)
-        .map(({ name }) => (truncate ? ellipsis(name, 15) : name))
-        .join(','),
-    ),
+    get Mounts() {
+      const names = shownMounts(container).map(({ name }) => (truncate ? ellipsis(name, 15) : name));
+      return clean(names.join(','));
+    },
     Names: record.name,
-    Networks: networkNames(container).join(','),
+    get Networks() {
+      return networkNames(container).join(',');
+    },
     // What docker shows for a container that does not run depends on its version; newer ones show nothing.
     Ports: isUp(state) ? formatPorts(portBindings(container)) : '',
     RunningFor: timeAgo(new Date(record.created), now),

@@ -1,7 +1,17 @@
 /** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
-import type { DeviceRate, MountOption, RunOptions } from '../../container/run-options.ts';
+import type { DeviceRate, MountOption, RunOptions, VolumeOption } from '../../container/run-options.ts';
 import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
-import { GoMap, listOrNil, nilList, type Struct, stringMap, type Value } from '../format/value.ts';
+import {
+  GoMap,
+  listOrNil,
+  nilList,
+  nilMap,
+  type Struct,
+  shownAs,
+  stringMap,
+  type Value,
+  withOmitted,
+} from '../format/value.ts';
 
 function portBindingMap(options: RunOptions): GoMap {
   const map = new Map<string, Value[]>();
@@ -16,10 +26,23 @@ function portBindingMap(options: RunOptions): GoMap {
 }
 
 function logConfig({ log }: RunOptions): Struct {
-  const config: Record<string, string> = {};
-  if (log.maxSize !== undefined) config['max-size'] = String(log.maxSize);
-  if (log.maxFiles !== undefined) config['max-file'] = String(log.maxFiles);
-  return { Type: log.driver, Config: stringMap(config) };
+  return { Type: log.driver, Config: stringMap(log.given ?? {}) };
+}
+
+function volumeOptions(volume: VolumeOption | undefined): Struct {
+  if (volume === undefined) return {};
+  const { noCopy, labels, driver, options } = volume;
+  const config = {
+    ...(driver === undefined ? {} : { Name: driver }),
+    ...(options === undefined ? {} : { Options: stringMap(options) }),
+  };
+  return {
+    VolumeOptions: {
+      ...(noCopy === true ? { NoCopy: true } : {}),
+      ...(labels === undefined ? {} : { Labels: stringMap(labels) }),
+      ...(Object.keys(config).length === 0 ? {} : { DriverConfig: config }),
+    },
+  };
 }
 
 /** A mount of --mount. */
@@ -34,6 +57,7 @@ function mountSpec(mount: MountOption): Struct {
     Target: mount.target,
     ...(mount.readOnly ? { ReadOnly: true } : {}),
     ...(mount.propagation === '' ? {} : { BindOptions: { Propagation: mount.propagation } }),
+    ...volumeOptions(mount.volume),
     ...(Object.keys(tmpfs).length === 0 ? {} : { TmpfsOptions: tmpfs }),
   };
 }
@@ -56,10 +80,18 @@ function memorySwap({ memory = 0, memorySwap: asked }: RunOptions): number {
   return asked ?? memory * 2;
 }
 
+/** Docker takes the labels of SELinux away from what sees the host's processes. */
+function securityOptions({ securityOpt, privileged, pidMode, ipcMode }: RunOptions): string[] {
+  const seesHost = privileged || pidMode === 'host' || ipcMode === 'host';
+  return seesHost && !securityOpt.some((option) => option.startsWith('label'))
+    ? [...securityOpt, 'label=disable']
+    : securityOpt;
+}
+
 export function hostConfig(options: RunOptions): Struct {
   const mounts = mountFields(options.mounts);
   const sysctls = Object.keys(options.sysctls).length === 0 ? {} : { Sysctls: stringMap(options.sysctls) };
-  return {
+  const fields: Struct = {
     Binds: mounts.Binds,
     ContainerIDFile: options.cidfile ?? '',
     LogConfig: logConfig(options),
@@ -67,8 +99,8 @@ export function hostConfig(options: RunOptions): Struct {
     PortBindings: portBindingMap(options),
     RestartPolicy: { Name: options.restart.name, MaximumRetryCount: options.restart.maximumRetryCount },
     AutoRemove: options.remove,
-    VolumeDriver: '',
-    VolumesFrom: nilList,
+    VolumeDriver: options.volumeDriver ?? '',
+    VolumesFrom: listOrNil(options.volumesFrom ?? []),
     CapAdd: listOrNil(options.capAdd),
     CapDrop: listOrNil(options.capDrop),
     CgroupnsMode: options.cgroupns || (options.privileged ? 'host' : 'private'),
@@ -85,7 +117,7 @@ export function hostConfig(options: RunOptions): Struct {
     Privileged: options.privileged,
     PublishAllPorts: options.publishAll,
     ReadonlyRootfs: options.readOnly,
-    SecurityOpt: listOrNil(options.securityOpt),
+    SecurityOpt: listOrNil(securityOptions(options)),
     ...mounts.Tmpfs,
     UTSMode: options.utsMode,
     UsernsMode: '',
@@ -100,6 +132,7 @@ export function hostConfig(options: RunOptions): Struct {
     ReadonlyPaths: options.privileged ? nilList : [...readonlyPaths],
     ...(options.init ? { Init: true } : {}),
   };
+  return withOmitted(fields, { StorageOpt: nilMap, Tmpfs: nilMap, Sysctls: nilMap, Mounts: nilList, Init: null });
 }
 
 function rates(list: DeviceRate[] = []): Value {
@@ -138,7 +171,16 @@ function resourceFields(options: RunOptions): Struct {
     MemorySwappiness: null,
     OomKillDisable: false,
     PidsLimit: options.pidsLimit ?? null,
-    Ulimits: listOrNil(options.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))),
+    Ulimits: listOrNil(
+      [...options.ulimits]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map(({ name, soft, hard }) => ({
+          Name: name,
+          Hard: hard,
+          Soft: soft,
+          [shownAs]: `${name}=${soft}:${hard}`,
+        })),
+    ),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,

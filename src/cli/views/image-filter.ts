@@ -6,7 +6,15 @@ import { parseBoolean } from '../flag.ts';
 import { matchesLabels, parseFilters } from './container-filter.ts';
 import type { ImageName } from './image-row.ts';
 
-const names = new Set(['dangling', 'label', 'before', 'since', 'reference', 'until']);
+/** The filters of `images`. */
+export const imageFilters: ReadonlySet<string> = new Set([
+  'dangling',
+  'label',
+  'before',
+  'since',
+  'reference',
+  'until',
+]);
 
 /** Go's path.Match: `*` and `?` stop at slashes, `[a-z]`, `\` before what shall have no meaning. */
 export function globPattern(glob: string): RegExp {
@@ -39,7 +47,7 @@ export interface ImageFilter {
 
 /** Compiles the values of --filter, and the argument of `images`. Throws `USAGE`, `NOT_FOUND`. */
 export function compileImageFilter(texts: readonly string[], find: (text: string) => StoredImage): ImageFilter {
-  const filters = parseFilters(texts, names);
+  const filters = parseFilters(texts, imageFilters);
   const tests = [...filters].map(([name, values]) => compileOne(name, values, find));
   const patterns = (filters.get('reference') ?? []).map(referencePatterns);
   const matchesName = ({ repository, tag, digest }: ImageName): boolean => {

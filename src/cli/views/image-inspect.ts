@@ -1,7 +1,11 @@
 /** `inspect` of an image: docker's document (API 1.41, ImageInspect), built from the store's entry and its config. */
+import type { ImageExecution } from '../../image/config.ts';
+import { type ContainerSide, emptyExecution, noContainer } from '../../image/config-json.ts';
+import type { ConfigOrigin } from '../../image/config-origin.ts';
 import { familiarName, parseReference } from '../../image/reference.ts';
 import type { StoredImage } from '../../image/store.ts';
-import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value } from '../format/value.ts';
+import { GoMap, listOrNil, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
+import { emptyConfig } from './container-inspect.ts';
 
 function familiar(names: readonly string[]): string[] {
   return names.map((name) => familiarName(parseReference(name)));
@@ -17,7 +21,11 @@ function set(names: readonly string[]): GoMap {
 }
 
 /** The document of one image. */
-export function imageDocument(image: StoredImage, layerPath: (chainId: string) => string): Struct {
+export function imageDocument(
+  image: StoredImage,
+  layerPath: (chainId: string) => string,
+  origin: ConfigOrigin | undefined = undefined,
+): Struct {
   const { config } = image;
   const paths = image.layers.map((layer) => layerPath(layer.chainId)).reverse();
   const [upper = '', ...lower] = paths;
@@ -25,13 +33,14 @@ export function imageDocument(image: StoredImage, layerPath: (chainId: string) =
     Id: image.id,
     RepoTags: familiar(image.references),
     RepoDigests: familiar(image.repoDigests),
-    Parent: '',
-    Comment: config.history.at(-1)?.comment ?? '',
+    Parent: image.parent ?? '',
+    Comment: origin?.comment || (config.history.at(-1)?.comment ?? ''),
     Created: image.created,
-    Container: '',
-    DockerVersion: '',
+    Container: origin?.container ?? '',
+    ContainerConfig: configOf(origin?.containerExecution ?? emptyExecution(), origin?.containerSide ?? noContainer),
+    DockerVersion: origin?.dockerVersion ?? '',
     Author: config.author,
-    Config: configOf(image),
+    Config: configOf(config.execution, origin?.side ?? noContainer),
     Architecture: image.platform.architecture,
     ...(image.platform.variant === '' ? {} : { Variant: image.platform.variant }),
     Os: image.platform.os,
@@ -42,24 +51,23 @@ export function imageDocument(image: StoredImage, layerPath: (chainId: string) =
       Name: 'overlay2',
     },
     RootFS: { Type: 'layers', Layers: [...config.diffIds] },
-    Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+    Metadata: { LastTagTime: image.tagged ?? '0001-01-01T00:00:00Z' },
   };
 }
 
-function configOf({ config }: StoredImage): Struct {
-  const { execution } = config;
+function configOf(execution: ImageExecution, side: ContainerSide): Struct {
   const { healthcheck } = execution;
-  return {
-    Hostname: '',
-    Domainname: '',
+  const fields: Struct = {
+    Hostname: side.hostname,
+    Domainname: side.domainname,
     User: execution.user,
-    AttachStdin: false,
-    AttachStdout: false,
-    AttachStderr: false,
+    AttachStdin: side.attachStdin,
+    AttachStdout: side.attachStdout,
+    AttachStderr: side.attachStderr,
     ...(execution.exposedPorts.length === 0 ? {} : { ExposedPorts: set(execution.exposedPorts) }),
-    Tty: false,
-    OpenStdin: false,
-    StdinOnce: false,
+    Tty: side.tty,
+    OpenStdin: side.openStdin,
+    StdinOnce: side.stdinOnce,
     Env: listOrNil(execution.env),
     Cmd: listOrNil(execution.cmd),
     ...(healthcheck === undefined
@@ -73,13 +81,15 @@ function configOf({ config }: StoredImage): Struct {
             ...(healthcheck.retries === 0 ? {} : { Retries: healthcheck.retries }),
           },
         }),
-    Image: '',
+    Image: side.image,
     Volumes: set(execution.volumes),
     WorkingDir: execution.workingDir,
     Entrypoint: listOrNil(execution.entrypoint),
     OnBuild: listOrNil(execution.onBuild),
     Labels: Object.keys(execution.labels).length === 0 ? nilMap : stringMap(execution.labels),
     ...(execution.stopSignal === '' ? {} : { StopSignal: execution.stopSignal }),
+    ...(execution.stopTimeout === undefined ? {} : { StopTimeout: execution.stopTimeout }),
     ...(execution.shell.length === 0 ? {} : { Shell: execution.shell }),
   };
+  return withOmitted(fields, emptyConfig);
 }

@@ -18,6 +18,17 @@ export function shownAddress(ip: string): string {
   return ip === '' ? '0.0.0.0' : ip;
 }
 
+/** What `port` lists: `80/tcp` and where it is on the host, `0.0.0.0:8080`, by number. */
+export function publishedPorts(bindings: readonly PortBinding[]): { key: string; address: string }[] {
+  return [...bindings]
+    .sort((a, b) => a.containerPort - b.containerPort || a.protocol.localeCompare(b.protocol))
+    .flatMap(({ containerPort, protocol, host }) =>
+      host === undefined
+        ? []
+        : [{ key: `${containerPort}/${protocol}`, address: `${shownAddress(host.ip)}:${host.port}` }],
+    );
+}
+
 interface Range {
   /** What numbers that follow one another must share. */
   ip: string | undefined;

@@ -9,7 +9,11 @@ export function statusText(state: ContainerState, now = new Date()): string {
     const paused = state.status === 'paused' ? ' (Paused)' : '';
     // Its monitor was killed: nobody will learn its exit code.
     const unsupervised = state.unsupervised ? ' (unsupervised)' : '';
-    return `Up ${humanDuration(Math.max(0, since))}${paused}${unsupervised}`;
+    return `Up ${humanDuration(Math.max(0, since))}${paused || healthText(state)}${unsupervised}`;
+  }
+  if (state.status === 'restarting') {
+    const ended = state.finishedAt === undefined ? '' : ` ${timeAgo(new Date(state.finishedAt), now)}`;
+    return `Restarting (${state.exitCode})${ended}`;
   }
   if (state.status === 'created') return 'Created';
   if (state.status === 'dead') return 'Dead';
@@ -17,9 +21,14 @@ export function statusText(state: ContainerState, now = new Date()): string {
   return `Exited (${state.exitCode})${ago}`;
 }
 
-/** Whether its processes exist. */
+function healthText({ health }: ContainerState): string {
+  if (health === undefined) return '';
+  return health.Status === 'starting' ? ' (health: starting)' : ` (${health.Status})`;
+}
+
+/** Whether its processes exist, or will again: docker counts a container that waits for its restart as running. */
 export function isUp(state: ContainerState): boolean {
-  return state.status === 'running' || state.status === 'paused';
+  return state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
 }
 
 /** `2026-01-02 03:04:05 +0000 UTC`, in the local time zone: Go's String of a time in whole seconds. */

@@ -186,6 +186,9 @@ export interface Stat {
   uid: number;
   gid: number;
   size: number;
+  links: number;
+  /** Something is mounted there (Linux 5.8 says so). */
+  isMountRoot: boolean;
   inode: bigint;
   device: string;
   major: number;
@@ -195,6 +198,7 @@ export interface Stat {
 }
 
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 /** man 2 statx of what `name` is itself, `''` for the descriptor; or a negative errno. */
 export function stat(directory: number, name: BytePath): Stat | number {
@@ -212,6 +216,8 @@ export function stat(directory: number, name: BytePath): Stat | number {
     uid: scratch.readUInt32LE(statxAt + 20),
     gid: scratch.readUInt32LE(statxAt + 24),
     size: Number(scratch.readBigUInt64LE(statxAt + 40)),
+    links: scratch.readUInt32LE(statxAt + 16),
+    isMountRoot: (scratch.readUInt32LE(statxAt + 8) & STATX_ATTR_MOUNT_ROOT) !== 0,
     inode: scratch.readBigUInt64LE(statxAt + 32),
     device: `${scratch.readUInt32LE(statxAt + 136)}:${scratch.readUInt32LE(statxAt + 140)}`,
     major: scratch.readUInt32LE(statxAt + 128),

@@ -73,17 +73,27 @@ function copyContent(
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     const target = must(calls.openName(to.fd, to.name, flags, 0o600), 'create');
     try {
-      must(syscall('ftruncate', target, stat.size), 'set the size of');
-      for (let start = syscall('lseek', source, 0, SEEK_DATA); start >= 0 && start < stat.size; ) {
-        const end = must(syscall('lseek', source, start, SEEK_HOLE), 'read');
-        copyRange(source, target, start, end, must);
-        start = syscall('lseek', source, end, SEEK_DATA);
-      }
+      copyData(source, target, stat.size, must);
     } finally {
       calls.closeDescriptor(target);
     }
   } finally {
     calls.closeDescriptor(source);
+  }
+}
+
+/** Copies `size` bytes of an open file into another, which is empty; holes stay holes. `must` throws for failed calls. */
+export function copyData(
+  source: number,
+  target: number,
+  size: number,
+  must: (result: number, action: string) => number,
+): void {
+  must(syscall('ftruncate', target, size), 'set the size of');
+  for (let start = syscall('lseek', source, 0, SEEK_DATA); start >= 0 && start < size; ) {
+    const end = must(syscall('lseek', source, start, SEEK_HOLE), 'read');
+    copyRange(source, target, start, Math.min(end, size), must);
+    start = syscall('lseek', source, end, SEEK_DATA);
   }
 }
 

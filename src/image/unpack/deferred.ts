@@ -21,6 +21,8 @@ export interface UnpackedLayer {
   bytes: number;
   /** Members of the archive, markers included. */
   entries: number;
+  /** Bytes of the inflated archive. */
+  archiveSize: number;
   deferred: DeferredEntry[];
 }
 

@@ -22,6 +22,8 @@ export class LayerDirectory {
   whiteouts: Set<BytePath> | undefined;
   /** Hard links to what this layer does not have (yet): name to target. */
   links: Map<BytePath, BytePath> | undefined;
+  /** Files whose content the layer's archive has, by name: their numbers in the record of it. */
+  files: Map<BytePath, number> | undefined;
   /** Its handle, or -1; owned by `DirectoryTree`. */
   fd = -1;
   pinned = false;

@@ -27,6 +27,8 @@ export interface LayerWriterOptions {
   maxBytes?: number | undefined;
   /** `defaultMaxEntries` if left out. */
   maxEntries?: number | undefined;
+  /** The layer's own directory, beside the tree: the archive is remembered there, so that it can be made again. */
+  archive?: string | undefined;
 }
 
 export class LayerWriter {
@@ -60,6 +62,7 @@ export class LayerWriter {
       mediaType: options.mediaType,
       maxBytes: options.maxBytes ?? defaultMaxBytes,
       maxEntries: options.maxEntries ?? defaultMaxEntries,
+      archive: options.archive,
     });
   }
 

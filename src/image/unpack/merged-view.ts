@@ -24,6 +24,13 @@ export type Found =
   | { kind: 'directory'; directory: MergedDirectory }
   | { kind: 'other'; layer: number; fd: number; name: BytePath; stat: calls.Stat };
 
+/** A name in a directory of the view: `fd` is that directory in the layer that shows the name. */
+export interface Member {
+  name: BytePath;
+  fd: number;
+  stat: calls.Stat;
+}
+
 /** Where a path leads: the directory, and the name in it, which may be absent. */
 export interface Place {
   directory: MergedDirectory;
@@ -70,15 +77,31 @@ export class MergedView {
 
   /** The names in the view's root. */
   rootNames(): BytePath[] {
-    const names = new Set<BytePath>();
-    for (const fd of this.root.fds) {
-      const readable = checkCall(calls.openName(fd, '.', O_DIRECTORY, 0), 'openat', '.');
+    return this.members(this.root).map(({ name }) => name);
+  }
+
+  /** The names in the directory at `path`; none where there is no such directory. */
+  names(path: BytePath): BytePath[] {
+    const found = this.lookup(path);
+    return found.kind === 'directory' ? this.members(found.directory).map(({ name }) => name) : [];
+  }
+
+  /** The names in a directory of the view, each with the layer that shows it: the first that has it decides what it is. */
+  members(directory: MergedDirectory): Member[] {
+    const seen = new Map<BytePath, Member | undefined>();
+    for (const fd of directory.fds) {
+      const readable = checkCall(calls.openName(fd, '.', O_DIRECTORY, 0), 'openat', directory.path);
       const listed = calls.listDirectory(readable);
       calls.closeDescriptor(readable);
-      if (typeof listed === 'number') throw unpackError('list', '', listed);
-      for (const { name } of listed) names.add(name);
+      if (typeof listed === 'number') throw unpackError('list', directory.path, listed);
+      for (const { name } of listed) {
+        if (seen.has(name)) continue;
+        const stat = calls.stat(fd, name);
+        if (typeof stat === 'number') throw unpackError('look at', joinPath(directory.path, name), stat);
+        seen.set(name, isWhiteout(stat) ? undefined : { name, fd, stat });
+      }
     }
-    return [...names].filter((name) => this.child(this.root, name).kind !== 'absent');
+    return [...seen.values()].filter((member) => member !== undefined);
   }
 
   /** What `path` is, if its directories are directories and not links; for the root, `''`. */
@@ -188,7 +211,8 @@ export function isWhiteout(stat: calls.Stat): boolean {
   return stat.type === S_IFCHR && stat.major === 0 && stat.minor === 0;
 }
 
-function isOpaque(fd: number, name: BytePath): boolean {
+/** Whether the directory `name` hides what lower layers have in it. */
+export function isOpaque(fd: number, name: BytePath): boolean {
   const value = calls.getXattr(fd, name, opaqueXattr);
   return typeof value === 'object' && value.toString('latin1') === 'y';
 }

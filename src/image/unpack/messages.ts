@@ -21,6 +21,8 @@ export interface UnpackOptions {
   maxBytes: number;
   /** Files, directories and markers that the archive may make. */
   maxEntries: number;
+  /** Where to remember the archive itself (archive-recorder.ts), if anybody will want it again. */
+  archive?: string | undefined;
 }
 
 export type ToWorker = { type: 'chunk'; memory: ArrayBuffer; length: number } | { type: 'end' } | { type: 'abort' };

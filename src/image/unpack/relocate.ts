@@ -5,6 +5,8 @@
  */
 import { S_IFLNK } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
+import { KeptFiles } from './archive-recorder.ts';
+import { archiveRecords } from './archive-records.ts';
 import { type BytePath, joinPath } from './byte-path.ts';
 import * as calls from './calls.ts';
 import type { DeferredEntry } from './deferred.ts';
@@ -21,12 +23,15 @@ export interface RelocateOptions {
   whole: MergedView;
   /** What this layer hides of them. */
   hidden: Hidden;
+  /** The layer's own directory, if its archive is remembered there. */
+  archive: string | undefined;
 }
 
 /** Moves implied directories to where links of lower layers lead; returns what is then left to do, with the new paths. */
 export function relocateDirectories(deferred: readonly DeferredEntry[], options: RelocateOptions): DeferredEntry[] {
   const todo = [...deferred];
   const done: DeferredEntry[] = [];
+  let kept = false;
   for (let i = 0; i < todo.length; i++) {
     const entry = todo[i] as DeferredEntry;
     const target = entry.kind === 'directory' ? linkTarget(entry.path, options) : undefined;
@@ -34,6 +39,8 @@ export function relocateDirectories(deferred: readonly DeferredEntry[], options:
       done.push(entry);
       continue;
     }
+    if (!kept) keepContents(options);
+    kept = true;
     const { made, merged } = move(entry.path, target, options);
     for (const path of made) done.push({ kind: 'directory', path, bare: false });
     // What is below it follows it in the list.
@@ -51,6 +58,24 @@ export function relocateDirectories(deferred: readonly DeferredEntry[], options:
     options.whole.forget();
   }
   return done;
+}
+
+/** The archive says where the contents of files are; before any of them moves, each gets a name that stays. */
+function keepContents({ layer, archive }: RelocateOptions): void {
+  if (archive === undefined) return;
+  const kept = new KeptFiles(archive);
+  try {
+    for (const record of archiveRecords(archive)) {
+      if (record.kind !== 'file') continue;
+      const [directory, name] = splitLast(record.path);
+      layer.tryDirectory(directory, (fd) => {
+        // What a later entry replaced has its number as a name already.
+        if (!kept.has(record.index)) kept.link(fd, name, record.index);
+      });
+    }
+  } finally {
+    kept.close();
+  }
 }
 
 function moved(path: BytePath, from: BytePath, to: BytePath): BytePath {

@@ -34,10 +34,12 @@ export interface SettleOptions {
   lowers: readonly string[];
   /** What `LayerWriter` left to do. */
   deferred: readonly DeferredEntry[];
+  /** The layer's own directory, if its archive is remembered there. */
+  archive?: string | undefined;
 }
 
 /** Completes a layer. Throws `ARCHIVE` for a hard link to nothing, `NO_SPACE` and others; then the layer is unusable. */
-export function settleLayer({ directory, lowers, deferred }: SettleOptions): void {
+export function settleLayer({ directory, lowers, deferred, archive }: SettleOptions): void {
   if (deferred.length === 0) return;
   const below = lowers.toReversed();
   const layer = new LayerAccess(directory);
@@ -46,7 +48,7 @@ export function settleLayer({ directory, lowers, deferred }: SettleOptions): voi
   try {
     lower = new MergedView(below);
     whole = new MergedView([directory, ...below]);
-    new Settlement(layer, lower, whole).run(deferred);
+    new Settlement(layer, lower, whole, archive).run(deferred);
   } finally {
     whole?.close();
     lower?.close();
@@ -70,11 +72,12 @@ class Settlement {
     private readonly layer: LayerAccess,
     private readonly lower: MergedView,
     private readonly whole: MergedView,
+    private readonly archive: string | undefined,
   ) {}
 
   run(deferred: readonly DeferredEntry[]): void {
-    const { layer, lower, whole } = this;
-    const entries = relocateDirectories(deferred, { layer, lower, whole, hidden: new Hidden(deferred) });
+    const { layer, lower, whole, archive } = this;
+    const entries = relocateDirectories(deferred, { layer, lower, whole, archive, hidden: new Hidden(deferred) });
     this.hidden = new Hidden(entries);
     this.whole.forget();
     this.linkAll(entries);

@@ -5,12 +5,14 @@
  */
 import { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
+import type { ArchiveRecorder } from './archive-recorder.ts';
 import { setXattrs } from './attributes.ts';
 import {
   archiveError,
   type BytePath,
   checkComponent,
   checkLinkTarget,
+  joinPath,
   pathMax,
   printable,
   splitPath,
@@ -18,7 +20,7 @@ import {
 import * as calls from './calls.ts';
 import { collectDeferred, type DeferredEntry } from './deferred.ts';
 import { finishDirectories } from './directory-attributes.ts';
-import { DirectoryTree, type LayerDirectory, markWanted } from './directory-tree.ts';
+import { DirectoryTree, type LayerDirectory, markWanted, preorder } from './directory-tree.ts';
 import type { Entry, EntrySink } from './entry.ts';
 import { unpackError } from './failures.ts';
 import { FileContent } from './file-content.ts';
@@ -35,6 +37,8 @@ export interface TreeWriterOptions {
   maxEntries: number;
   /** The file mode creation mask of this thread. */
   umask: number;
+  /** Remembers the archive, if it is to be made again. */
+  recorder?: ArchiveRecorder | undefined;
 }
 
 export class TreeWriter implements EntrySink {
@@ -48,6 +52,10 @@ export class TreeWriter implements EntrySink {
   /** The directory of the last entry, under the name that the archive gave it: most entries have the same. */
   private lastDirectoryPath: BytePath | undefined;
   private lastDirectory: LayerDirectory | undefined;
+
+  /** The directory of the last file that was recorded, and its path: putting that together takes time. */
+  private recordedDirectory: LayerDirectory | undefined;
+  private recordedPath: BytePath = '';
 
   /** The file that is being written. */
   private fd = -1;
@@ -87,7 +95,9 @@ export class TreeWriter implements EntrySink {
   }
 
   data(chunk: Uint8Array, start: number, end: number): void {
-    if (this.file !== undefined) this.content.write(chunk, start, end);
+    if (this.file === undefined) return;
+    this.content.write(chunk, start, end);
+    if (this.file.sparse === undefined) this.options.recorder?.content(start, end);
   }
 
   end(): void {
@@ -239,9 +249,22 @@ export class TreeWriter implements EntrySink {
     this.fd = this.create(directory, name, entry, (fd) => calls.openName(fd, name, flags, entry.mode & 0o777));
     this.file = entry;
     this.content.begin(this.fd, entry.path, entry.sparse);
+    this.record(directory, name, entry);
     if (entry.uid !== this.uid || entry.gid !== this.gid) {
       this.must(calls.changeOpenOwner(this.fd, entry.uid, entry.gid), 'set the owner of', entry.path);
     }
+  }
+
+  /** Holes are not in the archive: the pieces of a sparse file are recorded as they stand there. */
+  private record(directory: LayerDirectory, name: BytePath, entry: Entry): void {
+    const { recorder } = this.options;
+    if (recorder === undefined || entry.sparse !== undefined || entry.size === 0) return;
+    directory.files ??= new Map();
+    if (this.recordedDirectory !== directory) {
+      this.recordedDirectory = directory;
+      this.recordedPath = directory.path;
+    }
+    directory.files.set(name, recorder.file(joinPath(this.recordedPath, name), entry.size));
   }
 
   private makeDevice(directory: LayerDirectory, name: BytePath, entry: Entry): void {
@@ -363,9 +386,24 @@ export class TreeWriter implements EntrySink {
   /** Frees a name: a file loses this name and no other, a directory goes with its contents. */
   private clear(directory: LayerDirectory, name: BytePath): void {
     const child = directory.children?.get(name);
+    this.keepFiles(directory, name, child);
     if (child !== undefined) this.tree.drop(child);
     this.lastDirectoryPath = undefined;
     removeTreeAt(this.tree.handle(directory), name);
+  }
+
+  /** The archive is to be made again with the contents of files that later entries replace. */
+  private keepFiles(directory: LayerDirectory, name: BytePath, child: LayerDirectory | undefined): void {
+    const kept = this.options.recorder?.kept;
+    if (kept === undefined) return;
+    const index = directory.files?.get(name);
+    if (index !== undefined) {
+      kept.move(this.tree.handle(directory), name, index);
+      directory.files?.delete(name);
+    }
+    for (const inner of child === undefined ? [] : preorder(child)) {
+      for (const [file, number] of inner.files ?? []) kept.move(this.tree.handle(inner), file, number);
+    }
   }
 }
 

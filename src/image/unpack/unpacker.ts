@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
 import { close, openat } from '../../linux/fs.ts';
+import { ArchiveRecorder } from './archive-recorder.ts';
 import { archiveError } from './byte-path.ts';
 import { createDecompressor, magicSize } from './decompress.ts';
 import type { Decompressor } from './decompressor.ts';
@@ -14,6 +15,7 @@ export class LayerUnpacker {
   private readonly hash = createHash('sha256');
   private readonly root: number;
   private readonly writer: TreeWriter;
+  private readonly recorder: ArchiveRecorder | undefined;
   private readonly parser: TarParser;
   private decompressor: Decompressor | undefined;
   private magic: Buffer = Buffer.alloc(0);
@@ -26,9 +28,11 @@ export class LayerUnpacker {
   ) {
     this.root = openat(AT_FDCWD, options.directory, O_RDONLY | O_DIRECTORY);
     try {
-      this.writer = new TreeWriter(this.root, { maxEntries: options.maxEntries, umask });
+      this.recorder = options.archive === undefined ? undefined : new ArchiveRecorder(options.archive);
+      this.writer = new TreeWriter(this.root, { maxEntries: options.maxEntries, umask, recorder: this.recorder });
       this.parser = new TarParser(this.writer);
     } catch (error) {
+      this.recorder?.close();
       close(this.root);
       throw error;
     }
@@ -51,12 +55,19 @@ export class LayerUnpacker {
     const decompressor = this.decompressor ?? this.begin(this.magic);
     if (this.magic.length > 0) await decompressor.write(this.magic);
     await decompressor.end();
+    return this.complete();
+  }
+
+  /** As `finish`, for an archive that came by `take`. */
+  complete(): UnpackedLayer {
     this.parser.finish();
+    this.recorder?.finish();
     const deferred = this.writer.finish();
     return {
       diffId: `sha256:${this.hash.digest('hex')}`,
       bytes: this.writer.bytes,
       entries: this.writer.entries,
+      archiveSize: this.inflated,
       deferred,
     };
   }
@@ -65,6 +76,7 @@ export class LayerUnpacker {
   close(): void {
     this.decompressor?.destroy();
     this.writer.close();
+    this.recorder?.close();
     close(this.root);
   }
 
@@ -73,7 +85,8 @@ export class LayerUnpacker {
     return this.decompressor;
   }
 
-  private take(chunk: Buffer): void {
+  /** Takes bytes of the archive itself, not compressed. Throws as `write` rejects. */
+  take(chunk: Buffer): void {
     this.inflated += chunk.length;
     if (this.inflated > this.options.maxBytes) {
       throw archiveError(
@@ -83,6 +96,8 @@ export class LayerUnpacker {
       );
     }
     this.hash.update(chunk);
+    this.recorder?.beginChunk(chunk);
     this.parser.push(chunk);
+    this.recorder?.endChunk();
   }
 }

@@ -27,6 +27,9 @@ export const fdProgram = 3;
 export const fdSync = 4;
 export const fdCgroup = 8;
 export const fdNetns = 9;
+export const fdResync = 11;
+/** Of an exec, whose network namespace has another holder: the pidfd of the container's first process. */
+export const fdTarget = 9;
 
 /** Kinds of messages on the sync socket (native/program.h). */
 export const messageCreated = 1;
@@ -47,7 +50,17 @@ export type RootSource =
     }
   | { kind: 'directory'; path: string };
 
-export interface CompileOptions {
+/** What becomes of the process itself, in a start and in an exec. */
+export interface ProcessOptions {
+  /** Run the command under the init mode of tsrun-monitor. */
+  init: boolean;
+  /** Classic BPF of the seccomp filter. */
+  seccomp: Uint8Array | undefined;
+  /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
+  lenientRlimit: (type: string) => boolean;
+}
+
+export interface CompileOptions extends ProcessOptions {
   spec: Spec;
   root: RootSource;
   /** Enter the network namespace at descriptor 9 instead of making one. */
@@ -56,19 +69,18 @@ export interface CompileOptions {
   intoCgroup: boolean;
   /** Keep a pipe to the container's stdin; without it stdin is /dev/null. */
   stdin: boolean;
-  /** Run the command under the init mode of tsrun-monitor. */
-  init: boolean;
-  /** Classic BPF of the seccomp filter. */
-  seccomp: Uint8Array | undefined;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
-  /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
-  lenientRlimit: (type: string) => boolean;
 }
 
-/** State of one compilation. */
-export interface Context {
+/** What is needed to turn a process into the container's. */
+export interface ProcessContext {
   readonly b: ProgramBuilder;
+  readonly options: ProcessOptions;
+}
+
+/** State of one compilation of a start. */
+export interface Context extends ProcessContext {
   readonly options: CompileOptions;
   readonly spec: Spec;
   /** The root mount of the container, usable as a directory descriptor. */

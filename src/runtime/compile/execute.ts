@@ -1,7 +1,7 @@
 /** The last step: execve, along PATH where the command is a bare name (man 3 execvp). */
 import { AT_EMPTY_PATH } from '../../linux/constants.ts';
 import type { Process } from '../spec.ts';
-import { type Context, fdProgram, quote } from './context.ts';
+import { fdProgram, type ProcessContext, quote } from './context.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -18,7 +18,7 @@ export function candidates(command: string, env: readonly string[]): string[] {
 }
 
 /** Runs the process, or the init mode that runs it. */
-export function compileExec(c: Context, process: Process): void {
+export function compileExec(c: ProcessContext, process: Process): void {
   const { b } = c;
   b.enter('exec');
   const args = process.args ?? [];
@@ -48,7 +48,7 @@ export function compileExec(c: Context, process: Process): void {
   for (const path of paths) {
     b.call('execve', [b.text(path), vector, envp], {
       title: `run ${path}`,
-      why: single ? 'the container is set up; its program takes over' : 'the first of PATH that can be run takes over',
+      why: single ? 'all is set up; the program takes over' : 'the first of PATH that can be run takes over',
       shell: `exec ${args.map(quote).join(' ')}`,
       tolerate: single ? [] : ['ENOENT', 'ENOTDIR'],
       remember: !single,

@@ -21,7 +21,7 @@ import {
   SECCOMP_SET_MODE_FILTER,
 } from '../../linux/constants.ts';
 import type { Process } from '../spec.ts';
-import { type Context, openHow } from './context.ts';
+import { type Context, openHow, type ProcessContext } from './context.ts';
 
 const rlimits: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
@@ -43,7 +43,7 @@ const rlimits: Readonly<Record<string, number>> = {
 };
 
 /** man 2 prlimit; -1 is unlimited. */
-export function compileRlimits(c: Context, process: Process): void {
+export function compileRlimits(c: ProcessContext, process: Process): void {
   const { b } = c;
   b.enter('identity');
   for (const limit of process.rlimits ?? []) {
@@ -95,7 +95,7 @@ export function writeProc(
 }
 
 /** What the caller may no longer do, and who it becomes. The last calls before execve. */
-export function compileIdentity(c: Context, process: Process): void {
+export function compileIdentity(c: ProcessContext, process: Process): void {
   const { b } = c;
   const seccompFirst = process.noNewPrivileges !== true;
   b.enter('security');
@@ -130,7 +130,7 @@ export function compileIdentity(c: Context, process: Process): void {
   }
 }
 
-function dropBounding(c: Context, process: Process): void {
+function dropBounding(c: ProcessContext, process: Process): void {
   for (const number of boundingDrops(process.capabilities?.bounding ?? [])) {
     const name = capabilityNames[number] ?? `capability ${number}`;
     c.b.call('prctl', [PR_CAPBSET_DROP, number, 0, 0, 0], {
@@ -141,7 +141,7 @@ function dropBounding(c: Context, process: Process): void {
   }
 }
 
-function setCapabilities(c: Context, process: Process): void {
+function setCapabilities(c: ProcessContext, process: Process): void {
   const { b } = c;
   const sets = process.capabilities ?? {};
   const { header, data } = encodeCapset({
@@ -164,7 +164,7 @@ function setCapabilities(c: Context, process: Process): void {
   }
 }
 
-function compileSeccompLoad(c: Context): void {
+function compileSeccompLoad(c: ProcessContext): void {
   const filter = c.options.seccomp;
   if (filter === undefined) return;
   const { b } = c;

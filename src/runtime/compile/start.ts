@@ -5,14 +5,9 @@
 import {
   AF_INET,
   AT_FDCWD,
-  CLONE_INTO_CGROUP,
   CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
   CLONE_NEWNET,
-  CLONE_NEWNS,
   CLONE_NEWPID,
-  CLONE_NEWUTS,
-  CLONE_PIDFD,
   MNT_DETACH,
   MOUNT_ATTR_RDONLY,
   MS_PRIVATE,
@@ -25,17 +20,17 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
 } from '../../linux/constants.ts';
-import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
+import { type Label, type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { LinuxNamespace, NamespaceType } from '../spec.ts';
+import { cloneChild, cloneFlags, tellPid } from './clone.ts';
 import {
   type CompileOptions,
   type Context,
-  fdCgroup,
   fdNetns,
   fdProgram,
+  fdResync,
   fdSync,
   makeTarget,
-  messageCreated,
   messageReady,
   quote,
   setAttributes,
@@ -56,15 +51,6 @@ export interface StartProgram {
   pidfd: Load;
   stdio: Stdio;
 }
-
-const cloneFlags: Readonly<Partial<Record<NamespaceType, number>>> = {
-  pid: CLONE_NEWPID,
-  network: CLONE_NEWNET,
-  mount: CLONE_NEWNS,
-  ipc: CLONE_NEWIPC,
-  uts: CLONE_NEWUTS,
-  cgroup: CLONE_NEWCGROUP,
-};
 
 /** Compiles the start of a container. Throws `USAGE` or `UNSUPPORTED` on configs that it cannot serve. */
 export function compileStart(options: CompileOptions): StartProgram {
@@ -90,26 +76,36 @@ export function compileStart(options: CompileOptions): StartProgram {
   }
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
-  const ownPidNamespace = joinPidNamespace(b, joined);
+  const joinedFds: Load[] = [];
+  const ownPidNamespace = joinPidNamespace(b, joined, joinedFds);
   const child = clone(b, options, namespaces, pid, pidfd);
 
   // The parent: tell the pid, keep the other ends, go back to the monitor.
-  const created = Buffer.alloc(16);
-  created.writeUInt32LE(messageCreated, 0);
-  const createdPlace = b.bytes(created, 'message: created');
   if (ownPidNamespace !== undefined) {
     b.call('setns', [ownPidNamespace, CLONE_NEWPID], {
       title: 'monitor: children belong to the own pid namespace again',
       why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
     });
   }
-  tellPid(b, createdPlace, pid);
+  const unused = [...(ownPidNamespace === undefined ? [] : joinedFds), pidfd, ...(options.init ? [exe] : [])];
+  for (const fd of unused) {
+    b.call('close', [fd], {
+      title: `monitor: close ${fd.label}`,
+      why: 'a monitor that starts the container again and again must not gather descriptors',
+    });
+  }
+  tellPid(b, pid);
   monitorStdio(b, stdio);
   b.call('end', [], { title: 'monitor: go on with supervising' });
 
   // The child: the container's first process.
   b.mark(child);
   const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  b.call('close', [fdResync], {
+    title: "close the monitor's end of the sync socket",
+    why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
+    tolerate: ['EBADF'],
+  });
   b.call('umask', [0], {
     title: 'no umask',
     why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',
@@ -133,7 +129,7 @@ export function compileStart(options: CompileOptions): StartProgram {
     'ready: wait for the network and the records',
     'nothing of the container runs before the host is done',
   );
-  takeStdio(context, stdio, terminal);
+  takeStdio(b, process.user.uid, stdio, terminal);
   compileRlimits(context, process);
   closeDescriptors(context, exe);
   b.call('chdir', [b.text(process.cwd)], {
@@ -158,7 +154,7 @@ export function compileStart(options: CompileOptions): StartProgram {
 }
 
 /** Opens a namespace by its path and enters it (man 2 setns). */
-function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): void {
+function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): Load {
   const fd = b.slot(`${type} namespace`);
   b.call('openat', [AT_FDCWD, b.text(path), O_RDONLY | O_CLOEXEC, 0], {
     title: `open the ${type} namespace ${path}`,
@@ -169,10 +165,11 @@ function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): void {
     title: `enter the ${type} namespace ${path}`,
     shell: `nsenter --${type === 'network' ? 'net' : type}=${quote(path)}`,
   });
+  return fd;
 }
 
 /** A pid namespace is entered by children only: before the clone, and left again behind it. */
-function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[]): Load | undefined {
+function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[], opened: Load[]): Load | undefined {
   const namespace = joined.find(({ type }) => type === 'pid');
   if (namespace === undefined) return undefined;
   const own = b.slot('own pid namespace');
@@ -180,7 +177,7 @@ function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[]):
     title: 'open the own pid namespace',
     store: own,
   });
-  enter(b, namespace);
+  opened.push(own, enter(b, namespace));
   return own;
 }
 
@@ -189,15 +186,15 @@ function joinNamespaces(c: Context, joined: readonly LinuxNamespace[]): void {
   for (const namespace of joined) if (namespace.type !== 'pid') enter(c.b, namespace);
 }
 
-/** struct clone_args (man 2 clone): flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup. */
+/** The first process and the namespaces that clone3 can make for it. */
 function clone(
   b: ProgramBuilder,
   options: CompileOptions,
   namespaces: ReadonlySet<NamespaceType>,
   pid: Load,
   pidfd: Load,
-): ReturnType<ProgramBuilder['label']> {
-  let flags = CLONE_PIDFD;
+): Label {
+  let flags = 0;
   const names: string[] = [];
   for (const type of namespaces) {
     if (type === 'network' && options.joinNetns) continue;
@@ -208,42 +205,17 @@ function clone(
       names.push(type);
     }
   }
-  const args = b.reserve(88, 'struct clone_args');
-  const struct = b.at(args);
-  struct.writeBigUInt64LE(BigInt(flags) + (options.intoCgroup ? BigInt(CLONE_INTO_CGROUP) : 0n), 0);
-  struct.writeBigUInt64LE(17n, 32);
-  if (options.intoCgroup) struct.writeBigUInt64LE(BigInt(fdCgroup), 80);
-  b.relocate(args.offset + 8, { kind: 'place', offset: pidfd.offset, size: 4, label: 'pidfd', isText: false });
-  const child = b.label();
-  b.call('clone3', [args, 88], {
+  return cloneChild(b, pid, pidfd, {
+    flags,
+    intoCgroup: options.intoCgroup,
     title: `make the container's first process with new namespaces: ${names.join(', ') || 'none'}`,
     why: 'one call makes the process and its walls; with a cgroup it is inside its limits from its first moment',
     shell: `unshare ${names.map((name) => `--${name === 'network' ? 'net' : name}`).join(' ')} --fork`,
-    store: pid,
-    branch: child,
     hints: {
       EPERM: 'namespaces need root',
       ENOSPC: 'the limit of namespaces is reached: sysctl user.max_*_namespaces',
       EINVAL: 'this kernel lacks one of the namespaces, or the cgroup cannot take processes',
-      EBUSY: 'the cgroup has controllers enabled for its children and cannot take processes itself',
     },
-  });
-  return child;
-}
-
-function tellPid(b: ProgramBuilder, message: Place, pid: Load): void {
-  // The pid lies where clone3's result was stored: a vector of three pieces makes one message without a copy.
-  const vector = b.reserve(48, 'message: created, in three pieces');
-  b.relocate(vector.offset, message);
-  b.at(vector).writeBigUInt64LE(4n, 8);
-  b.relocate(vector.offset + 16, { kind: 'place', offset: pid.offset, size: 4, label: 'pid', isText: false });
-  b.at(vector).writeBigUInt64LE(4n, 24);
-  b.relocate(vector.offset + 32, { kind: 'place', offset: message.offset + 8, size: 8, label: 'rest', isText: false });
-  b.at(vector).writeBigUInt64LE(8n, 40);
-  b.call('writev', [fdSync, vector, 3], {
-    title: 'monitor: tell the pid',
-    why: 'records and network are made by TypeScript on the other side',
-    expect: { equals: 16 },
   });
 }
 

@@ -128,12 +128,26 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
   if (stdio.kind !== 'terminal') return undefined;
   const { b } = c;
   b.enter('console');
-  const unlock = b.reserve(8, 'unlock');
   const master = openInRoot(c, '/dev/pts/ptmx', {
     title: "open the own devpts' multiplexer",
     why: 'the newest terminal of a devpts that only this container has',
     flags: O_RDWR | O_NOCTTY,
   });
+  const peer = openPeer(b, master, c.spec.process?.user.uid ?? 0);
+  const tree = b.slot('tree of the terminal');
+  b.call('open_tree', [peer, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+    title: "copy the terminal's mount",
+    store: tree,
+  });
+  const target = makeTarget(c, '/dev/console', 'file');
+  attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
+  sendMaster(b, master, stdio.container);
+  return peer;
+}
+
+/** The other side of a new terminal, unlocked and owned by `uid`. */
+export function openPeer(b: ProgramBuilder, master: Load, uid: number): Load {
+  const unlock = b.reserve(8, 'unlock');
   b.call('ioctl', [master, TIOCSPTLCK, unlock], {
     title: 'unlock the terminal',
     why: 'a new one is locked (man 3 unlockpt)',
@@ -144,31 +158,26 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
     why: 'by the master, never by a path like /dev/pts/0 that could be replaced (Linux 4.13)',
     store: peer,
   });
-  const { uid } = c.spec.process?.user ?? { uid: 0 };
   b.call('fchown', [peer, uid, 5], {
     title: `give the terminal to user ${uid}, group tty`,
     tolerate: ['EINVAL', 'EPERM'],
   });
-  const tree = b.slot('tree of the terminal');
-  b.call('open_tree', [peer, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
-    title: "copy the terminal's mount",
-    store: tree,
-  });
-  const target = makeTarget(c, '/dev/console', 'file');
-  attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
-  const { header, control } = message(b, 'send the terminal');
-  const slot = b.field(control, 16, 4, 'descriptor in the message');
-  b.call('fcntl', [master, F_DUPFD_CLOEXEC, 0], { title: 'put the master into a message', store: slot });
-  b.call('sendmsg', [stdio.container, header, MSG_NOSIGNAL], {
-    title: 'send the master to the monitor',
-    expect: { equals: 1 },
-  });
   return peer;
 }
 
-/** Descriptors 0, 1 and 2, and the session; the last use of what was opened before. */
-export function takeStdio(c: Context, stdio: Stdio, terminal: Load | undefined): void {
-  const { b, spec } = c;
+/** Sends the master over the console socket. */
+export function sendMaster(b: ProgramBuilder, master: Load, socket: Load | number): void {
+  const { header, control } = message(b, 'send the terminal');
+  const slot = b.field(control, 16, 4, 'descriptor in the message');
+  b.call('fcntl', [master, F_DUPFD_CLOEXEC, 0], { title: 'put the master into a message', store: slot });
+  b.call('sendmsg', [socket, header, MSG_NOSIGNAL], {
+    title: 'send the master to the monitor',
+    expect: { equals: 1 },
+  });
+}
+
+/** Descriptors 0, 1 and 2 for user `uid`, and the session; the last use of what was opened before. */
+export function takeStdio(b: ProgramBuilder, uid: number, stdio: Stdio, terminal: Load | undefined): void {
   b.enter('console');
   b.call('setsid', [], {
     title: 'a session of its own',
@@ -196,7 +205,6 @@ export function takeStdio(c: Context, stdio: Stdio, terminal: Load | undefined):
   }
   b.call('dup3', [stdio.stdout.container, 1, 0], { title: 'the pipe of stdout is descriptor 1' });
   b.call('dup3', [stdio.stderr.container, 2, 0], { title: 'the pipe of stderr is descriptor 2' });
-  const { uid } = spec.process?.user ?? { uid: 0 };
   if (uid !== 0) {
     for (const fd of stdio.stdin === undefined ? [1, 2] : [0, 1, 2]) {
       b.call('fchown', [fd, uid, -1], {

@@ -5,7 +5,7 @@ test('every command loads, and says what it is', async () => {
   for (const entry of commands) {
     const command = await entry.load();
     expect(entry.summary, entry.names[0]).toMatch(/^[A-Z].*[^.]$/);
-    expect(command.description, entry.names[0]).toMatch(/^[A-Z].*[^.]$/);
+    expect(command.description, entry.names[0]).toMatch(/^[A-Z].*[^.]$/s);
     expect(command.run, entry.names[0]).toBeTypeOf('function');
   }
 });

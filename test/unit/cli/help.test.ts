@@ -53,16 +53,17 @@ test('no line of any help is wider than the terminal', async () => {
 
 test('the main help lists every command once, without those that are for tsrun itself', () => {
   const text = renderMainHelp(flags, groups, commands, 80);
-  expect(text).toContain('\n  ps        List containers\n');
+  expect(text).toMatch(/\n {2}ps {2,}List containers\n/);
   expect(text).toContain('\n  container   Manage containers\n');
   expect(text).not.toContain('reap');
+  expect(text).not.toContain('__complete');
 });
 
 test('a group lists what it has', () => {
   const [container] = groups;
   if (container === undefined) throw new Error('no groups');
   const text = renderGroupHelp(container, commands);
-  expect(text).toMatch(/^\nUsage: {2}tsrun container COMMAND\n\nManage containers\n\nCommands:\n {2}create {4}/);
-  expect(text).toContain('\n  ls        List containers\n');
+  expect(text).toMatch(/^\nUsage: {2}tsrun container COMMAND\n\nManage containers\n\nCommands:\n {2}\w+ {2,}/);
+  expect(text).toMatch(/\n {2}ls +List containers\n/);
   expect(text).not.toContain('images');
 });

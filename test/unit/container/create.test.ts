@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createContainer, type ImageForContainer, mergeEnvironment } from '../../../src/container/create.ts';
+import { createContainer, type ImageForContainer } from '../../../src/container/create.ts';
+import { mergeEnvironment } from '../../../src/container/environment.ts';
 import type { RunOptions } from '../../../src/container/run-options.ts';
 import { ContainerStore } from '../../../src/container/store.ts';
 import { runOptions as options } from '../../fixtures/run-options.ts';

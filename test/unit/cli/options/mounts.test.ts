@@ -19,6 +19,7 @@ describe('-v', () => {
     ['.:/b', { type: 'bind', source: process.cwd() }],
     ['..:/b', { type: 'bind' }],
     ['data:/b', { type: 'volume', source: 'data', target: '/b' }],
+    ['data:/b:nocopy,z', { type: 'volume', source: 'data', mode: 'nocopy,z', volume: { noCopy: true } }],
     ['/b', { type: 'volume', source: '', target: '/b' }],
     [':/b', { type: 'volume', source: '', target: '/b' }],
   ])('%s', (text, expected) => {
@@ -33,6 +34,14 @@ describe('-v', () => {
     ['/a:/x/..', "destination can't be '/'"],
     ['/a:/b:xx', 'invalid mode: xx'],
     ['/a:/b:/c', 'invalid mode: /c'],
+    ['/a:/b:ro,rw', 'invalid mode: ro,rw'],
+    ['a1:/b:nocopy,nocopy', 'invalid mode: nocopy,nocopy'],
+    [
+      '/a:/b:nocopy',
+      'invalid volume specification: \'/a:/b:nocopy\': invalid mount config for type "bind": field VolumeOptions must not be specified',
+    ],
+    ['data:/b:rslave', 'invalid mount config for type "volume": field BindOptions must not be specified'],
+    ['d:/b', 'create d: volume name is too short'],
     ['a/b:/b', 'create a/b: "a/b" includes invalid characters for a local volume name'],
     ['foo', "invalid mount path: 'foo' mount path must be absolute"],
   ])('%s is refused', (text, message) => {
@@ -54,6 +63,11 @@ describe('--mount', () => {
     ['type=tmpfs,dst=/t', { type: 'tmpfs', source: '', target: '/t' }],
     ['src=data,dst=/d', { type: 'volume', source: 'data' }],
     ['dst=/d', { type: 'volume', source: '' }],
+    ['src=data,dst=/d,volume-nocopy', { volume: { noCopy: true } }],
+    [
+      'src=data,dst=/d,volume-driver=local,volume-label=a=b,volume-label=c,volume-opt=type=nfs,volume-opt=o=addr=::1',
+      { volume: { driver: 'local', labels: { a: 'b', c: '' }, options: { type: 'nfs', o: 'addr=::1' } } },
+    ],
   ])('%s', (text, expected) => {
     expect(parseMount(text)).toMatchObject({ ...expected, origin: { flag: 'mount', text } });
   });
@@ -67,6 +81,8 @@ describe('--mount', () => {
     ['type=tmpfs,dst=/a,tmpfs-size=foo', 'invalid value for tmpfs-size: foo'],
     ['type=tmpfs,dst=/a,tmpfs-mode=9', 'invalid value for tmpfs-mode: 9'],
     ['type=bind,src=/a,dst=/b,bind-propagation=foo', 'invalid propagation mode: foo'],
+    ['dst=/b,volume-nocopy=x', 'invalid value for volume-nocopy: x'],
+    ['type=bind,src=/a,dst=/b,volume-nocopy', "cannot mix 'volume-*' options with mount type 'bind'"],
     ['type=tmpfs,dst=/b,bind-propagation=slave', "cannot mix 'bind-*' options with mount type 'tmpfs'"],
   ])('%s is no --mount', (text, message) => {
     expect(() => parseMountFields(text)).toThrow(message);
@@ -109,5 +125,7 @@ describe('--tmpfs', () => {
 
 test('two mounts cannot have one place', () => {
   expect(() => mountsOf(['/a:/x'], [], ['/x/'])).toThrow('Duplicate mount point: /x');
+  // An anonymous volume yields instead.
+  expect(() => mountsOf(['/x', '/x', '/a:/x'], [], [])).not.toThrow();
   expect(mountsOf(['/a:/x'], ['type=tmpfs,dst=/y'], ['/z']).map((mount) => mount.target)).toEqual(['/x', '/y', '/z']);
 });

@@ -131,7 +131,7 @@ test('HostConfig keeps what the flags said', () => {
         ulimits: [{ name: 'nofile', soft: 10, hard: 20 }],
         devices: [{ hostPath: '/dev/null', containerPath: '/dev/x', permissions: 'r' }],
         init: true,
-        log: { driver: 'json-file', maxFiles: 2 },
+        log: { driver: 'json-file', maxFiles: 2, given: { 'max-file': '2' } },
         sysctls: { 'net.core.somaxconn': '10' },
       },
     }),

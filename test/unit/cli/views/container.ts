@@ -54,6 +54,8 @@ export function container(
       startedAt: '2026-11-23T22:57:28.000Z',
       finishedAt: '2026-11-23T22:57:30.000Z',
       start: undefined,
+      restartCount: 0,
+      health: undefined,
       ...change.state,
     },
   };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatPorts, type PortBinding } from '../../../../src/cli/views/ports.ts';
+import { formatPorts, type PortBinding, publishedPorts } from '../../../../src/cli/views/ports.ts';
 
 const port = (containerPort: number, hostPort?: number, ip = '', protocol = 'tcp'): PortBinding => ({
   containerPort,
@@ -22,4 +22,18 @@ test.each<[PortBinding[], string]>([
   [[port(80, 8081), port(80, 8080)], '0.0.0.0:8080->80/tcp, 0.0.0.0:8081->80/tcp'],
 ])('%j', (bindings, text) => {
   expect(formatPorts(bindings)).toBe(text);
+});
+
+test('published ports are listed by number, each with its address on the host', () => {
+  const ports = publishedPorts([
+    { containerPort: 443, protocol: 'tcp' },
+    { containerPort: 90, protocol: 'udp', host: { ip: '0.0.0.0', port: 9000 } },
+    { containerPort: 80, protocol: 'tcp', host: { ip: '127.0.0.1', port: 8080 } },
+    { containerPort: 80, protocol: 'tcp', host: { ip: '', port: 8081 } },
+  ]);
+  expect(ports.map(({ key, address }) => `${key} -> ${address}`)).toEqual([
+    '80/tcp -> 127.0.0.1:8080',
+    '80/tcp -> 0.0.0.0:8081',
+    '90/udp -> 0.0.0.0:9000',
+  ]);
 });

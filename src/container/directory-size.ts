@@ -1,4 +1,4 @@
-/** How much a container has written: what the files in its upper directory take. */
+/** How much a tree takes: what a container has written (its upper directory), what a volume holds. */
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 

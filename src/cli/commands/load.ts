@@ -1,0 +1,67 @@
+/** `tsrun load`: images from an archive. */
+import { closeSync, openSync } from 'node:fs';
+import { recordImageEvent, renamed } from '../../container/image-events.ts';
+import { ContainerStore } from '../../container/store.ts';
+import { TsrunError } from '../../error.ts';
+import { errorCode } from '../../image/errors.ts';
+import { loadImages } from '../../image/load.ts';
+import { familiarName } from '../../image/reference.ts';
+import { ImageStore } from '../../image/store.ts';
+import type { Command } from '../command.ts';
+import { beginInterruption } from '../interrupt.ts';
+import { print } from '../output.ts';
+import { isTerminal } from '../terminal.ts';
+
+export const load: Command = {
+  usage: '[OPTIONS]',
+  description: 'Load images from a tar archive or stdin',
+  flags: [
+    { name: 'input', short: 'i', type: 'string', description: 'Read from a file instead of stdin' },
+    { name: 'quiet', short: 'q', type: 'bool', description: 'No effect: there is no output but the names' },
+  ],
+  args: { min: 0, max: 0 },
+  async run({ flags }) {
+    const containers = new ContainerStore();
+    const images = new ImageStore(containers.root);
+    const input = flags.string('input') ?? '';
+    const fd = input === '' ? standardInput() : open(input);
+    try {
+      const loaded = await loadImages(images, fd, {
+        signal: beginInterruption(),
+        onDiscard: (layers) =>
+          images.discardLayers(layers, (chainId) =>
+            containers.list().some(({ record }) => record.image.layers.includes(chainId)),
+          ),
+      });
+      for (const { image, references, before } of loaded) {
+        for (const { name, old } of renamed(before, image.id)) {
+          print(`The image ${name} already exists, renaming the old one with ID ${old} to empty string\n`);
+        }
+        for (const reference of references) print(`Loaded image: ${familiarName(reference)}\n`);
+        if (references.length === 0) print(`Loaded image ID: ${image.id}\n`);
+        recordImageEvent(images.root, 'load', image.id, image.id);
+      }
+      return 0;
+    } finally {
+      if (fd !== 0) closeSync(fd);
+    }
+  },
+};
+
+function standardInput(): number {
+  if (isTerminal(0)) {
+    throw new TsrunError('USAGE', 'requested load from stdin, but stdin is empty', {
+      hint: 'name a file: tsrun load -i FILE, or redirect: tsrun load < FILE',
+    });
+  }
+  return 0;
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const reason = errorCode(cause) === 'ENOENT' ? 'no such file or directory' : String(errorCode(cause));
+    throw new TsrunError('USAGE', `open ${path}: ${reason}`, { cause });
+  }
+}

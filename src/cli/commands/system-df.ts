@@ -1,0 +1,76 @@
+/** `tsrun system df`: what images, containers and volumes take on disk. */
+
+import {
+  type DiskUsage,
+  diskUsage,
+  sumContainers,
+  sumImages,
+  sumVolumes,
+  type UsageSum,
+} from '../../container/disk-usage.ts';
+import { ContainerStore } from '../../container/store.ts';
+import { ImageStore } from '../../image/store.ts';
+import type { Command } from '../command.ts';
+import type { Struct } from '../format/value.ts';
+import { print, printError } from '../output.ts';
+import { humanSize } from '../units.ts';
+import { detailedRows, printDetails } from '../views/disk-usage.ts';
+import { printList } from '../views/list.ts';
+import { ImageNames } from './image-names.ts';
+import { printFormatted } from './print-format.ts';
+
+const columns = ['Type', 'TotalCount', 'Active', 'Size', 'Reclaimable'];
+const titles = {
+  Type: 'TYPE',
+  TotalCount: 'TOTAL',
+  Active: 'ACTIVE',
+  Size: 'SIZE',
+  Reclaimable: 'RECLAIMABLE',
+};
+
+export const systemDf: Command = {
+  usage: '[OPTIONS]',
+  description: 'Show what images, containers and volumes take on disk',
+  flags: [
+    { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
+    { name: 'verbose', short: 'v', type: 'bool', description: 'Show every image, container and volume' },
+  ],
+  args: { min: 0, max: 0 },
+  async run({ flags }) {
+    const store = new ContainerStore();
+    const images = new ImageStore(store.root);
+    const containers = store.list((error) => printError(`tsrun: ${error.message}`));
+    const usage = diskUsage(store.root, containers, images);
+    const format = flags.string('format');
+    if (!flags.boolean('verbose')) {
+      printList(summaryRows(usage), { format, quiet: false, columns, idField: 'Type', titles, thing: 'usage' });
+      return 0;
+    }
+    const names = new ImageNames(images);
+    if (format === undefined || format === '' || format === 'table') print(printDetails(usage, names));
+    else printFormatted(detailedRows(usage, names), format, 'usage');
+    return 0;
+  },
+};
+
+/** One row for each kind. Build cache is there because scripts count lines: nothing is built here. */
+function summaryRows(usage: DiskUsage): Struct[] {
+  const none: UsageSum = { total: 0, active: 0, size: 0, reclaimable: 0 };
+  return [
+    summaryRow('Images', sumImages(usage)),
+    summaryRow('Containers', sumContainers(usage)),
+    summaryRow('Local Volumes', sumVolumes(usage)),
+    summaryRow('Build Cache', none),
+  ];
+}
+
+function summaryRow(type: string, { total, active, size, reclaimable }: UsageSum): Struct {
+  const percent = size > 0 ? ` (${Math.trunc((reclaimable * 100) / size)}%)` : '';
+  return {
+    Active: String(active),
+    Reclaimable: humanSize(reclaimable, 4) + percent,
+    Size: humanSize(size, 4),
+    TotalCount: String(total),
+    Type: type,
+  };
+}

@@ -1,0 +1,35 @@
+/** `tsrun volume create`. */
+import { anonymousName, VolumeStore } from '../../container/volumes/store.ts';
+import { TsrunError } from '../../error.ts';
+import { rootDirectory } from '../../linux/paths.ts';
+import type { Command } from '../command.ts';
+import { checkLabel, labelsOf } from '../options/environment.ts';
+import { print } from '../output.ts';
+
+export const volumeCreate: Command = {
+  usage: '[OPTIONS] [VOLUME]',
+  description: 'Create a volume; a volume of that name that is there is taken as it is',
+  flags: [
+    { name: 'driver', short: 'd', type: 'string', description: 'Its driver (only "local")', shownDefault: '"local"' },
+    { name: 'label', type: 'list', description: 'Set metadata for the volume', check: checkLabel },
+    { name: 'name', type: 'string', description: 'Name of the volume', hidden: true },
+    { name: 'opt', short: 'o', type: 'map', description: 'Where its files are, as mount(8) has it: type, device, o' },
+  ],
+  args: { min: 0, max: 1 },
+  async run({ flags, args }) {
+    const given = flags.string('name') || undefined;
+    const [name = given ?? ''] = args;
+    if (args.length > 0 && given !== undefined) {
+      throw new TsrunError('USAGE', 'conflicting options: either specify --name or provide positional arg, not both');
+    }
+    const { volume } = new VolumeStore(rootDirectory()).ensure({
+      name: name === '' ? anonymousName() : name,
+      driver: flags.string('driver') ?? 'local',
+      labels: labelsOf([], flags.strings('label')),
+      options: labelsOf([], flags.strings('opt')),
+      anonymous: name === '',
+    });
+    print(`${volume.record.name}\n`);
+    return 0;
+  },
+};

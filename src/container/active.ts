@@ -1,0 +1,16 @@
+/** Containers that something can be done inside of: those that run, and are neither paused nor between two runs. */
+import { TsrunError } from '../error.ts';
+import type { Container } from './record.ts';
+
+/** `Container … is not running`, as docker says it. */
+export function notRunning({ record }: Container): TsrunError {
+  return new TsrunError('CONFLICT', `Container ${record.id} is not running`, {
+    hint: `tsrun start ${record.name} starts it`,
+  });
+}
+
+/** Throws `CONFLICT` with docker's words unless the container runs (or is paused). */
+export function requireRunning(container: Container): void {
+  const { status } = container.state;
+  if (status !== 'running' && status !== 'paused') throw notRunning(container);
+}

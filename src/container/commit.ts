@@ -1,0 +1,163 @@
+/** `commit`: a container's changes as a layer, and an image of it over those of the container's own image. */
+import { TarWriter } from '../image/archive/index.ts';
+import type { StoredLayer } from '../image/catalogue.ts';
+import type { ImageConfig, ImageExecution } from '../image/config.ts';
+import { type ContainerSide, formatConfig } from '../image/config-json.ts';
+import type { Digest } from '../image/digest.ts';
+import { applyInstructions } from '../image/instructions.ts';
+import { addLocalImage, makeLayer } from '../image/local-image.ts';
+import type { Reference } from '../image/reference.ts';
+import type { ImageStore, StoredImage } from '../image/store.ts';
+import { containerChanges } from './changes.ts';
+import { writeLayerOfChanges } from './layer-of-changes.ts';
+import type { Container, ContainerRecord } from './record.ts';
+
+export interface CommitOptions {
+  author: string;
+  message: string;
+  /** Instructions of a Dockerfile. */
+  changes: readonly string[];
+  /** Stops the container's processes meanwhile. */
+  pause: boolean;
+  reference: Reference | undefined;
+  /** The program that makes the image, for the config. */
+  version: string;
+  onWarning(text: string): void;
+}
+
+export interface Committed {
+  image: StoredImage;
+  /** What the image's names meant before. */
+  before: Map<string, Digest | undefined>;
+}
+
+/** Makes the image. Throws `USAGE` for a wrong instruction, `NOT_FOUND` when the container's image is gone, and others. */
+export async function commitContainer(
+  images: ImageStore,
+  container: Container,
+  options: CommitOptions,
+): Promise<Committed> {
+  const { record } = container;
+  const hold = images.hold();
+  try {
+    images.layers.sweep();
+    const base = images.require(record.image.id);
+    const { config } = base;
+    const current = executionOf(record, config.execution);
+    const execution = applyInstructions(options.changes, current);
+    const layer = await whilePaused(container, options.pause, () => changesAsLayer(images, container, base, options));
+    const layers = layer === undefined ? [...base.layers] : [...base.layers, layer];
+    const created = new Date().toISOString();
+    const bytes = formatConfig({
+      architecture: base.platform.architecture,
+      variant: base.platform.variant,
+      os: base.platform.os,
+      author: options.author,
+      comment: options.message,
+      created,
+      version: options.version,
+      execution,
+      container: containerSide(record),
+      containerId: record.id,
+      containerExecution: current,
+      history: [
+        ...completeHistory(config),
+        {
+          created,
+          author: options.author,
+          createdBy: current.cmd.join(' '),
+          comment: options.message,
+          emptyLayer: layer === undefined,
+        },
+      ],
+      diffIds: layers.map(({ diffId }) => diffId),
+    });
+    const references = options.reference === undefined ? [] : [options.reference];
+    return addLocalImage(images, { config: bytes, layers, references, parent: base.id });
+  } finally {
+    hold.release();
+  }
+}
+
+/** An image without a history gets entries for its layers: a reader counts them. */
+function completeHistory(config: ImageConfig): ImageConfig['history'] {
+  const missing = config.diffIds.length - config.history.filter((entry) => !entry.emptyLayer).length;
+  if (missing <= 0) return config.history;
+  const unknown = { created: config.created, createdBy: '', author: '', comment: '', emptyLayer: false };
+  return [...Array.from({ length: missing }, () => unknown), ...config.history];
+}
+
+/** The container's changes as a layer of the store; undefined where there are none. */
+async function changesAsLayer(
+  images: ImageStore,
+  container: Container,
+  base: StoredImage,
+  { onWarning }: CommitOptions,
+): Promise<StoredLayer | undefined> {
+  const changes = containerChanges(container.directory, images.layerPaths(base), { everyFile: true });
+  if (changes.length === 0) return undefined;
+  return makeLayer(images.layers, base.layers, {
+    source: 'commit',
+    fill(unpacker) {
+      const sink = {
+        write: (bytes: Uint8Array) => unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+      };
+      const writer = new TarWriter(sink, { onWarning });
+      writeLayerOfChanges(writer, container.directory, changes);
+      writer.finish();
+    },
+  });
+}
+
+async function whilePaused<T>(container: Container, pause: boolean, action: () => Promise<T>): Promise<T> {
+  const { state } = container;
+  const cgroup = state.start?.cgroup ?? '';
+  if (!pause || state.status !== 'running' || cgroup === '') return action();
+  const { freezeCgroup } = await import('../cgroup/index.ts');
+  freezeCgroup(cgroup, true);
+  try {
+    return await action();
+  } finally {
+    freezeCgroup(cgroup, false);
+  }
+}
+
+/** What the container does, as an image would say it. */
+function executionOf(record: ContainerRecord, image: ImageExecution): ImageExecution {
+  const { options, process } = record;
+  const published = options.publish.map((port) => `${port.containerPort}/${port.protocol}`);
+  return {
+    user: process.user,
+    env: [...process.env],
+    entrypoint: process.args.slice(0, process.entrypointLength),
+    cmd: process.args.slice(process.entrypointLength),
+    workingDir: options.workingDir ?? image.workingDir,
+    labels: { ...record.labels },
+    exposedPorts: [...new Set([...record.exposedPorts, ...published])].sort(),
+    volumes: [...record.volumes],
+    stopSignal: options.stopSignal ?? image.stopSignal,
+    ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
+    ...(image.healthcheck === undefined ? {} : { healthcheck: image.healthcheck }),
+    shell: [...image.shell],
+    onBuild: [...image.onBuild],
+  };
+}
+
+function containerSide({ hostname, image, options, process }: ContainerRecord): ContainerSide {
+  const attached = (stream: 'stdin' | 'stdout' | 'stderr'): boolean => {
+    if (options.detach) return false;
+    if (options.attach.length > 0) return options.attach.includes(stream);
+    return stream !== 'stdin' || options.interactive;
+  };
+  return {
+    hostname,
+    domainname: options.domainname ?? '',
+    attachStdin: attached('stdin'),
+    attachStdout: attached('stdout'),
+    attachStderr: attached('stderr'),
+    tty: process.terminal,
+    openStdin: process.openStdin,
+    stdinOnce: process.openStdin && attached('stdin'),
+    image: image.reference,
+  };
+}

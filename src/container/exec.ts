@@ -1,0 +1,409 @@
+/**
+ * `exec`: a further process in a container that runs. The host's side: who it becomes, what it joins, and the conversation
+ * with its monitor, which is the same program as the container's (native/monitor.h) with another list of system calls.
+ */
+import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { findCgroup2 } from '../cgroup/mount.ts';
+import { codeOf, TsrunError } from '../error.ts';
+import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
+import { errnoName, SyscallError } from '../linux/errno.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { randomHex } from '../linux/random.ts';
+import { encodeProgram } from '../program/encode.ts';
+import type { Program } from '../program/program.ts';
+import { describeFailure } from '../program/render.ts';
+import { compileExec } from '../runtime/compile/exec.ts';
+import type { NamespaceType, Process } from '../runtime/spec.ts';
+import { step, stepAsync } from '../trace.ts';
+import { notRunning, requireRunning } from './active.ts';
+import { mergeEnvironment } from './environment.ts';
+import { recordContainerEvent } from './events.ts';
+import { asClient, type ClientEnd, foregroundOf } from './foreground.ts';
+import { readKeptFilter } from './kept-filter.ts';
+import { encodeMonitorConfig, type MonitorHandle, messageKinds, spawnMonitor } from './monitor.ts';
+import { ownCommand } from './own-command.ts';
+import { parseExitRecord } from './parse-record.ts';
+import { openProcess } from './pidfd.ts';
+import { buildProcess, isLenient } from './process.ts';
+import type { Container } from './record.ts';
+import { RunningRoot } from './running-root.ts';
+import type { Foreground } from './start.ts';
+import { isAlive } from './state.ts';
+import type { ContainerStore } from './store.ts';
+import { resolveUser } from './users.ts';
+
+export interface ExecRequest {
+  /** argv; not empty. */
+  command: string[];
+  /** `NAME=value`, on top of the container's. */
+  env: string[];
+  /** Absolute; absent: the container's. */
+  workingDir?: string;
+  /** `user[:group]`; absent: the container's. */
+  user?: string;
+  /** All capabilities. */
+  privileged: boolean;
+  terminal: boolean;
+  interactive: boolean;
+  /** Nobody waits for it. */
+  detach: boolean;
+  detachKeys: Uint8Array;
+  /** Of the caller's terminal. */
+  term: string | undefined;
+}
+
+/** Exit code of an exec that failed before its command was looked for, as docker has it. */
+const cannotExec = 126;
+
+/**
+ * Runs a command in the container that was named `name`. Resolves to its exit status, to 0 at once where it is detached,
+ * or to why this client left before. Throws `CONFLICT` where the container does not run, `COMMAND_NOT_FOUND`,
+ * `COMMAND_NOT_EXECUTABLE`, and `USAGE` (exit code 126) for users and directories that do not fit.
+ */
+export async function execInContainer(
+  store: ContainerStore,
+  container: Container,
+  name: string,
+  request: ExecRequest,
+  onNotice: (line: string) => void,
+): Promise<ClientEnd> {
+  requireRunning(container);
+  if (container.state.status === 'paused') {
+    throw new TsrunError('CONFLICT', `Container ${name} is paused, unpause the container before exec`, {
+      hint: `tsrun unpause ${name}`,
+    });
+  }
+  const held: number[] = [];
+  const execId = randomHex(32);
+  const directory = execDirectory(store, container.record.id, execId);
+  try {
+    const pidfd = openProcess(container);
+    if (pidfd === undefined) throw notRunning(container);
+    held.push(pidfd);
+    const line = `${request.command[0]} ${request.command.slice(1).join(' ')}`;
+    recordContainerEvent(store.root, container.record, `exec_create: ${line}`, { execID: execId });
+    recordContainerEvent(store.root, container.record, `exec_start: ${line}`, { execID: execId });
+    const cgroup = openCgroup(container);
+    if (cgroup >= 0) held.push(cgroup);
+    const directoryFd = makeDirectory(container, directory);
+    held.push(directoryFd);
+    const foreground = clientOf(request);
+    const process = processOf(container, request);
+    const seccomp = await filterOf(store, container);
+    const program = compile(store, container, process, {
+      seccomp,
+      intoCgroup: cgroup >= 0,
+      stdin: foreground.stdin,
+      foreground,
+      execId,
+    });
+    const monitor = step({ phase: 'monitor', title: 'start the monitor of the command' }, () =>
+      spawnMonitor({
+        program: encodeProgram(program),
+        stdio: [foreground.stdin ? 0 : -1, foreground.stdout ? 1 : -1, foreground.stderr ? 2 : -1],
+        directory: directoryFd,
+        ...(cgroup < 0 ? {} : { cgroup }),
+        // Where a start has the network namespace (native/monitor.h): kept open, and what the program joins by.
+        netns: pidfd,
+        ports: [],
+        // Also where it is detached: a command that fails is waited for.
+        foreground: true,
+        endUnread: true,
+        name: `${container.record.id} exec`,
+        onBroken: ({ stream, errno }) =>
+          onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the command goes on`),
+      }),
+    );
+    // The terminal is raw before the command can print into it.
+    const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
+    return await asClient(monitor, client, async () => {
+      try {
+        await untilExecuted(monitor, program, process);
+      } catch (error) {
+        await giveUp(monitor);
+        throw error;
+      }
+      for (const fd of held.splice(0)) close(fd);
+      if (!request.detach) return finish(store, container, execId, monitor);
+      monitor.close();
+      return 0;
+    });
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  } finally {
+    for (const fd of held) close(fd);
+  }
+}
+
+/** What an exec leaves for whoever cleans up after it: its exit record. */
+function execDirectory(store: ContainerStore, id: string, execId: string): string {
+  return join(store.stateDirectory(id), `exec-${execId}`);
+}
+
+/** Its parent is there as long as the container runs, and is never made here. */
+function makeDirectory(container: Container, directory: string): number {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw notRunning(container);
+    throw error;
+  }
+  return openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+}
+
+function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequest): Foreground {
+  return foregroundOf({ stdin: interactive && !detach, stdout: !detach, stderr: !detach }, terminal, detachKeys);
+}
+
+/** Who the command becomes, by the container's present passwd and group: the image's may be long out of date. */
+function processOf(container: Container, request: ExecRequest): Process {
+  const { record, state } = container;
+  const root = openRoot(container);
+  try {
+    // The pid may have become another's before its root was opened.
+    if (state.start === undefined || !isAlive(state.start)) throw notRunning(container);
+    const user = asExecError(() => resolveUser(root, request.user ?? record.process.user, record.options.groupAdd));
+    const withEnv = {
+      ...record,
+      process: { ...record.process, env: mergeEnvironment(record.process.env, request.env) },
+    };
+    const process = buildProcess(withEnv, user, {
+      terminal: request.terminal,
+      term: request.term,
+      ...(request.privileged ? { privileged: true } : {}),
+    });
+    const cwd = request.workingDir ?? record.process.cwd;
+    if (!cwd.startsWith('/')) {
+      throw new TsrunError('USAGE', `the working directory "${cwd}" must be an absolute path`, {
+        exitCode: cannotExec,
+      });
+    }
+    return { ...process, args: request.command, cwd };
+  } finally {
+    root.close();
+  }
+}
+
+function openRoot(container: Container): RunningRoot {
+  try {
+    return new RunningRoot(container.state.pid);
+  } catch (error) {
+    if (error instanceof SyscallError) throw notRunning(container);
+    throw error;
+  }
+}
+
+function asExecError<T>(resolve: () => T): T {
+  try {
+    return resolve();
+  } catch (error) {
+    if (!(error instanceof TsrunError)) throw error;
+    throw new TsrunError(error.code, error.message, { cause: error, hint: error.hint, exitCode: cannotExec });
+  }
+}
+
+/**
+ * The cgroup to be born in, open; -1 where the container has none. A container that has made cgroups of its own may hold
+ * processes in those only (cgroup-v2.rst, "No Internal Process Constraint"): then it is that of its first process.
+ */
+function openCgroup({ state }: Container): number {
+  const path = state.start?.cgroup ?? '';
+  if (path === '') return -1;
+  const handsDown = readFileSync(join(path, 'cgroup.subtree_control'), 'latin1').trim() !== '';
+  return openat(AT_FDCWD, handsDown ? (cgroupOf(state.pid) ?? path) : path, O_RDONLY | O_DIRECTORY);
+}
+
+function cgroupOf(pid: number): string | undefined {
+  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+  const mount = findCgroup2();
+  return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
+}
+
+const namespaceFiles: readonly (readonly [type: NamespaceType, file: string])[] = [
+  ['user', 'user'],
+  ['mount', 'mnt'],
+  ['pid', 'pid'],
+  ['network', 'net'],
+  ['ipc', 'ipc'],
+  ['uts', 'uts'],
+  ['cgroup', 'cgroup'],
+  ['time', 'time'],
+];
+
+/** The namespaces that are not the caller's own: joining one's own is refused, or needless. */
+function foreignNamespaces(pid: number): NamespaceType[] {
+  const linkOf = (path: string): string | undefined => {
+    try {
+      return readlinkSync(path);
+    } catch {
+      return undefined;
+    }
+  };
+  return namespaceFiles.flatMap(([type, file]) => {
+    const theirs = linkOf(`/proc/${pid}/ns/${file}`);
+    return theirs === undefined || theirs === linkOf(`/proc/self/ns/${file}`) ? [] : [type];
+  });
+}
+
+function compile(
+  store: ContainerStore,
+  { record, state }: Container,
+  process: Process,
+  setup: {
+    seccomp: Uint8Array | undefined;
+    intoCgroup: boolean;
+    stdin: boolean;
+    foreground: Foreground;
+    execId: string;
+  },
+): Program {
+  const info = { title: 'compile the program of the command', why: 'all decisions are made here' };
+  return step({ phase: 'monitor', ...info }, () => {
+    const { foreground } = setup;
+    const started = compileExec({
+      process,
+      namespaces: foreignNamespaces(state.pid),
+      intoCgroup: setup.intoCgroup,
+      stdin: setup.stdin,
+      target: 'inherited',
+      sync: true,
+      seccomp: setup.seccomp,
+      lenientRlimit: isLenient(record.options),
+    });
+    const { builder: b, stdio } = started;
+    const reap = ownCommand(store, ['reap-exec', record.id, setup.execId]);
+    const strings = (list: readonly string[], label: string) =>
+      b.pointers(
+        list.map((text) => b.text(text)),
+        label,
+      );
+    const streams =
+      stdio.kind === 'terminal'
+        ? { stdinFd: stdio.master, stdoutFd: stdio.master }
+        : { stdinFd: stdio.stdin?.monitor, stdoutFd: stdio.stdout.monitor, stderrFd: stdio.stderr.monitor };
+    const keys = foreground.detachKeys;
+    const config = encodeMonitorConfig({
+      tty: stdio.kind === 'terminal',
+      stdin: setup.stdin ? 'once' : 'none',
+      foreground,
+      log: undefined,
+      record: true,
+      pid: started.pid,
+      ...streams,
+      reap: { argv: strings(reap.argv, 'argv of reap'), envp: strings(reap.envp, 'envp of reap') },
+      portCount: 0,
+      detachKeys: keys.length === 0 ? undefined : b.bytes(keys, 'detach keys'),
+      size: foreground.rows === 0 ? undefined : foreground,
+    });
+    return started.build(b.bytes(config, 'struct monitor_config'));
+  });
+}
+
+/** The container's filter, also where the command has more capabilities: as docker has it. */
+async function filterOf(store: ContainerStore, { record, directory }: Container): Promise<Uint8Array | undefined> {
+  const kept = readKeptFilter(directory);
+  if (kept !== undefined) return kept === 'none' ? undefined : kept;
+  // Started by a version that did not keep it.
+  const { loadSeccomp } = await import('./security.ts');
+  const root = { uid: 0, gid: 0, additionalGids: [], home: '/' };
+  const { capabilities } = buildProcess(record, root, { terminal: false, term: undefined });
+  return loadSeccomp(record.options, capabilities?.bounding ?? [], join(store.root, 'cache', 'seccomp'));
+}
+
+/** Follows the program until the command runs. Throws what a failed step means. */
+async function untilExecuted(monitor: MonitorHandle, program: Program, process: Process): Promise<void> {
+  let pid = 0;
+  let failed: { index: number; error: number } | undefined;
+  for (;;) {
+    const message = await stepAsync({ phase: 'monitor', title: 'wait for the command' }, () => monitor.readSync());
+    if (message === 'exec') break;
+    if (message.kind === messageKinds.created) pid = message.words[0];
+    else if (message.kind === messageKinds.error) failed ??= { index: message.words[0], error: message.words[2] };
+    // The pid comes from the monitor and the failure from its child, in any order.
+    if (failed !== undefined && (pid !== 0 || beforeChild(program, failed.index))) break;
+  }
+  if (failed === undefined) {
+    if (pid !== 0) return;
+    throw new TsrunError('PROGRAM', 'the command ended before it was set up', {
+      hint: 'the container may have ended meanwhile: see tsrun ps -a',
+    });
+  }
+  throw await failureOf(program, failed.index, failed.error, pid, process);
+}
+
+/** Milliseconds that a failed command and its monitor may take to end. */
+const patience = 1000;
+
+/** Lets the failed process end and its monitor see it: killed, they would leave it to the host's init. */
+async function giveUp(monitor: MonitorHandle): Promise<void> {
+  monitor.proceed();
+  const late = new Promise((resolve) => setTimeout(resolve, patience).unref());
+  await Promise.race([monitor.onExit, late]);
+  monitor.reaped();
+  monitor.close();
+}
+
+/** Whether a step is the parent's, which tells no pid when it fails. */
+function beforeChild({ operations }: Program, index: number): boolean {
+  const clone = operations.find(({ call }) => call === 'clone3');
+  return index < (clone?.branch?.at ?? 0);
+}
+
+async function failureOf(
+  program: Program,
+  index: number,
+  error: number,
+  pid: number,
+  process: Process,
+): Promise<TsrunError> {
+  const operation = program.operations[index];
+  if (operation?.phase === 'exec' && error > 0) {
+    const { explainExecFailure } = await import('./exec-failure.ts');
+    return explainExecFailure(pid, process.args ?? [], process.env ?? [], error);
+  }
+  const { message, hint } = describeFailure(program, index, error);
+  return new TsrunError('PROGRAM', message, { hint, exitCode: cannotExec });
+}
+
+/** Waits for the command's end and cleans up after it. */
+async function finish(
+  store: ContainerStore,
+  container: Container,
+  execId: string,
+  monitor: MonitorHandle,
+): Promise<ClientEnd> {
+  const end = await monitor.onExit;
+  if (end === 'detached' || end === 'unread') {
+    monitor.close();
+    return end;
+  }
+  if (end === 'lost') {
+    throw new TsrunError('PROGRAM', 'the monitor of the command is gone; its exit status is not known', {
+      hint: `tsrun top ${container.record.name} shows whether it still runs`,
+    });
+  }
+  recordEnd(store, container, execId, end.status);
+  monitor.reaped();
+  return end.status;
+}
+
+function recordEnd(store: ContainerStore, { record }: Container, execId: string, exitCode: number): void {
+  recordContainerEvent(store.root, record, 'exec_die', { execID: execId, exitCode: String(exitCode) });
+  rmSync(execDirectory(store, record.id, execId), { recursive: true, force: true });
+}
+
+/** `tsrun reap-exec ID EXEC`: by the monitor of a command whose client has left. */
+export function reapExec(store: ContainerStore, id: string, execId: string): void {
+  const container = store.read(id);
+  if (container === undefined) return;
+  const path = join(execDirectory(store, id, execId), 'exit.json');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return;
+  }
+  recordEnd(store, container, execId, parseExitRecord(text, path).exitCode);
+}

@@ -1,0 +1,14 @@
+/** tsrun as a command that a monitor executes at its end. */
+import { artifact } from '../linux/artifacts.ts';
+import type { ContainerStore } from './store.ts';
+
+/** `tsrun ARGS…` on the same directories, with no more of the caller's environment than it needs. */
+export function ownCommand(store: ContainerStore, args: readonly string[]): { argv: string[]; envp: string[] } {
+  const keep = ['PATH', 'HOME'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
+  );
+  return {
+    argv: [process.execPath, artifact('tsrun.cjs'), ...args],
+    envp: [...keep, `TSRUN_ROOT=${store.root}`, `TSRUN_STATE=${store.state}`],
+  };
+}

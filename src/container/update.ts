@@ -1,0 +1,107 @@
+/** `update`: limits and restart policy of a container that exists, in its record and, where it runs, in its cgroup. */
+import { join } from 'node:path';
+import { updateCgroup } from '../cgroup/index.ts';
+import { TsrunError } from '../error.ts';
+import { SyscallError } from '../linux/errno.ts';
+import { recordContainerEvent } from './events.ts';
+import { restartPolicies } from './monitor.ts';
+import { changePolicy } from './monitor-control.ts';
+import { resources } from './oci-config.ts';
+import type { ContainerRecord } from './record.ts';
+import type { RunOptions } from './run-options.ts';
+import { computeState } from './state.ts';
+import type { ContainerStore } from './store.ts';
+
+/** What `update` may change; absent fields stay. */
+export type Update = Partial<
+  Pick<
+    RunOptions,
+    | 'memory'
+    | 'memoryReservation'
+    | 'memorySwap'
+    | 'nanoCpus'
+    | 'cpuShares'
+    | 'cpuQuota'
+    | 'cpuPeriod'
+    | 'cpusetCpus'
+    | 'cpusetMems'
+    | 'pidsLimit'
+    | 'restart'
+  >
+>;
+
+/** What contradicts the limits that the container has, in docker's words; undefined: nothing. */
+export function updateConflict(now: RunOptions, wanted: Update): string | undefined {
+  const nano = (name: string): string =>
+    `Conflicting options: Nano CPUs cannot be updated as ${name} has already been set`;
+  const other = (name: string): string =>
+    `Conflicting options: ${name} cannot be updated as NanoCPUs has already been set`;
+  if (wanted.nanoCpus && now.cpuPeriod) return nano('CPU Period');
+  if (wanted.nanoCpus && now.cpuQuota) return nano('CPU Quota');
+  if (wanted.cpuPeriod && now.nanoCpus) return other('CPU Period');
+  if (wanted.cpuQuota && now.nanoCpus) return other('CPU Quota');
+  // Docker sets twice the memory where no limit of swap was given.
+  const swap = now.memorySwap ?? (now.memory ?? 0) * 2;
+  if (wanted.memory && !wanted.memorySwap && wanted.memory > swap) {
+    return 'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time';
+  }
+  if (wanted.restart !== undefined && wanted.restart.name !== 'no' && now.remove) {
+    return 'Restart policy cannot be updated because AutoRemove is enabled for the container';
+  }
+  return undefined;
+}
+
+/**
+ * Changes a container. Where it fails nothing has changed. `check` looks at the limits as they will be together.
+ * Throws `USAGE` or `CONFLICT` with docker's words, `UNSUPPORTED` naming the controller that is missing.
+ */
+export function updateContainer(
+  store: ContainerStore,
+  id: string,
+  wanted: Update,
+  check: (options: RunOptions) => void,
+): void {
+  const updated = store.update(id, (record) => {
+    const conflict = updateConflict(record.options, wanted);
+    if (conflict !== undefined) {
+      const hint = conflict.startsWith('Memory')
+        ? 'give --memory-swap too: the limit of memory and swap together'
+        : undefined;
+      throw new TsrunError('CONFLICT', `Cannot update container ${id}: ${conflict}`, { hint });
+    }
+    const { memory, memorySwap } = record.options;
+    // What the limit of swap was by default must not move with the memory.
+    const kept = memory && memorySwap === undefined && wanted.memory ? { memorySwap: memory * 2 } : {};
+    const after = { ...record, options: { ...record.options, ...kept, ...wanted } };
+    check(after.options);
+    apply(store, after, wanted);
+    return after;
+  });
+  recordContainerEvent(store.root, updated, 'update');
+}
+
+function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: Update): void {
+  const { status, start, unsupervised } = computeState(store.directory(id));
+  if (status !== 'running' && status !== 'paused' && status !== 'restarting') return;
+  const { restart, ...limits } = wanted;
+  if (Object.keys(limits).length > 0) {
+    if (!start?.cgroup) throw new TsrunError('UNSUPPORTED', `Cannot update container ${id}: it runs without a cgroup`);
+    const { pids, ...others } = resources(options);
+    // -1 and 0 lift the limit, which is no setting of a new container.
+    const lifted = wanted.pidsLimit !== undefined && wanted.pidsLimit <= 0 ? { limit: -1 } : pids;
+    updateCgroup(start.cgroup, { ...others, ...(lifted === undefined ? {} : { pids: lifted }) });
+  }
+  if (restart === undefined || unsupervised) return;
+  let told = false;
+  try {
+    const socket = join(store.stateDirectory(id), 'attach.sock');
+    told = changePolicy(socket, restartPolicies[restart.name], restart.maximumRetryCount);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+  if (!told && computeState(store.directory(id)).status === status) {
+    throw new TsrunError('CONFLICT', `Cannot update container ${id}: its monitor does not answer`, {
+      hint: 'eight clients are attached to it already, or it is ending: try again',
+    });
+  }
+}

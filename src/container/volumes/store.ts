@@ -1,0 +1,270 @@
+/**
+ * Volumes on disk. One appears by rename, complete or not at all, and goes by rename:
+ *
+ *     $TSRUN_ROOT/volumes/<name>/volume.json   what it is
+ *     $TSRUN_ROOT/volumes/<name>/_data         its files
+ *     $TSRUN_ROOT/volumes/<name>/stage         what an image has there, on its way in (populate.ts)
+ *
+ * The lock of a volume is flock on its directory. Whoever makes a container holds it until the container's record names the
+ * volume, and whoever removes the volume has it while looking at those records: so none is removed under a container.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf, TsrunError } from '../../error.ts';
+import { removeTree } from '../../image/unpack/remove-tree.ts';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from '../../linux/constants.ts';
+import { errno, SyscallError } from '../../linux/errno.ts';
+import { AT_FDCWD, close, flock, openat } from '../../linux/fs.ts';
+import { recordEvent } from '../events.ts';
+import type { Lock } from '../store.ts';
+import { checkVolumeDriver, checkVolumeName, checkVolumeOptions } from './options.ts';
+
+/** `volumes/<name>/volume.json`, written once. */
+export interface VolumeRecord {
+  version: 1;
+  name: string;
+  driver: 'local';
+  /** RFC 3339, UTC. */
+  created: string;
+  labels: Record<string, string>;
+  /** Of the driver: `type`, `device` and `o`, or none. */
+  options: Record<string, string>;
+  /** Nobody has given it its name. */
+  anonymous: boolean;
+}
+
+export interface Volume {
+  record: VolumeRecord;
+  /** `volumes/<name>`. */
+  directory: string;
+  /** `volumes/<name>/_data`. */
+  mountPoint: string;
+}
+
+/** What is asked of a volume that may not be there yet. */
+export interface VolumeRequest {
+  name: string;
+  /** Empty: local. */
+  driver?: string | undefined;
+  labels?: Record<string, string> | undefined;
+  options?: Record<string, string> | undefined;
+  anonymous?: boolean;
+}
+
+const creating = '.creating-';
+const removing = '.removing-';
+/** Milliseconds after which something half made has lost its maker: making a volume takes a few of them. */
+const unfinishedAge = 60_000;
+/** Milliseconds between two looks at a lock that somebody else has. */
+const lockPollInterval = 20;
+
+/** A name for a volume that was given none. */
+export function anonymousName(): string {
+  return randomBytes(32).toString('hex');
+}
+
+export class VolumeStore {
+  readonly directory: string;
+
+  /** `root`: the data root. */
+  constructor(private readonly root: string) {
+    this.directory = join(root, 'volumes');
+  }
+
+  mountPoint(name: string): string {
+    return join(this.directory, name, '_data');
+  }
+
+  /** Names of all volumes, sorted. */
+  names(): string[] {
+    return this.#entries()
+      .filter((name) => !name.startsWith('.'))
+      .sort();
+  }
+
+  #entries(): string[] {
+    try {
+      return readdirSync(this.directory);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** One volume. Throws `CORRUPT` when its record does not read. */
+  read(name: string): Volume | undefined {
+    const directory = join(this.directory, name);
+    const path = join(directory, 'volume.json');
+    let text: string;
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    return { record: parseVolumeRecord(text, path, name), directory, mountPoint: this.mountPoint(name) };
+  }
+
+  /** All volumes by name. Of a damaged one `onDamaged` hears. */
+  list(onDamaged: (error: TsrunError) => void = () => {}): Volume[] {
+    return this.names().flatMap((name) => {
+      try {
+        const volume = this.read(name);
+        return volume === undefined ? [] : [volume];
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
+        onDamaged(error);
+        return [];
+      }
+    });
+  }
+
+  /** A volume by its name. Throws `NOT_FOUND` with docker's words. */
+  require(name: string): Volume {
+    const volume = isPlainName(name) ? this.read(name) : undefined;
+    if (volume !== undefined) return volume;
+    throw new TsrunError('NOT_FOUND', `No such volume: ${name}`, { hint: 'tsrun volume ls lists all volumes' });
+  }
+
+  /**
+   * The volume of that name, made if it is not there; one that is there is taken as it is, as docker does. Throws `USAGE`
+   * with docker's words for what no volume can be.
+   */
+  ensure({ name, driver = '', labels = {}, options = {}, anonymous = false }: VolumeRequest): {
+    volume: Volume;
+    isNew: boolean;
+  } {
+    checkVolumeDriver(name, driver);
+    checkVolumeName(name);
+    const present = this.read(name);
+    if (present !== undefined) return { volume: present, isNew: false };
+    checkVolumeOptions(name, options);
+    const created = new Date().toISOString();
+    const record: VolumeRecord = { version: 1, name, driver: 'local', created, labels, options, anonymous };
+    const building = join(this.directory, creating + randomBytes(8).toString('hex'));
+    mkdirSync(this.directory, { recursive: true, mode: 0o701 });
+    mkdirSync(join(building, '_data'), { recursive: true, mode: 0o755 });
+    try {
+      // Users of a container come by here: whatever umask the caller has.
+      for (const path of [building, join(building, '_data')]) chmodSync(path, path === building ? 0o701 : 0o755);
+      writeDurably(join(building, 'volume.json'), JSON.stringify(record), !anonymous);
+      renameSync(building, join(this.directory, name));
+    } catch (error) {
+      rmSync(building, { recursive: true, force: true });
+      const other = ['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '') ? this.read(name) : undefined;
+      if (other === undefined) throw error;
+      return { volume: other, isNew: false };
+    }
+    recordEvent(this.root, { type: 'volume', action: 'create', id: name, attributes: { driver: 'local' } });
+    const directory = join(this.directory, name);
+    return { volume: { record, directory, mountPoint: this.mountPoint(name) }, isNew: true };
+  }
+
+  /** The volume's lock; undefined when there is no such volume, or when somebody else has it and `wait` is false. */
+  lock(name: string, wait: boolean): Lock | undefined {
+    for (;;) {
+      const fd = this.#open(name);
+      if (fd === undefined) return undefined;
+      if (!flock(fd, 'exclusive', wait)) {
+        close(fd);
+        return undefined;
+      }
+      // A directory that was moved away in between is no volume any more.
+      const now = statSync(join(this.directory, name), { throwIfNoEntry: false });
+      if (fstatSync(fd).ino === now?.ino) return { fd, release: () => close(fd) };
+      close(fd);
+    }
+  }
+
+  /** `lock` for whoever can be interrupted meanwhile: somebody may be copying much into the volume. */
+  async lockSoon(name: string, signal: AbortSignal | undefined): Promise<Lock | undefined> {
+    for (;;) {
+      const lock = this.lock(name, false);
+      if (lock !== undefined || this.read(name) === undefined) return lock;
+      if (signal?.aborted) throw new TsrunError('INTERRUPTED', `interrupted while waiting for volume "${name}"`);
+      await delay(lockPollInterval);
+    }
+  }
+
+  #open(name: string): number | undefined {
+    try {
+      return openat(AT_FDCWD, join(this.directory, name), O_RDONLY | O_DIRECTORY);
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === errno.ENOENT) return undefined;
+      throw error;
+    }
+  }
+
+  /** Takes a volume away with all its files. The caller has its lock, and no container names it. */
+  remove(name: string): void {
+    const gone = join(this.directory, removing + randomBytes(8).toString('hex'));
+    renameSync(join(this.directory, name), gone);
+    recordEvent(this.root, { type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
+    removeTree(gone);
+  }
+
+  /** Takes away what killed commands left half made or half removed. */
+  sweep(now = Date.now()): void {
+    for (const entry of this.#entries()) {
+      const path = join(this.directory, entry);
+      const age = now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now);
+      if (entry.startsWith(removing) || (entry.startsWith(creating) && age > unfinishedAge)) removeTree(path);
+    }
+  }
+}
+
+/** Whether a name leads to a directory of `volumes` itself. */
+function isPlainName(name: string): boolean {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name);
+}
+
+/** Files that people keep hang on this record: it is on the disk before it has its place, if it cannot be made again. */
+function writeDurably(path: string, text: string, durable: boolean): void {
+  const fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  try {
+    writeSync(fd, text);
+    if (durable) fsyncSync(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+function parseVolumeRecord(text: string, path: string, name: string): VolumeRecord {
+  const corrupt = (what: string, cause?: unknown): TsrunError =>
+    new TsrunError('CORRUPT', `"${path}" is damaged: ${what}`, { cause, hint: 'its files are in _data beside it' });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt('it is no JSON', cause);
+  }
+  const fields = Object(value) as Record<string, unknown>;
+  if (fields.version !== 1) throw corrupt(`version ${String(fields.version)} is of another tsrun`);
+  if (fields.name !== name) throw corrupt('it belongs to another volume');
+  return {
+    version: 1,
+    name,
+    driver: 'local',
+    created: String(fields.created),
+    labels: texts(fields.labels),
+    options: texts(fields.options),
+    anonymous: fields.anonymous === true,
+  };
+}
+
+function texts(value: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(Object(value)).map(([key, text]) => [key, String(text)]));
+}

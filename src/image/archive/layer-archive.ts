@@ -1,0 +1,160 @@
+/**
+ * A layer's archive made again, byte for byte, from its tree and the record that unpacking left (unpack/archive-recorder.ts).
+ * Whether it is the same is known at its end, by its digest.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { TsrunError } from '../../error.ts';
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFREG } from '../../linux/constants.ts';
+import { errno } from '../../linux/errno.ts';
+import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
+import { NR } from '../../linux/syscalls.ts';
+import type { Digest } from '../digest.ts';
+import { archiveName, keptName } from '../unpack/archive-recorder.ts';
+import { archiveRecords } from '../unpack/archive-records.ts';
+import { type BytePath, bytePath, printable } from '../unpack/byte-path.ts';
+import * as calls from '../unpack/calls.ts';
+import { unpackError } from '../unpack/failures.ts';
+import { splitLast } from '../unpack/layer-access.ts';
+import type { ByteSink } from './sink.ts';
+
+const chunkSize = 512 * 1024;
+
+/** A layer as the store has it. */
+export interface StoredArchive {
+  /** `layers/<chain id>`. */
+  base: string;
+  diffId: Digest;
+  /** Bytes of the archive; undefined where it was not remembered. */
+  archiveSize: number | undefined;
+}
+
+/** The size of a layer's archive in bytes. Throws `UNSUPPORTED` where the layer was stored without a record of it. */
+export function archiveSizeOf(layer: StoredArchive): number {
+  if (layer.archiveSize !== undefined && existsSync(join(layer.base, archiveName))) return layer.archiveSize;
+  throw new TsrunError('UNSUPPORTED', `the archive of layer ${layer.diffId} is not known`, {
+    hint: 'an older tsrun stored this layer, which kept unpacked files only: remove the image and pull it again',
+  });
+}
+
+/** Writes the archive to `sink`. Throws `CORRUPT` when files are missing or the digest is another, `UNSUPPORTED`. */
+export function writeLayerArchive(layer: StoredArchive, sink: ByteSink): void {
+  const size = archiveSizeOf(layer);
+  const hash = createHash('sha256');
+  let written = 0;
+  const contents = new Contents(layer, (bytes) => {
+    hash.update(bytes);
+    written += bytes.length;
+    sink.write(bytes);
+  });
+  try {
+    for (const record of archiveRecords(layer.base)) {
+      if (record.kind === 'inline') contents.put(record.bytes);
+      else contents.putFile(record.index, record.path, record.size);
+    }
+    contents.flush();
+  } finally {
+    contents.close();
+  }
+  const digest = `sha256:${hash.digest('hex')}`;
+  if (digest !== layer.diffId || written !== size) {
+    throw damaged(layer, `its files make ${digest}`);
+  }
+}
+
+function damaged(layer: StoredArchive, why: string): TsrunError {
+  return new TsrunError(
+    'CORRUPT',
+    `layer ${layer.diffId} in "${layer.base}" has changed since it was unpacked: ${why}`,
+    {
+      hint: 'remove the image and pull it again',
+    },
+  );
+}
+
+/** Joins pieces into chunks, and finds the contents of files. */
+class Contents {
+  private readonly buffer = Buffer.allocUnsafeSlow(chunkSize);
+  private readonly address = Number(addressOf(this.buffer));
+  private fill = 0;
+  private readonly root: number;
+  private readonly kept: number;
+  private directory: { path: BytePath; fd: number } | undefined;
+
+  constructor(
+    private readonly layer: StoredArchive,
+    private readonly output: (bytes: Uint8Array) => void,
+  ) {
+    const base = calls.openName(AT_FDCWD, bytePath(layer.base), O_PATH | O_DIRECTORY, 0);
+    if (base < 0) throw unpackError('open', bytePath(layer.base), base);
+    this.root = calls.openName(base, 'fs', O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    this.kept = calls.openName(base, keptName, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    calls.closeDescriptor(base);
+    if (this.root < 0) throw damaged(layer, 'its tree is missing');
+  }
+
+  close(): void {
+    this.forgetDirectory();
+    calls.closeDescriptor(this.root);
+    calls.closeDescriptor(this.kept);
+  }
+
+  put(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const step = Math.min(bytes.length - at, chunkSize - this.fill);
+      this.buffer.set(bytes.subarray(at, at + step), this.fill);
+      this.fill += step;
+      at += step;
+      if (this.fill === chunkSize) this.flush();
+    }
+  }
+
+  flush(): void {
+    if (this.fill > 0) this.output(this.buffer.subarray(0, this.fill));
+    this.fill = 0;
+  }
+
+  putFile(index: number, path: BytePath, size: number): void {
+    const fd = this.open(index, path);
+    try {
+      const stat = calls.stat(fd, '');
+      if (typeof stat === 'number' || stat.type !== S_IFREG || stat.size !== size) {
+        throw damaged(this.layer, `${printable(path)} is not the file that it was`);
+      }
+      for (let left = size; left > 0; ) {
+        const got = rawSyscall(NR.read, fd, this.address + this.fill, Math.min(left, chunkSize - this.fill));
+        if (got === -errno.EINTR) continue;
+        if (got < 0) throw unpackError('read', path, got);
+        if (got === 0) throw damaged(this.layer, `${printable(path)} is shorter than it was`);
+        this.fill += got;
+        left -= got;
+        if (this.fill === chunkSize) this.flush();
+      }
+      keepAlive(this.buffer);
+    } finally {
+      calls.closeDescriptor(fd);
+    }
+  }
+
+  private open(index: number, path: BytePath): number {
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    const kept = this.kept < 0 ? -errno.ENOENT : calls.openName(this.kept, String(index), flags, 0);
+    if (kept >= 0) return kept;
+    const [directoryPath, name] = splitLast(path);
+    if (this.directory?.path !== directoryPath) {
+      this.forgetDirectory();
+      const fd = calls.openHandleBeneath(this.root, directoryPath === '' ? '.' : directoryPath);
+      if (fd < 0) throw damaged(this.layer, `${printable(directoryPath)} is missing`);
+      this.directory = { path: directoryPath, fd };
+    }
+    const fd = calls.openName(this.directory.fd, name, flags, 0);
+    if (fd < 0) throw damaged(this.layer, `${printable(path)} is missing`);
+    return fd;
+  }
+
+  private forgetDirectory(): void {
+    if (this.directory !== undefined) calls.closeDescriptor(this.directory.fd);
+    this.directory = undefined;
+  }
+}

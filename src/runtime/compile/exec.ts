@@ -1,0 +1,268 @@
+/**
+ * Compiles the program of an exec: a further process in a container that runs (man 2 setns, man 2 clone). The same machine
+ * and the same last steps as a start; what is joined takes the place of what is made. The container is hostile: until
+ * execve the process cannot be looked into, and it has given up every descriptor of the host before it joins.
+ */
+import {
+  AT_FDCWD,
+  CLONE_NEWPID,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  PR_SET_DUMPABLE,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from '../../linux/constants.ts';
+import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
+import type { NamespaceType, Process } from '../spec.ts';
+import { cloneChild, cloneFlags, tellPid } from './clone.ts';
+import { fdProgram, fdSync, fdTarget, openHow, type ProcessContext, quote } from './context.ts';
+import { compileExec as compileExecve } from './execute.ts';
+import { compileIdentity, compileRlimits } from './identity.ts';
+import { monitorStdio, openPeer, openStdio, type Stdio, sendMaster, takeStdio } from './stdio.ts';
+
+export interface ExecOptions {
+  /** Command, environment, working directory, user, capabilities, limits; `terminal` chooses a pty instead of pipes. */
+  process: Process;
+  /** What the container does not share with its caller; `pid` among them is joined by the child that is cloned. */
+  namespaces: readonly NamespaceType[];
+  /** Start inside the cgroup whose directory is descriptor 8. */
+  intoCgroup: boolean;
+  /** Keep a pipe to the command's stdin; without it stdin is /dev/null. */
+  stdin: boolean;
+  /**
+   * Where the pidfd of the container's first process is: `inherited` at descriptor 9, or in `ExecProgram.target`, which
+   * the container's own monitor fills in.
+   */
+  target: 'inherited' | 'slot';
+  /** Somebody listens at the sync socket, descriptor 4; without one a failure is seen by the exit status alone. */
+  sync: boolean;
+  /** The container's seccomp filter. */
+  seccomp: Uint8Array | undefined;
+  /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
+  lenientRlimit: (type: string) => boolean;
+}
+
+/** A program and what whoever runs it has to find in its memory. */
+export interface ExecProgram {
+  builder: ProgramBuilder;
+  /** Finishes the program; with a place for the monitor's configuration. */
+  build(config?: Place): Program;
+  pid: Load;
+  pidfd: Load;
+  stdio: Stdio;
+  /** With `target: 'slot'`: 4 bytes for the number of the pidfd, to be filled in before the program runs. */
+  target: Load | undefined;
+}
+
+/** The pidfd while the child joins: all that it keeps beside 0, 1, 2 and the sync socket. */
+const fdJoin = 5;
+/** Higher than any number that is laid out: what is moved here first collides with nothing. */
+const fdLifted = 64;
+
+/** Compiles the start of a further process. Throws `USAGE` on a process that it cannot serve. */
+export function compileExec(options: ExecOptions): ExecProgram {
+  const { process } = options;
+  const b = new ProgramBuilder();
+  const { uid } = process.user;
+  const stdio = openStdio(b, process.terminal === true, options.stdin);
+  const pid = b.slot('pid');
+  const pidfd = b.slot('pidfd');
+  const target = options.target === 'slot' ? b.slot("pidfd of the container's first process") : undefined;
+  const container = target ?? fdTarget;
+  const joinPid = options.namespaces.includes('pid');
+
+  b.enter('namespaces');
+  b.call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], {
+    title: 'not dumpable',
+    why: 'no process of the container can look into what is cloned from here: it still knows the host',
+  });
+  const own = b.slot('own pid namespace');
+  if (joinPid) {
+    b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
+      title: 'open the own pid namespace',
+      store: own,
+    });
+    b.call('setns', [container, CLONE_NEWPID], {
+      title: 'children belong to the pid namespace of the container',
+      why: 'a pid namespace is entered by children only',
+      hints: joinHints,
+    });
+  }
+  const child = cloneChild(b, pid, pidfd, {
+    flags: 0,
+    intoCgroup: options.intoCgroup,
+    title: 'make the process',
+    why: "in the container's cgroup from its first moment, so that nothing of it escapes limits and the final kill",
+  });
+
+  // The parent.
+  if (joinPid) {
+    b.call('setns', [own, CLONE_NEWPID], {
+      title: 'monitor: children belong to the own pid namespace again',
+      why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
+    });
+    b.call('close', [own], { title: 'monitor: close the own pid namespace' });
+  }
+  if (target !== undefined) {
+    b.call('close', [pidfd], {
+      title: 'monitor: close the pidfd',
+      why: 'it is the parent, and checks are many',
+    });
+  }
+  if (options.sync) tellPid(b, pid);
+  monitorStdio(b, stdio);
+  b.call('end', [], { title: 'monitor: go on with supervising' });
+
+  // The child.
+  b.mark(child);
+  const c: ProcessContext = {
+    b,
+    options: { init: false, seccomp: options.seccomp, lenientRlimit: options.lenientRlimit },
+  };
+  oomScore(b, process.oomScoreAdj);
+  giveUpHost(b, options, container, stdio, uid);
+  join(b, options.namespaces);
+  if (stdio.kind === 'terminal') takeStdio(b, uid, stdio, makeTerminal(b, uid));
+  b.enter('security');
+  b.call('close_range', [fdJoin, 0xffffffff, 0], {
+    title: 'close all other descriptors',
+    why: 'the command is to see descriptors 0, 1 and 2 and nothing else (Linux 5.9)',
+  });
+  compileRlimits(c, process);
+  b.call('chdir', [b.text(process.cwd)], {
+    title: `go to the working directory ${process.cwd}`,
+    why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
+    shell: `cd ${quote(process.cwd)}`,
+    hints: {
+      ENOTDIR: 'the working directory is a file in this container',
+      ENOENT: 'the working directory does not exist in the container',
+    },
+  });
+  b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
+  compileIdentity(c, process);
+  compileExecve(c, process);
+  return {
+    builder: b,
+    pid,
+    pidfd,
+    stdio,
+    target,
+    build: (config) => b.build({ errorFd: options.sync ? fdSync : -1, ...(config === undefined ? {} : { config }) }),
+  };
+}
+
+const joinHints = {
+  ESRCH: 'the container has ended meanwhile',
+  EINVAL: 'setns with a pidfd needs Linux 5.8',
+  EPERM: 'joining namespaces needs root',
+} as const;
+
+/** Before the namespaces change: there this process can no longer find a proc that it may trust. */
+function oomScore(b: ProgramBuilder, adjustment: number | undefined): void {
+  if (adjustment === undefined) return;
+  b.enter('identity');
+  const value = String(adjustment);
+  const fd = b.slot('oom_score_adj');
+  b.call('openat', [AT_FDCWD, b.text('/proc/self/oom_score_adj'), O_WRONLY | O_CLOEXEC, 0], {
+    title: 'open /proc/self/oom_score_adj',
+    why: "of the host's proc: the container's could be anything",
+    store: fd,
+  });
+  b.call('write', [fd, b.text(value), value.length], {
+    title: `out-of-memory score ${value}`,
+    why: 'whom the kernel ends first when memory runs out',
+    shell: `echo ${value} >/proc/self/oom_score_adj`,
+    expect: { equals: value.length },
+    hints: { EACCES: 'lowering it needs CAP_SYS_RESOURCE' },
+  });
+}
+
+/** Descriptors 0, 1 and 2 become the command's; of the others stay the sync socket and the pidfd. */
+function giveUpHost(
+  b: ProgramBuilder,
+  options: ExecOptions,
+  container: Load | number,
+  stdio: Stdio,
+  uid: number,
+): void {
+  b.enter('console');
+  const lift = (fd: Load | number, name: string): Load => {
+    const lifted = b.slot(name);
+    b.call('fcntl', [fd, F_DUPFD_CLOEXEC, fdLifted], {
+      title: `move ${name} out of the way`,
+      why: 'its number may be one that is laid out below',
+      store: lifted,
+    });
+    return lifted;
+  };
+  const target = lift(container, 'the pidfd');
+  if (stdio.kind === 'pipes') {
+    const moved = <End extends { container: Load; monitor: Load }>(end: End): End => ({
+      ...end,
+      container: lift(end.container, end.container.label),
+    });
+    const ends = {
+      ...stdio,
+      stdin: stdio.stdin && moved(stdio.stdin),
+      stdout: moved(stdio.stdout),
+      stderr: moved(stdio.stderr),
+    };
+    takeStdio(b, uid, ends, undefined);
+  } else {
+    const socket = lift(stdio.container, stdio.container.label);
+    for (const fd of [0, 1, 2]) {
+      b.call('dup3', [socket, fd, 0], {
+        title: `the console socket is descriptor ${fd}`,
+        why: 'until the terminal is there; what the monitor has there is the terminal of its caller',
+      });
+    }
+  }
+  b.enter('security');
+  b.call('dup3', [target, fdJoin, O_CLOEXEC], { title: 'keep the pidfd' });
+  b.call('close_range', [fdJoin + 1, 0xffffffff, 0], {
+    title: 'close all descriptors of the host',
+    why: 'before the container can see this process: a directory of the host in /proc/PID/fd would be a way out',
+  });
+  b.call('close_range', [fdProgram, options.sync ? fdProgram : fdSync, 0], { title: 'close the program' });
+  if (options.sync) {
+    b.call('fcntl', [fdSync, 2, 1], {
+      title: 'the sync socket ends with execve',
+      why: 'its end tells the other side that the command runs',
+    });
+  }
+}
+
+/** One call for all namespaces: the kernel enters all or none. */
+function join(b: ProgramBuilder, namespaces: readonly NamespaceType[]): void {
+  b.enter('namespaces');
+  const types = namespaces.filter((type) => type !== 'pid');
+  if (types.length === 0) return;
+  const flags = types.reduce((set, type) => set | cloneFlags[type], 0);
+  b.call('setns', [fdJoin, flags], {
+    title: `enter the namespaces of the container: ${types.join(', ')}`,
+    why: 'by its pidfd, all at once; root and working directory become those of its mount namespace',
+    shell: `nsenter --target $PID ${types.map((type) => `--${type === 'network' ? 'net' : type}`).join(' ')}`,
+    hints: joinHints,
+  });
+}
+
+/** A terminal of the container's own devpts; its master leaves by the console socket. */
+function makeTerminal(b: ProgramBuilder, uid: number): Load {
+  b.enter('console');
+  const master = b.slot("the terminal's master in the container");
+  const how = openHow(b, O_RDWR | O_NOCTTY | O_CLOEXEC, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  b.call('openat2', [AT_FDCWD, b.text('/dev/pts/ptmx'), how, 24], {
+    title: "open the container's multiplexer of terminals",
+    why: 'no link is followed: the container may have laid one there',
+    store: master,
+    retry: { errno: 'EAGAIN', times: 128 },
+    hints: { ENOENT: 'the container has no devpts at /dev/pts', ELOOP: 'the container has a link there' },
+  });
+  const peer = openPeer(b, master, uid);
+  sendMaster(b, master, 0);
+  return peer;
+}

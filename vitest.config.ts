@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
+      // Each file boots a guest while it is loaded, and tells its results as tests.
+      { test: { name: 'vm', include: ['test/vm/*.test.ts'], fileParallelism: false } },
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
       {
         test: {

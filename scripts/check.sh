@@ -9,6 +9,7 @@ check npx tsc
 check npx biome check --error-on-warnings .
 check node scripts/check-layers.mjs
 check node scripts/check-native.mjs
+check node scripts/run-ts.mjs scripts/limits-page.ts --check
 check node scripts/check-docs.mjs
 for script in scripts/*.sh scripts/images/*.sh .ci/run; do check bash -n "$script"; done
 if command -v shellcheck >/dev/null; then check shellcheck -x scripts/*.sh scripts/images/*.sh .ci/run; fi

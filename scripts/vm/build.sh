@@ -89,6 +89,7 @@ tools() {
     # For checks, which are made outside.
     rm -rf "$work"/files/node_modules/{@biomejs,@typescript,typescript,.cache,.vite,.vite-temp}
     for image in "${images[@]}"; do cp -a "${cache%/vm}/images/$image-v1" "$work/files/cache/images/"; done
+    cp "$(fetch_tool busybox busybox-static "${cache%/vm}/tools")" "$work/files/cache/"
     registry=$(fetch_tool docker-registry docker-registry "${cache%/vm}/tools")
     cp "$registry" "$work/files/cache/tools/docker-registry/usr/bin/"
     disk "$work/tools.img" 512 tsrun-tools "$work/files"

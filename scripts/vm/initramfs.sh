@@ -53,6 +53,13 @@ init=/sbin/init
 for word in $($bb cat /proc/cmdline); do
   case $word in tsrun.init=*) init=${word#tsrun.init=} ;; esac
 done
+# Where systemd is init, a unit runs the script.
+if [ "$init" = /sbin/init ]; then
+  units=/root/etc/systemd/system
+  $bb cp /root/tsrun/test/vm/guest/tsrun-guest.service $units/
+  $bb mkdir -p $units/multi-user.target.wants
+  $bb ln -sf ../tsrun-guest.service $units/multi-user.target.wants/
+fi
 $bb umount /proc
 $bb umount /sys
 $bb umount /dev

@@ -43,6 +43,9 @@ export interface Limit {
   /** The file that it is written to; `*` where it depends on the value. */
   file: string;
   why: string;
+  /** What happens to a container that wants more, and where that can be seen: for docs/limits.md. */
+  atLimit: string;
+  see: string;
   hint?: string;
   values: (resources: LinuxResources) => readonly Given[];
 }
@@ -113,6 +116,9 @@ export const limits: readonly Limit[] = [
     controller: 'memory',
     file: 'memory.max',
     why: 'memory beyond this is taken back, and where that is not enough a process is killed',
+    atLimit:
+      'what can be read again is dropped, the rest goes to swap; when that is not enough the kernel kills a process of the container, and a container whose first process was killed has ended with 137 and `OOMKilled`',
+    see: 'memory.current, memory.peak, `max` and `oom_kill` in memory.events',
     values: ({ memory }) => bytes(memory?.limit),
   },
   {
@@ -121,6 +127,9 @@ export const limits: readonly Limit[] = [
     controller: 'memory',
     file: 'memory.swap.max',
     why: 'swap alone: the flag counts memory and swap together; without it as much swap as memory is allowed',
+    atLimit:
+      'nothing more is swapped out, so that memory.max kills earlier; with the same number for --memory and --memory-swap nothing is swapped at all',
+    see: 'memory.swap.current, `max` in memory.swap.events',
     values: swap,
   },
   {
@@ -129,6 +138,9 @@ export const limits: readonly Limit[] = [
     controller: 'memory',
     file: 'memory.low',
     why: 'below this, memory is taken from others first when the machine runs short',
+    atLimit:
+      'it is no limit: it is a protection from the others, held as long as the machine has anything else to take',
+    see: '`low` in memory.events counts how often it could not be held',
     values: ({ memory }) => bytes(memory?.reservation),
   },
   {
@@ -137,6 +149,9 @@ export const limits: readonly Limit[] = [
     controller: 'cpu',
     file: 'cpu.weight',
     why: 'the share when processors are wanted by several; 1024 shares are the usual weight 100',
+    atLimit:
+      'nothing, as long as processors are idle; when they are busy, siblings get time in proportion to their weights',
+    see: 'usage_usec in cpu.stat, cpu.pressure',
     values: ({ cpu }) => (cpu?.shares ? [String(cpuWeight(cpu.shares))] : []),
   },
   {
@@ -145,6 +160,8 @@ export const limits: readonly Limit[] = [
     controller: 'cpu',
     file: 'cpu.idle',
     why: '1: runs only when nothing else wants the processor (Linux 5.15)',
+    atLimit: 'it waits while others run',
+    see: 'usage_usec in cpu.stat',
     values: ({ cpu }) => (cpu?.idle === undefined ? [] : [String(cpu.idle)]),
   },
   {
@@ -153,6 +170,8 @@ export const limits: readonly Limit[] = [
     controller: 'cpu',
     file: 'cpu.max',
     why: 'microseconds of processor time in each period, over all processors',
+    atLimit: 'its threads sleep until the next period begins',
+    see: 'nr_throttled and throttled_usec in cpu.stat, cpu.pressure',
     hint: 'the period is 1000 to 1000000 microseconds, the quota at least 1000',
     values: cpuMax,
   },
@@ -162,6 +181,8 @@ export const limits: readonly Limit[] = [
     controller: 'cpu',
     file: 'cpu.max.burst',
     why: 'microseconds of unused quota that may be saved for later (Linux 5.14)',
+    atLimit: 'it is throttled as without',
+    see: 'nr_bursts and burst_usec in cpu.stat',
     hint: 'it cannot be more than the quota',
     values: ({ cpu }) => (cpu?.burst === undefined ? [] : [String(cpu.burst)]),
   },
@@ -171,6 +192,8 @@ export const limits: readonly Limit[] = [
     controller: 'cpuset',
     file: 'cpuset.cpus',
     why: 'the processors that may be used',
+    atLimit: 'threads wait for one of these processors, also while others are idle',
+    see: 'cpuset.cpus.effective, Cpus_allowed_list in /proc/PID/status',
     hint: 'a list like 0-2,4 of processors that the machine has',
     values: ({ cpu }) => (cpu?.cpus ? [cpu.cpus] : []),
   },
@@ -180,6 +203,8 @@ export const limits: readonly Limit[] = [
     controller: 'cpuset',
     file: 'cpuset.mems',
     why: 'the memory nodes that may be used',
+    atLimit: 'memory is taken from these nodes only',
+    see: 'cpuset.mems.effective, /proc/PID/numa_maps',
     hint: 'a list like 0,1 of memory nodes that the machine has',
     values: ({ cpu }) => (cpu?.mems ? [cpu.mems] : []),
   },
@@ -189,6 +214,8 @@ export const limits: readonly Limit[] = [
     controller: 'pids',
     file: 'pids.max',
     why: 'how many processes and threads there may be: what stops a fork bomb',
+    atLimit: 'fork and clone answer EAGAIN',
+    see: 'pids.current, `max` in pids.events',
     values: ({ pids }) => (pids === undefined ? [] : [pids.limit > 0 ? String(pids.limit) : maximum]),
   },
   {
@@ -197,6 +224,9 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.weight',
     why: 'the share when a disk is wanted by several',
+    atLimit:
+      'nothing, as long as the disk is idle; when it is busy, siblings are served in proportion to their weights',
+    see: 'io.stat, io.pressure',
     hint: 'it needs the scheduler BFQ on the disk or a kernel with CONFIG_BLK_CGROUP_IOCOST',
     values: ({ blockIO }) => (blockIO?.weight ? [weightOf('default', blockIO.weight)] : []),
   },
@@ -206,6 +236,8 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.weight',
     why: 'the share of one disk',
+    atLimit: 'as above, for this disk',
+    see: 'io.stat, io.pressure',
     hint: noSuchDevice,
     values: ({ blockIO }) =>
       (blockIO?.weightDevice ?? []).flatMap(({ major, minor, weight }) =>
@@ -218,6 +250,8 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.max',
     why: 'bytes read from a disk in a second',
+    atLimit: 'reads wait; what is in the page cache is not read from the disk and does not count',
+    see: 'rbytes in io.stat, io.pressure',
     hint: noSuchDevice,
     values: ({ blockIO }) => throttle('rbps', blockIO?.throttleReadBpsDevice),
   },
@@ -227,6 +261,8 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.max',
     why: 'bytes written to a disk in a second',
+    atLimit: 'writes to the disk wait; a program notices when it syncs, or when too much is waiting to be written',
+    see: 'wbytes in io.stat, io.pressure',
     hint: noSuchDevice,
     values: ({ blockIO }) => throttle('wbps', blockIO?.throttleWriteBpsDevice),
   },
@@ -236,6 +272,8 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.max',
     why: 'reads from a disk in a second',
+    atLimit: 'reads wait; neighbouring ones that the kernel joins count once',
+    see: 'rios in io.stat, io.pressure',
     hint: noSuchDevice,
     values: ({ blockIO }) => throttle('riops', blockIO?.throttleReadIOPSDevice),
   },
@@ -245,6 +283,8 @@ export const limits: readonly Limit[] = [
     controller: 'io',
     file: 'io.max',
     why: 'writes to a disk in a second',
+    atLimit: 'writes to the disk wait',
+    see: 'wios in io.stat, io.pressure',
     hint: noSuchDevice,
     values: ({ blockIO }) => throttle('wiops', blockIO?.throttleWriteIOPSDevice),
   },
@@ -254,6 +294,8 @@ export const limits: readonly Limit[] = [
     controller: 'hugetlb',
     file: '*',
     why: 'bytes in huge pages of one size, used and reserved: hugetlb.<size>.max and .rsvd.max (Linux 5.7)',
+    atLimit: 'mmap and page faults of huge pages fail: ENOMEM, SIGBUS',
+    see: 'hugetlb.<size>.current, hugetlb.<size>.events',
     hint: 'the sizes that the machine has are in /sys/kernel/mm/hugepages',
     values: ({ hugepageLimits }) =>
       (hugepageLimits ?? []).flatMap(({ pageSize, limit }) => [
@@ -267,6 +309,8 @@ export const limits: readonly Limit[] = [
     controller: 'rdma',
     file: 'rdma.max',
     why: 'handles and objects of an RDMA device',
+    atLimit: "the device's library gets EAGAIN",
+    see: 'rdma.current',
     values: ({ rdma }) =>
       Object.entries(rdma ?? {}).map(
         ([device, { hcaHandles, hcaObjects }]) =>

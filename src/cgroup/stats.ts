@@ -65,7 +65,7 @@ export interface PressureLine {
 /** The numbers of the cgroup at `path` and everything below it; zeros for a cgroup that is gone. */
 export function readStats(path: string): CgroupStats {
   const read = (file: string): string | undefined => readControl(join(path, file));
-  const stats: CgroupStats = { cpu: parseCpu(read('cpu.stat')), pressure: {} };
+  const stats: CgroupStats = { cpu: parseCpu(read('cpu.stat')), pressure: readPressure(path) };
   const memory = parseNumber(read('memory.current'));
   if (memory !== undefined) {
     stats.memory = {
@@ -82,11 +82,17 @@ export function readStats(path: string): CgroupStats {
   if (pids !== undefined) stats.pids = { current: pids, limit: parseNumber(read('pids.max')) };
   const io = read('io.stat');
   if (io !== undefined) stats.io = parseIo(io);
-  for (const resource of ['cpu', 'memory', 'io'] as const) {
-    const pressure = parsePressure(read(`${resource}.pressure`));
-    if (pressure !== undefined) stats.pressure[resource] = pressure;
-  }
   return stats;
+}
+
+/** How long tasks of the cgroup waited for each resource; what the kernel does not tell is absent. */
+export function readPressure(path: string): CgroupStats['pressure'] {
+  const all: CgroupStats['pressure'] = {};
+  for (const resource of ['cpu', 'memory', 'io'] as const) {
+    const pressure = parsePressure(readControl(join(path, `${resource}.pressure`)));
+    if (pressure !== undefined) all[resource] = pressure;
+  }
+  return all;
 }
 
 /** Whether the kernel killed a process of the cgroup, or below it, for want of memory. */

@@ -26,6 +26,7 @@ export type Update = Partial<
     | 'cpusetCpus'
     | 'cpusetMems'
     | 'pidsLimit'
+    | 'blkioWeight'
     | 'restart'
   >
 >;

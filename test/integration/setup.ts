@@ -21,7 +21,7 @@ declare module 'vitest' {
   }
 }
 
-const images = ['busybox', 'test', 'debian'];
+const images = (process.env.TSRUN_TEST_IMAGES || 'busybox test debian').split(' ');
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (process.geteuid?.() !== 0) throw new Error('integration tests make namespaces and mounts: run them as root');

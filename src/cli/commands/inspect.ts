@@ -1,5 +1,6 @@
 /** `tsrun inspect`: everything about containers, images and volumes, as JSON or through a template. */
 import { join } from 'node:path';
+import { readPressure } from '../../cgroup/stats.ts';
 import { directorySize } from '../../container/directory-size.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
@@ -104,8 +105,10 @@ class Finder {
       written: directorySize(join(container.directory, 'upper')),
       image: this.#images.resolve(container.record.image.id)?.size ?? 0,
     });
+    const cgroup = container.state.pid === 0 ? '' : (container.state.start?.cgroup ?? '');
     return containerDocument(container, {
       layerPath: this.#layerPath,
+      ...(cgroup === '' ? {} : { pressure: readPressure(cgroup) }),
       ...(this.#withSizes ? { sizes: sizes() } : {}),
     });
   }

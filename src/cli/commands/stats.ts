@@ -9,7 +9,7 @@ import type { Struct } from '../format/value.ts';
 import { print, printError } from '../output.ts';
 import { isTerminal } from '../terminal.ts';
 import { type ListOptions, printList, renderList } from '../views/list.ts';
-import { statsColumns, statsRow, statsTitles } from '../views/stats-row.ts';
+import { pressureColumns, statsColumns, statsRow, statsTitles } from '../views/stats-row.ts';
 import { isUp } from '../views/status.ts';
 
 /** Milliseconds between two tables, and between the two readings of --no-stream. */
@@ -23,6 +23,11 @@ export const stats: Command = {
     { name: 'all', short: 'a', type: 'bool', description: 'Also containers that do not run' },
     { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
     { name: 'no-stream', type: 'bool', description: 'Print one table and end' },
+    {
+      name: 'pressure',
+      type: 'bool',
+      description: 'Also how much of the last ten seconds something waited for processor, memory, disk',
+    },
     { name: 'no-trunc', type: 'bool', description: 'Show everything in full' },
   ],
   args: { min: 0 },
@@ -33,7 +38,7 @@ export const stats: Command = {
     const options: ListOptions = {
       format: flags.string('format'),
       quiet: false,
-      columns: statsColumns,
+      columns: flags.boolean('pressure') ? [...statsColumns, ...pressureColumns] : statsColumns,
       idField: 'ID',
       titles: statsTitles,
       thing: 'container',

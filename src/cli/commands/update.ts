@@ -4,6 +4,7 @@ import { updateContainer } from '../../container/update.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import type { Flag } from '../flag.ts';
+import { blockIoOf } from '../options/block-io.ts';
 import { parseRestartPolicy } from '../options/health.ts';
 import { checkLimits } from '../options/limits.ts';
 import { parseLimits } from '../options/run-options.ts';
@@ -11,7 +12,7 @@ import { createFlags } from '../run-flags.ts';
 import { forEachArgument } from './each.ts';
 
 const names = new Set(
-  `cpu-period cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems memory memory-reservation memory-swap pids-limit
+  `blkio-weight cpu-period cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems memory memory-reservation memory-swap pids-limit
   restart`.split(/\s+/),
 );
 const flags: readonly Flag[] = createFlags.filter(({ name }) => names.has(name));
@@ -27,7 +28,8 @@ export const update: Command = {
       throw new TsrunError('USAGE', 'you must provide one or more flags when using this command');
     }
     const restart = given.string('restart') ? parseRestartPolicy(given.string('restart') ?? '') : undefined;
-    const limits = parseLimits(given);
+    const weight = blockIoOf(given).blkioWeight;
+    const limits = { ...parseLimits(given), ...(weight === undefined ? {} : { blkioWeight: weight }) };
     const { memory = 0, memoryReservation = 0 } = limits;
     checkLimits({ memory, memoryReservation: Math.min(memoryReservation, memory || memoryReservation) });
     const store = new ContainerStore();

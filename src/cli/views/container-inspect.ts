@@ -1,5 +1,6 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
+import type { CgroupStats, Pressure, PressureLine } from '../../cgroup/stats.ts';
 import { mountOption } from '../../container/mount-plan.ts';
 import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
@@ -19,6 +20,8 @@ export interface InspectInputs {
   layerPath: (chainId: string) => string;
   /** Bytes, with --size. */
   sizes?: { written: number; image: number };
+  /** Of the cgroup of one that runs. */
+  pressure?: CgroupStats['pressure'];
 }
 
 /** The document of one container. */
@@ -32,7 +35,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     Created: record.created,
     Path: path,
     Args: args,
-    State: stateOf(container),
+    State: stateOf(container, inputs.pressure),
     Image: record.image.id,
     ResolvConfPath: file('resolv.conf'),
     HostnamePath: file('hostname'),
@@ -58,7 +61,26 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
   return withOmitted(document, { SizeRw: null, SizeRootFs: null });
 }
 
-function stateOf({ state }: Container): Struct {
+/** The files `*.pressure` of the cgroup, in their words; docker shows nothing of them. */
+function pressureOf(pressure: CgroupStats['pressure']): Struct {
+  const line = ({ avg10, avg60, avg300, total }: PressureLine): Struct => ({
+    Avg10: avg10,
+    Avg60: avg60,
+    Avg300: avg300,
+    Total: total,
+  });
+  const both = ({ some, full }: Pressure): Struct => ({
+    Some: line(some),
+    ...(full === undefined ? {} : { Full: line(full) }),
+  });
+  return {
+    ...(pressure.cpu === undefined ? {} : { CPU: both(pressure.cpu) }),
+    ...(pressure.memory === undefined ? {} : { Memory: both(pressure.memory) }),
+    ...(pressure.io === undefined ? {} : { IO: both(pressure.io) }),
+  };
+}
+
+function stateOf({ state }: Container, pressure: CgroupStats['pressure'] | undefined): Struct {
   const fields: Struct = {
     Status: state.status,
     Running: isUp(state),
@@ -73,6 +95,7 @@ function stateOf({ state }: Container): Struct {
     FinishedAt: state.finishedAt ?? never,
     ...(state.health === undefined ? {} : { Health: healthOf(state.health) }),
     ...(state.unsupervised ? { Unsupervised: true } : {}),
+    ...(pressure === undefined || Object.keys(pressure).length === 0 ? {} : { Pressure: pressureOf(pressure) }),
   };
   return withOmitted(fields, { Health: null });
 }

@@ -6,6 +6,9 @@ import { binarySize, humanSize } from '../units.ts';
 
 export const statsColumns = ['ID', 'Name', 'CPUPerc', 'MemUsage', 'MemPerc', 'NetIO', 'BlockIO', 'PIDs'];
 
+/** With --pressure: how much of the last ten seconds some task waited. */
+export const pressureColumns = ['CPUPressure', 'MemPressure', 'IOPressure'];
+
 export const statsTitles = {
   BlockIO: 'BLOCK I/O',
   CPUPerc: 'CPU %',

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-if (!existsSync('/tsrun/guest-script')) throw new Error('these tests change the machine: npm run test:vm runs them in a guest');
+if (!existsSync('/tsrun/guest-script'))
+  throw new Error('these tests change the machine: npm run test:vm runs them in a guest');
 
 export default defineConfig({
   root: '/tsrun',

@@ -1,0 +1,92 @@
+/** What the design takes from newer kernels has a way round on this one, and what it takes from the kernel is as it says. */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { kernelAtLeast } from '../../../src/container/start.ts';
+import { run, tsrun, tsrunOk } from '../../integration/tsrun.ts';
+import { processes, remove, start } from './containers.ts';
+
+beforeAll(async () => {
+  await tsrunOk(['pull', '-q', 'busybox']);
+});
+
+test('the kernel is that of Debian 12', () => {
+  expect(release()).toMatch(/^6\.1\..*-cloud-amd64$/);
+  // No lowerdir+ in fsconfig (6.7), no MFD_EXEC (6.3), no setxattrat (6.13).
+  expect(kernelAtLeast(6, 3)).toBe(false);
+});
+
+test('layers are stacked by mount(2), and what is written goes to the upper one', async () => {
+  const id = await start([], 'echo new >/etc/new; rm /etc/passwd; sleep 1000');
+  const pid = processes(id)[0] ?? 0;
+  expect(readFileSync(`/proc/${pid}/mounts`, 'utf8')).toMatch(/^overlay \/ overlay .*lowerdir=/m);
+  expect((await tsrunOk(['diff', id])).split('\n').sort()).toEqual(['A /etc/new', 'C /etc', 'D /etc/passwd']);
+  await remove(id);
+});
+
+test('an image of several layers runs, from its pull to its end', async () => {
+  const result = await tsrun(['run', '--rm', 'tsrun/layers', 'ls', '/']);
+  expect(result).toMatchObject({ code: 0 });
+});
+
+/** Where the kernel tells what it does. */
+const tracing = '/sys/kernel/tracing';
+
+test('no process is ever moved into the cgroup of a container: each is born there', async () => {
+  if (!existsSync(join(tracing, 'trace'))) execFileSync('mount', ['-t', 'tracefs', 'tracefs', tracing]);
+  const event = join(tracing, 'events/cgroup/cgroup_attach_task/enable');
+  writeFileSync(join(tracing, 'trace'), '');
+  writeFileSync(event, '1');
+  try {
+    // The test itself can see such a move.
+    const own = '/sys/fs/cgroup/own';
+    await run('sh', ['-c', `mkdir ${own}; (echo $$; exec sleep 0) >${own}/cgroup.procs; echo $$ >${own}/cgroup.procs`]);
+    const id = await start(['--memory=64m', '--init'], 'sleep 1000 & exec sleep 1000');
+    await tsrunOk(['exec', id, 'true']);
+    expect(processes(id).length).toBeGreaterThanOrEqual(3);
+    await remove(id);
+    const moves = readFileSync(join(tracing, 'trace'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('cgroup_attach_task'));
+    expect(moves.some((line) => line.includes('/own'))).toBe(true);
+    expect(moves.filter((line) => line.includes('/tsrun/'))).toEqual([]);
+  } finally {
+    writeFileSync(event, '0');
+    execFileSync('sh', ['-c', 'sleep 0.2; rmdir /sys/fs/cgroup/own']);
+  }
+});
+
+/** Makes the node of /dev/kmsg in the container and opens it. */
+const openKmsg = 'mknod /kmsg c 1 11 && dd if=/kmsg of=/dev/null bs=8192 count=1 iflag=nonblock';
+
+test('a device that was not given can be made, but not opened', async () => {
+  const script = 'mknod /kmsg c 1 11 && cat /kmsg';
+  const result = await tsrun(['run', '--rm', '--network=none', 'busybox', 'sh', '-c', script]);
+  expect(result.code).toBe(1);
+  expect(result.stderr).toContain('Operation not permitted');
+});
+
+test('a device that was given is there and open; a rule opens others by their number', async () => {
+  const given = await tsrun([
+    ...[
+      'run',
+      '--rm',
+      '--network=none',
+      '--device=/dev/kmsg',
+      '--device-cgroup-rule=c 1:11 r',
+      '--device-cgroup-rule=b 254:* r',
+    ],
+    ...[
+      'busybox',
+      'sh',
+      '-c',
+      `dd if=/dev/kmsg of=/dev/null bs=8192 count=1 && mknod /disk b 254 0 && dd if=/disk of=/dev/null bs=512 count=1`,
+    ],
+  ]);
+  expect(given.stderr).not.toContain('not permitted');
+  expect(given.code).toBe(0);
+});
+void openKmsg;

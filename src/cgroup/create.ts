@@ -21,7 +21,7 @@ import { type Setting, settingsFor } from './limits.ts';
 import { requireCgroup2 } from './mount.ts';
 
 /** The directory of all containers' cgroups, below the mount point. */
-const PARENT = 'tsrun';
+export const PARENT = 'tsrun';
 
 export interface Cgroup {
   /** Absolute path of its directory. */

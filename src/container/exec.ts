@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2 } from '../cgroup/mount.ts';
+import { leaveService } from '../cgroup/service.ts';
 import { codeOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
@@ -115,6 +116,7 @@ export async function execInContainer(
           onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the command goes on`),
       }),
     );
+    if (request.detach) leaveService(monitor.pid);
     // The terminal is raw before the command can print into it.
     const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
     return await asClient(monitor, client, async () => {

@@ -1,6 +1,7 @@
 /** The last part of a start: the monitor, and the conversation with the start program until the command runs. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { leaveService } from '../cgroup/service.ts';
 import { messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName } from '../linux/errno.ts';
@@ -68,6 +69,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }),
   );
   undo.add(() => monitor.close());
+  // A foreground `run` is the service's own: it ends with it.
+  if (l.foreground === undefined) leaveService(monitor.pid);
 
   let pid = 0;
   let ready = false;

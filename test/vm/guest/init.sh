@@ -11,6 +11,7 @@ mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t tracefs tracefs /sys/kernel/tracing
 mount --make-rshared /
 . /tsrun/test/vm/guest/machine.sh
 exec </dev/null >/dev/console 2>&1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
-# and measures tsrun beside them. NAME: start machine memory unpack pull pull-heavy; all but pull-heavy without a name.
+# and measures tsrun beside them. NAME: start exec machine memory unpack pull pull-heavy; all but pull-heavy without a name.
 #
 # Everything runs in a network and a mount namespace of its own: the bridges, addresses and firewall rules of all
 # engines end with it, and the host's stay as they are. Runs as root.
@@ -40,7 +40,7 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start machine memory unpack pull)
+((${#names[@]})) || names=(start exec machine memory unpack pull)
 
 need_node
 need_compiler

@@ -62,7 +62,7 @@ test('a group lists what it has', () => {
   const [container] = groups;
   if (container === undefined) throw new Error('no groups');
   const text = renderGroupHelp(container, commands);
-  expect(text).toMatch(/^\nUsage: {2}tsrun container COMMAND\n\nManage containers\n\nCommands:\n {2}create {4}/);
+  expect(text).toMatch(/^\nUsage: {2}tsrun container COMMAND\n\nManage containers\n\nCommands:\n {2}attach {4}/);
   expect(text).toContain('\n  ls        List containers\n');
   expect(text).not.toContain('images');
 });

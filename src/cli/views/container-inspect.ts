@@ -166,7 +166,7 @@ function configOf({ record }: Container): Struct {
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
     ...(options.stopTimeout === undefined && record.stopTimeout === defaultStopTimeout
       ? {}
-      : { StopTimeout: record.stopTimeout }),
+      : { StopTimeout: options.stopTimeout ?? record.stopTimeout }),
   };
 }
 

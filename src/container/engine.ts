@@ -106,6 +106,8 @@ export class Engine {
       attach === undefined
         ? undefined
         : foregroundOf(attach, terminal, parseDetachKeys(attach.detachKeys ?? defaultDetachKeys));
+    const { root } = this.containers;
+    if (attach !== undefined) recordContainerEvent(root, record, 'attach');
     const started = await this.startOrRemove(container, {
       foreground,
       layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
@@ -117,7 +119,9 @@ export class Engine {
       return 0;
     }
     const options = { terminal, stdin: attach.stdin, sigProxy: attach.sigProxy && !terminal };
-    return followForeground(this.containers, container, started, options, (line) => io.notice(line));
+    const end = await followForeground(this.containers, container, started, options, (line) => io.notice(line));
+    if (end === 'detached') recordContainerEvent(root, record, 'detach');
+    return end;
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */

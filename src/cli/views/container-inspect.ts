@@ -178,7 +178,7 @@ function configOf(container: Container): Struct {
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
     ...(options.stopTimeout === undefined && record.stopTimeout === defaultStopTimeout
       ? {}
-      : { StopTimeout: record.stopTimeout }),
+      : { StopTimeout: options.stopTimeout ?? record.stopTimeout }),
   };
   return withOmitted(fields, emptyConfig);
 }

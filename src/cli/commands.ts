@@ -40,7 +40,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['container prune'],
     summary: 'Remove all stopped containers',
-    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+    load: async () => (await import('./commands/prune.ts')).containerPrune,
   },
   {
     names: ['cp', 'container cp'],
@@ -90,7 +90,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['image prune'],
     summary: 'Remove unused images',
-    load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+    load: async () => (await import('./commands/prune.ts')).imagePrune,
   },
   {
     names: ['images', 'image ls', 'image list'],
@@ -272,7 +272,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['volume prune'],
     summary: 'Remove all volumes that no container has',
-    load: async () => (await import('./commands/volume-prune.ts')).volumePrune,
+    load: async () => (await import('./commands/prune.ts')).volumePrune,
   },
   {
     names: ['volume rm', 'volume remove'],

@@ -7,17 +7,21 @@ import { step } from '../trace.ts';
 export {
   type AttachOptions,
   attachBridge,
+  attachUnderLock,
   type BridgeAttachment,
   type DetachOptions,
   detachBridge,
-  removeStale,
+  detachUnderLock,
 } from './attach.ts';
-export { bridgeName } from './bridge.ts';
 export type { ForeignFirewall } from './foreign-firewall.ts';
 export { type NetworkInfo, networkInfo } from './info.ts';
+export { bridgeName } from './ipam.ts';
+export { withNetworkLock } from './lock.ts';
 export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
 export type { PublishedPort } from './ports.ts';
 export { type PortRequest, parsePublish } from './publish.ts';
+export { bridgeNetworkOf, findNetwork, isPredefined, type NetworkRecord } from './records.ts';
+export { removeStale } from './stale.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {

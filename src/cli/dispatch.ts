@@ -133,7 +133,7 @@ async function showHelp(words: readonly string[]): Promise<number> {
 
 /** Docker's commands that people will look for. */
 const missingCommands = new Set(
-  `attach build builder commit compose context cp diff events exec export history import load login logout manifest network
+  `attach build builder commit compose context cp diff events exec export history import load login logout manifest
   pause plugin port push rename restart save search stack stats swarm tag top unpause update volume`.split(/\s+/),
 );
 

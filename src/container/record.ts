@@ -4,7 +4,7 @@
  * State is computed, not stored: see state.ts.
  */
 import type { BridgeAttachment } from '../network/index.ts';
-import type { RunOptions } from './run-options.ts';
+import type { EndpointOption, RunOptions } from './run-options.ts';
 
 export interface ContainerRecord {
   version: 1;
@@ -47,6 +47,8 @@ export interface ContainerRecord {
   /** Seconds until `stop` kills; -1 waits for ever. */
   stopTimeout: number;
   mounts: MountRecord[];
+  /** The networks that it is to be on, where `network connect` or `disconnect` has changed what `options` say. */
+  endpoints?: EndpointOption[];
 }
 
 /** A mount as `inspect` shows it. */
@@ -80,6 +82,7 @@ export interface StartRecord {
   network: {
     /** `bridge`, `none`, `host`, `container:<id>`. */
     mode: string;
+    /** The way out, as the start made it; what the container is on now is in networks.json. */
     attachment?: BridgeAttachment;
   };
 }
@@ -109,6 +112,8 @@ export interface ContainerState {
   startedAt: string | undefined;
   finishedAt: string | undefined;
   start: StartRecord | undefined;
+  /** The networks it is on, while it runs. */
+  attachments?: BridgeAttachment[];
 }
 
 /** A container with its state: what ps, inspect and filters work on. */

@@ -1,6 +1,7 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseStartRecord } from './parse-record.ts';
 import type { ContainerState, ExitRecord, StartRecord } from './record.ts';
 
@@ -88,10 +89,16 @@ export function computeState(directory: string): ContainerState {
     // It may have ended since; its monitor writes the record when the last output has been taken.
     const late = readExit(directory);
     if (late !== undefined) return exited(late);
-    if (monitored) return { ...base, status: 'running', pid: start.pid };
+    if (monitored) return { ...base, ...onNetworks(directory), status: 'running', pid: start.pid };
     const last = readExit(directory);
     return last === undefined ? { ...base, status: 'exited', exitCode: 255 } : exited(last);
   }
   const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readOptional(join(start.cgroup, 'cgroup.events')) ?? '');
-  return { ...base, status: frozen ? 'paused' : 'running', unsupervised: !monitored, pid: start.pid };
+  const status = frozen ? 'paused' : 'running';
+  return { ...base, ...onNetworks(directory), status, unsupervised: !monitored, pid: start.pid };
+}
+
+function onNetworks(directory: string): Pick<ContainerState, 'attachments'> {
+  const live = readLive(directory);
+  return live === undefined ? {} : { attachments: live.attachments };
 }

@@ -6,15 +6,7 @@ import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import type { Link } from '../linux/netlink-link.ts';
-import {
-  ensureBridge,
-  ensureForwarding,
-  ensureForwarding6,
-  ensureNetwork,
-  ensureRouteLocalnet,
-  findLink,
-  isStanding,
-} from './bridge.ts';
+import { ensureBridge, ensureForwarding, ensureForwarding6, ensureNetwork, findLink, isStanding } from './bridge.ts';
 import { portElements } from './elements.ts';
 import { cooperate, hasCooperated, stopCooperating, warningFor } from './firewall.ts';
 import { findForeignFirewalls } from './foreign-firewall.ts';
@@ -33,6 +25,7 @@ import { bindPorts, type PortOwner, type PublishedPort } from './ports.ts';
 import type { PortRequest } from './publish.ts';
 import { publishPorts, withdrawPorts } from './published.ts';
 import { bridgeNetworkOf, userNetworks } from './records.ts';
+import { type Sockets, withSockets } from './sockets.ts';
 import { ensureTable } from './table.ts';
 import { awaitCable, cablesOf, hostInterfaceOf, plugIn, releaseAddress, setUpInside, unplug } from './veth.ts';
 
@@ -65,6 +58,8 @@ export interface BridgeAttachment {
 
 /** An address that somebody has. */
 export interface AddressInUse {
+  /** Absent: the default bridge. */
+  bridge?: string;
   address: string;
   address6?: string | undefined;
   containerId: string;
@@ -127,26 +122,6 @@ export function attachUnderLock(options: AttachOptions): { attachment: BridgeAtt
   }
 }
 
-/** The two kernel interfaces that the network is made by. */
-export interface Sockets {
-  route: NetlinkSocket;
-  netfilter: NetlinkSocket;
-}
-
-export function withSockets<T>(work: (sockets: Sockets) => T): T {
-  const route = NetlinkSocket.open(NETLINK_ROUTE);
-  try {
-    const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
-    try {
-      return work({ route, netfilter });
-    } finally {
-      netfilter.close();
-    }
-  } finally {
-    route.close();
-  }
-}
-
 /**
  * Sees to it that a network's bridge and its place in the table are there: of a user's network what was made with it and
  * a reboot has lost. `asked` absent: the default network. Runs under the network lock.
@@ -159,7 +134,11 @@ export function ensureBridgeNetwork(
   const found = findLink(route, asked?.bridge ?? bridgeName);
   const { network, standing } =
     asked === undefined
-      ? ensureNetwork(route, found, inUse.length > 0)
+      ? ensureNetwork(
+          route,
+          found,
+          inUse.some(({ bridge = bridgeName }) => bridge === bridgeName),
+        )
       : { network: asked, standing: isStanding(route, asked, found) };
   const lost = () => inUse.flatMap((other) => portElements(other.ports ?? [], other, other.containerId));
   // The guard first: only then may the bridge carry anything.
@@ -180,13 +159,6 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
   if (!network.internal) {
     ensureForwarding();
     if (network.ipv6 !== undefined) ensureForwarding6();
-    // Of the way out, whose ports may be moved here later.
-    if (
-      options.network !== undefined ||
-      ports.some(({ hostIp }) => hostIp === '0.0.0.0' || hostIp.startsWith('127.'))
-    ) {
-      ensureRouteLocalnet(route, bridge);
-    }
   }
   const cable = plugInAtFreeAddress(route, network, bridge, options, inUse);
   const { address, address6, mac } = cable;

@@ -5,6 +5,7 @@ import { changeLink } from '../linux/netlink-link.ts';
 import { step } from '../trace.ts';
 
 export {
+  type AddressInUse,
   type AttachOptions,
   attachBridge,
   attachUnderLock,
@@ -13,6 +14,7 @@ export {
   detachBridge,
   detachUnderLock,
 } from './attach.ts';
+export { createNetwork, type NetworkCreation, networkFor, removeNetwork } from './create.ts';
 export type { ForeignFirewall } from './foreign-firewall.ts';
 export { type NetworkInfo, networkInfo } from './info.ts';
 export { bridgeName } from './ipam.ts';
@@ -20,8 +22,17 @@ export { withNetworkLock } from './lock.ts';
 export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
 export type { PublishedPort } from './ports.ts';
 export { type PortRequest, parsePublish } from './publish.ts';
-export { bridgeNetworkOf, findNetwork, isPredefined, type NetworkRecord } from './records.ts';
+export { movePorts } from './published.ts';
+export {
+  allNetworks,
+  bridgeNetworkOf,
+  findNetwork,
+  isPredefined,
+  type NetworkRecord,
+  userNetworks,
+} from './records.ts';
 export { removeStale } from './stale.ts';
+export { changeWayOut } from './veth.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {

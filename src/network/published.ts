@@ -4,17 +4,23 @@ import type { NetlinkSocket } from '../linux/netlink.ts';
 import { forgetUdpConnections } from '../linux/netlink-conntrack.ts';
 import { dumpAddresses, parseAddress } from '../linux/netlink-route.ts';
 import { step } from '../trace.ts';
-import type { BridgeAttachment, Sockets } from './attach.ts';
+import type { BridgeAttachment } from './attach.ts';
+import { ensureRouteLocalnet, findLink } from './bridge.ts';
 import { portElements } from './elements.ts';
 import { type PublishedPort, portAddress } from './ports.ts';
+import { type Sockets, withSockets } from './sockets.ts';
 import { publish, unpublish } from './table.ts';
 
-type Target = Pick<BridgeAttachment, 'address' | 'address6' | 'internal' | 'ports'>;
+type Target = Pick<BridgeAttachment, 'bridge' | 'address' | 'address6' | 'internal' | 'ports'>;
 
 /** Publishes what an attachment has; of an internal network nothing leads in. */
 export function publishPorts(sockets: Sockets, to: Target, containerId: string): void {
   const { address, address6, ports, internal } = to;
   if (ports.length === 0 || internal === true) return;
+  if (ports.some(({ hostIp }) => hostIp === '0.0.0.0' || hostIp.startsWith('127.'))) {
+    const bridge = findLink(sockets.route, to.bridge);
+    if (bridge !== undefined) ensureRouteLocalnet(sockets.route, bridge);
+  }
   step(
     {
       phase: 'network',
@@ -83,4 +89,12 @@ export function withdrawPorts(netfilter: NetlinkSocket, from: Target, containerI
   forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);
   if (address6 === undefined) return;
   forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address6, AF_INET6);
+}
+
+/** Lets ports lead to another address of the same container, or to none. */
+export function movePorts(from: Target | undefined, to: Target | undefined, containerId: string): void {
+  withSockets((sockets) => {
+    if (from !== undefined) withdrawPorts(sockets.netfilter, from, containerId);
+    if (to !== undefined) publishPorts(sockets, to, containerId);
+  });
 }

@@ -1,9 +1,9 @@
 /** Left-overs of killed processes: cables and published ports of containers that do not live. */
-import { withSockets } from './attach.ts';
 import { shortId } from './elements.ts';
 import { hasCooperated, stopCooperating } from './firewall.ts';
 import { withNetworkLock } from './lock.ts';
 import { portSets } from './ruleset.ts';
+import { withSockets } from './sockets.ts';
 import { deleteAll, readElements } from './table.ts';
 import { cablesOf, unplug } from './veth.ts';
 

@@ -14,28 +14,33 @@ import { containerDocument } from '../views/container-inspect.ts';
 import { imageDocument } from '../views/image-inspect.ts';
 import { directorySize } from '../views/size.ts';
 
-type Kind = 'container' | 'image';
+type Kind = 'container' | 'image' | 'network';
 
 const formatFlag: Flag = { name: 'format', short: 'f', type: 'string', description: "'json', or a Go template" };
 const sizeFlag: Flag = { name: 'size', short: 's', type: 'bool', description: "Also a container's sizes" };
-const typeFlag: Flag = { name: 'type', type: 'string', description: 'Only objects of this type (container|image)' };
+const typeFlag: Flag = {
+  name: 'type',
+  type: 'string',
+  description: 'Only objects of this type (container|image|network)',
+};
 
 /** Docker's types; those without an inspector here have no objects. */
 const types = ['container', 'image', 'network', 'volume', 'node', 'plugin', 'secret', 'service', 'task', 'config'];
 
 export const inspect: Command = {
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  description: 'Show everything about containers and images',
+  description: 'Show everything about containers, images and networks',
   flags: [formatFlag, sizeFlag, typeFlag],
   args: { min: 1 },
   async run(invocation) {
     const type = invocation.flags.string('type') ?? '';
     if (type !== '' && !types.includes(type)) {
       throw new TsrunError('USAGE', `"${type}" is not a valid value for --type`, {
-        hint: 'there are container and image',
+        hint: 'there are container, image and network',
       });
     }
-    const kinds: Kind[] = type === '' ? ['container', 'image'] : type === 'container' || type === 'image' ? [type] : [];
+    const all: readonly Kind[] = ['container', 'image', 'network'];
+    const kinds = all.filter((kind) => type === '' || kind === type);
     return inspectObjects(invocation, kinds, type === '' ? 'object' : type);
   },
 };
@@ -56,6 +61,17 @@ export const imageInspect: Command = {
   run: (invocation) => inspectObjects(invocation, ['image'], 'image'),
 };
 
+export const networkInspect: Command = {
+  usage: '[OPTIONS] NETWORK [NETWORK...]',
+  description: 'Show everything about networks',
+  flags: [
+    formatFlag,
+    { name: 'verbose', short: 'v', type: 'bool', description: 'No effect: it belongs to swarms', hidden: true },
+  ],
+  args: { min: 1 },
+  run: (invocation) => inspectObjects(invocation, ['network'], 'network'),
+};
+
 /** Finds documents of objects by name or id. */
 class Finder {
   readonly #containers = new ContainerStore();
@@ -66,8 +82,9 @@ class Finder {
     this.#withSizes = withSizes;
   }
 
-  find(kind: Kind, text: string): Struct | undefined {
+  async find(kind: Kind, text: string): Promise<Struct | undefined> {
     try {
+      if (kind === 'network') return await this.#network(text);
       return kind === 'container' ? this.#container(text) : this.#image(text);
     } catch (error) {
       if (error instanceof TsrunError && (error.code === 'NOT_FOUND' || error.code === 'INVALID_REFERENCE')) {
@@ -78,6 +95,17 @@ class Finder {
   }
 
   #layerPath = (chainId: string): string => this.#images.layerPath(chainId);
+
+  /** Loaded late: most objects that are inspected are none. */
+  async #network(text: string): Promise<Struct | undefined> {
+    const [{ findNetwork }, { liveContainers }, { networkDocument }] = await Promise.all([
+      import('../../network/records.ts'),
+      import('../../container/network-names.ts'),
+      import('../views/network-inspect.ts'),
+    ]);
+    const record = findNetwork(text);
+    return record === undefined ? undefined : networkDocument(record, liveContainers(this.#containers));
+  }
 
   #container(text: string): Struct {
     const container = this.#containers.resolve(text);
@@ -104,7 +132,7 @@ async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], wh
   const errors: unknown[] = [];
   for (const text of args) {
     try {
-      const document = firstDocument(finder, kinds, text);
+      const document = await firstDocument(finder, kinds, text);
       if (document === undefined) throw new TsrunError('NOT_FOUND', `No such ${what}: ${text}`);
       output.add(document);
     } catch (error) {
@@ -119,9 +147,9 @@ async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], wh
   return code;
 }
 
-function firstDocument(finder: Finder, kinds: readonly Kind[], text: string): Struct | undefined {
+async function firstDocument(finder: Finder, kinds: readonly Kind[], text: string): Promise<Struct | undefined> {
   for (const kind of kinds) {
-    const document = finder.find(kind, text);
+    const document = await finder.find(kind, text);
     if (document !== undefined) return document;
   }
   return undefined;

@@ -13,7 +13,7 @@ export function parsePort(text: string): { containerPort: number; protocol: stri
   return { containerPort: Number(port), protocol };
 }
 
-/** The address that docker prints for all of them. */
+/** The address that docker prints for all of them; `::` it writes without brackets (`:::80->80/tcp`). */
 export function shownAddress(ip: string): string {
   return ip === '' ? '0.0.0.0' : ip;
 }

@@ -162,7 +162,7 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['health-timeout', 'duration', 'health checks are not there yet'],
   ['isolation', 'string', 'it belongs to Windows'],
   ['kernel-memory', 'bytes', 'cgroup v2 has no limit of kernel memory alone'],
-  ['link', 'list', 'put both containers on a network of your own: tsrun network create NAME'],
+  ['link', 'list', 'links between containers are not there yet'],
   ['link-local-ip', 'list', 'link-local addresses are not there yet'],
   ['memory-swappiness', 'int', 'cgroup v2 has no swappiness of a container'],
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],

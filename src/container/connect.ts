@@ -23,8 +23,8 @@ import {
   wayOut,
   writeLive,
 } from './endpoints.ts';
-import { recordEvent } from './events.ts';
 import { addressesOf } from './network.ts';
+import { recordNetworkEvent } from './network-events.ts';
 import {
   editHosts,
   hasNames,
@@ -253,14 +253,4 @@ function withNetworkOf<T>(pid: number, work: (netns: number) => T): T {
 function freeInterface(attachments: readonly BridgeAttachment[]): string {
   const taken = new Set(attachments.map(({ interface: name = 'eth0' }) => name));
   for (let i = 0; ; i++) if (!taken.has(`eth${i}`)) return `eth${i}`;
-}
-
-/** Records an event of a network with docker's attributes. */
-export function recordNetworkEvent(
-  root: string,
-  { id, name, driver }: NetworkRecord,
-  action: 'create' | 'connect' | 'disconnect' | 'destroy',
-  more: Record<string, string> = {},
-): void {
-  recordEvent(root, { type: 'network', action, id, attributes: { ...more, name, type: driver } });
 }

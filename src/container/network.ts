@@ -13,6 +13,7 @@ import {
   detachUnderLock,
   networkFor,
   type PublishedPort,
+  predefinedIds,
   withNetworkLock,
   writeNetworkFiles,
 } from '../network/index.ts';
@@ -25,6 +26,7 @@ import {
   refreshNames,
   refreshNamesUnderLock,
 } from './network-names.ts';
+import { recordNetworkEvent } from './network-events.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import type { PublishOption } from './run-options.ts';
 import type { ContainerStore } from './store.ts';
@@ -65,6 +67,7 @@ export function connectNetwork(
       onNotice(`WARNING: Published ports are discarded when using ${mode} network mode`);
     }
     writeNetworkFiles({ ...files, network: mode });
+    recordBuiltin(store, mode, 'connect', record.id);
     return { mode, netns: -1, attachment: undefined, portFds: [], undo: () => {} };
   }
   if (mode.startsWith('container:')) return shareNetwork(store, mode.slice('container:'.length), files);
@@ -122,6 +125,7 @@ function connectBridges(
       }
       return made;
     });
+    recordNetworks(store, attachments, 'connect', id);
     const network: ContainerNetwork = {
       mode: networkMode(options),
       netns,
@@ -193,7 +197,7 @@ function ownerAmong(containers: readonly LiveContainer[]): AttachOptions['portOw
 
 /**
  * Takes a container that has ended, or was not started after all, off its networks; `start` tells what there was before
- * networks.json was.
+ * networks.json was, `first` that nobody has cleaned up after it yet.
  */
 export function disconnectAll(
   store: ContainerStore,
@@ -201,18 +205,41 @@ export function disconnectAll(
   directory: string,
   start: StartRecord | undefined,
   cable: 'delete' | 'leave',
+  first = false,
 ): void {
   const recorded = start?.network.attachment;
   const mayHave = recorded !== undefined || readLive(directory) !== undefined;
-  if (!mayHave) return;
+  if (!mayHave) {
+    if (start !== undefined && first) recordBuiltin(store, start.network.mode, 'disconnect', id);
+    return;
+  }
   // Whoever connects it to another network at this moment finds it gone, or is found here.
-  const attachments = withNetworkLock(() => {
-    const live = readLive(directory)?.attachments ?? (recorded === undefined ? [] : [recorded]);
+  const { live, attachments } = withNetworkLock(() => {
+    const live = readLive(directory)?.attachments;
     dropLive(directory);
-    return live;
+    return { live, attachments: live ?? (recorded === undefined ? [] : [recorded]) };
   });
   for (const attachment of attachments) detachBridge({ attachment, containerId: id, cable });
+  if (live !== undefined) recordNetworks(store, live, 'disconnect', id);
   if (attachments.some(hasNames)) refreshNames(store);
+}
+
+function recordNetworks(
+  store: ContainerStore,
+  attachments: readonly BridgeAttachment[],
+  action: 'connect' | 'disconnect',
+  container: string,
+): void {
+  for (const { network: name, networkId = predefinedIds.bridge } of attachments) {
+    recordNetworkEvent(store.root, { id: networkId, name, driver: 'bridge' }, action, { container });
+  }
+}
+
+/** Of host and none; no other mode is a network of its own without a bridge. */
+function recordBuiltin(store: ContainerStore, mode: string, action: 'connect' | 'disconnect', container: string): void {
+  if (mode !== 'host' && mode !== 'none') return;
+  const driver = mode === 'host' ? 'host' : 'null';
+  recordNetworkEvent(store.root, { id: predefinedIds[mode], name: mode, driver }, action, { container });
 }
 
 function shareNetwork(store: ContainerStore, name: string, files: Files): ContainerNetwork {

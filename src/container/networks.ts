@@ -11,8 +11,8 @@ import {
   userNetworks,
   withNetworkLock,
 } from '../network/index.ts';
-import { recordNetworkEvent } from './connect.ts';
 import { addressesOf } from './network.ts';
+import { recordNetworkEvent } from './network-events.ts';
 import { type LiveContainer, liveContainers } from './network-names.ts';
 import type { ContainerStore } from './store.ts';
 

@@ -18,8 +18,9 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
   // at once, which is worth it only where its name may be wanted again.
   const cable = record.options.remove ? 'leave' : 'delete';
+  const first = existsSync(join(store.stateDirectory(record.id), 'attach.sock'));
   step({ phase: 'teardown', title: 'disconnect the network' }, () =>
-    disconnectAll(store, record.id, store.directory(record.id), start, cable),
+    disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
   );
   if (start !== undefined && start.cgroup !== '') {
     step({ phase: 'teardown', title: 'remove the cgroup' }, () => {

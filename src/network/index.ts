@@ -17,7 +17,7 @@ export {
 export { createNetwork, type NetworkCreation, networkFor, removeNetwork } from './create.ts';
 export type { ForeignFirewall } from './foreign-firewall.ts';
 export { type NetworkInfo, networkInfo } from './info.ts';
-export { bridgeName } from './ipam.ts';
+export { bridgeName, predefinedIds } from './ipam.ts';
 export { withNetworkLock } from './lock.ts';
 export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
 export type { PublishedPort } from './ports.ts';

@@ -18,6 +18,7 @@ import {
   writeNetworkFiles,
 } from '../network/index.ts';
 import { attachmentsOf, dropLive, endpointsOf, networkMode, readLive, wayOut, writeLive } from './endpoints.ts';
+import { recordNetworkEvent } from './network-events.ts';
 import {
   copyNames,
   hasNames,
@@ -26,7 +27,6 @@ import {
   refreshNames,
   refreshNamesUnderLock,
 } from './network-names.ts';
-import { recordNetworkEvent } from './network-events.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import type { PublishOption } from './run-options.ts';
 import type { ContainerStore } from './store.ts';

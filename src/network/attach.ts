@@ -107,6 +107,11 @@ export function attachBridge(options: AttachOptions): { attachment: BridgeAttach
 export function attachUnderLock(options: AttachOptions): { attachment: BridgeAttachment; portFds: number[] } {
   const ipv6 = options.network?.ipv6 !== undefined && !options.network.internal;
   for (const { hostIp } of options.ports) {
+    if (hostIp === '::1') {
+      throw new TsrunError('UNSUPPORTED', 'cannot publish on ::1: the kernel redirects nothing that has this address', {
+        hint: 'publish on 127.0.0.1, where localhost is found too',
+      });
+    }
     if (!hostIp.includes(':') || ipv6) continue;
     throw new TsrunError('UNSUPPORTED', `cannot publish on the IPv6 address ${hostIp}: the container has none`, {
       hint: 'publish on an IPv4 address, or put the container on a network with IPv6: tsrun network create --ipv6 NAME',

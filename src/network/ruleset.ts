@@ -177,7 +177,15 @@ function chains(): ChainText[] {
     },
     {
       ...{ name: 'output', type: 'nat', hook: 'output', priority: -100, priorityText: '-100' },
-      rules: redirections,
+      rules: [
+        {
+          // The kernel takes answers for ::1 by the loopback interface alone; refused at once, programs try 127.0.0.1.
+          why: 'there is no way back to ::1',
+          text: 'ip6 daddr ::1 return',
+          expressions: [...ipv6, destination6, loopback6, verdict('return')],
+        },
+        ...redirections,
+      ],
     },
     {
       ...{ name: 'forward', type: 'filter', hook: 'forward', priority: 0, priorityText: 'filter' },
@@ -236,11 +244,6 @@ function chains(): ChainText[] {
           why: '127.0.0.1 means something else to a container',
           text: 'oifname @bridges ip saddr 127.0.0.0/8 masquerade',
           expressions: [...toBridge, ...fromLoopback, masquerade()],
-        },
-        {
-          why: 'and so does ::1',
-          text: 'oifname @bridges ip6 saddr ::1 masquerade',
-          expressions: [...toBridge, ...ipv6, source6, loopback6, masquerade()],
         },
         {
           // The containers would see each other's addresses and answer directly, past the redirection.

@@ -18,6 +18,11 @@ export function shownAddress(ip: string): string {
   return ip === '' ? '0.0.0.0' : ip;
 }
 
+/** By their characters: `0.0.0.0` before `::`. */
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 interface Range {
   /** What numbers that follow one another must share. */
   ip: string | undefined;
@@ -39,7 +44,7 @@ export function formatPorts(bindings: readonly PortBinding[]): string {
   const sorted = [...bindings].sort(
     (a, b) =>
       a.containerPort - b.containerPort ||
-      (a.host?.ip ?? '').localeCompare(b.host?.ip ?? '') ||
+      inOrder(a.host?.ip ?? '', b.host?.ip ?? '') ||
       (a.host?.port ?? 0) - (b.host?.port ?? 0) ||
       a.protocol.localeCompare(b.protocol),
   );

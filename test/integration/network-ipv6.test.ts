@@ -1,10 +1,8 @@
 /** Networks with IPv6: addresses that are usable at once, NAT on the way out, published ports on [::]. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inside, networksOf, removeAll, sleeper } from './network-people.ts';
+import { inside, networksOf, removeAll, server, sleeper } from './network-people.ts';
 import { run, tsrun, tsrunOk } from './tsrun.ts';
-
-const server = ['busybox', 'sh', '-c', 'while :; do echo hello | nc -l -p 80; done'];
 
 beforeAll(async () => {
   await tsrunOk(['network', 'create', '--ipv6', 'six']);

@@ -1,9 +1,8 @@
 /** Who does not reach whom: containers of different networks, of internal ones, and of those without icc. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inside, networksOf, removeAll, sleeper } from './network-people.ts';
+import { inside, networksOf, removeAll, server, sleeper } from './network-people.ts';
 import { run, tsrunOk } from './tsrun.ts';
 
-const server = ['busybox', 'sh', '-c', 'while :; do echo hello | nc -l -p 80; done'];
 const address: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -48,7 +47,7 @@ describe('an internal network', () => {
   test('has its members and the host, and no way out', async () => {
     expect(await reads('closed2', address.closed1 ?? '')).toBe('hello');
     expect((await run('bash', ['-c', `head -c5 < /dev/tcp/${address.closed1}/80`])).stdout).toBe('hello');
-    expect(await inside('closed2', 'ip route show default')).toBe('');
+    expect(await inside('closed2', 'ip route show default', 'network')).toBe('');
     // With a route that a container with CAP_NET_ADMIN could set it gets nowhere either.
     const gateway = String((await networksOf('closed2')).closed?.Gateway);
     await inside('closed2', `ip route add default via ${gateway}`, 'network');

@@ -5,6 +5,8 @@ import { inject } from 'vitest';
 import { run, tsrunOk } from './tsrun.ts';
 
 export const sleeper = ['busybox', 'sleep', '1000'];
+/** Says hello to everybody who connects to port 80; one process, as far as it lasts. */
+export const server = ['busybox', 'nc', '-ll', '-p', '80', '-e', 'echo', 'hello'];
 
 /** Removes all containers and all networks of users. */
 export async function removeAll(): Promise<void> {

@@ -82,6 +82,7 @@ test('an address of one’s own choice, and a port of one IPv6 address', async (
   await tsrunOk(['run', '-d', '--name', 'own1', ...ask, ...server]);
   expect((await networksOf('own1')).own?.GlobalIPv6Address).toBe('fd00:7e57:1::77');
   expect(await hostReads('fd00:7e57:1::1', 18_087)).toBe('hello');
+  await tsrunOk(['rm', '-f', 'own1']);
   const none = await tsrun(['run', '--rm', '-p', '[fd00::9]:18088:80', ...sleeper]);
   expect([none.code, none.stderr]).toEqual([125, expect.stringContaining('the container has none')]);
 });

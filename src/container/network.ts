@@ -89,8 +89,9 @@ function connectBridges(
   try {
     const attachments = withNetworkLock(() => {
       // `network connect` may have changed it a moment ago: from here on it finds a container that is being started.
-      const record = store.read(id)?.record;
-      if (record === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+      const now = store.read(id);
+      if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+      const { record } = now;
       const others = liveContainers(store).filter((other) => other.record.id !== id);
       const made: BridgeAttachment[] = [];
       try {
@@ -116,7 +117,7 @@ function connectBridges(
           otherAddresses: ownAddresses(made).filter((own) => own !== address?.address),
         });
         writeLive(directory, { attachments: made, ports: made.flatMap(({ ports }) => ports) });
-        if (made.some(hasNames)) refreshNamesUnderLock(store);
+        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others, { ...now, attachments: made }]);
       } catch (error) {
         portFds.splice(0).forEach(close);
         for (const attachment of made) detachUnderLock(attachment, id);

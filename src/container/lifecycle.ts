@@ -58,6 +58,8 @@ export async function restartContainer(
 /** `rename`. A monitor that runs puts the new name into its events from now on. */
 export function renameContainer(store: ContainerStore, { record, directory }: Container, name: string): void {
   const renamed = store.rename(record.id, name, (after) => writeText(join(directory, 'event'), monitorEvent(after)));
+  // Its neighbours on networks of users know it by its name.
+  if (readLive(directory)?.attachments.some(hasNames)) refreshNames(store);
   recordContainerEvent(store.root, renamed, 'rename', { oldName: `/${record.name}` });
 }
 

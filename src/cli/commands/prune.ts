@@ -4,6 +4,7 @@ import {
   type Pruner,
   pruneContainers,
   pruneImages,
+  pruneNetworks,
   pruneVolumes,
 } from '../../container/prune/index.ts';
 import { ContainerStore } from '../../container/store.ts';
@@ -30,6 +31,8 @@ interface Kind {
   /** Above the list of what went. */
   title: string;
   pruner: Pruner;
+  /** What goes takes no space that anybody counts. */
+  weightless?: boolean;
   /** Whether --all or a filter widens it, and the other filters. */
   scope?: (flags: ParsedFlags, filters: readonly string[]) => { all: boolean; filters: string[] };
 }
@@ -50,7 +53,7 @@ function pruneCommand(kind: Kind): Command {
       const filter = parsePruneFilter(filters);
       const question = `WARNING! This will remove ${kind.doomed(all)}.\nAre you sure you want to continue?`;
       if (!flags.boolean('force') && !confirm(question)) {
-        print('Total reclaimed space: 0B\n');
+        if (!kind.weightless) print('Total reclaimed space: 0B\n');
         return 0;
       }
       const containers = new ContainerStore();
@@ -63,7 +66,7 @@ function pruneCommand(kind: Kind): Command {
       };
       const { deleted, reclaimed } = await kind.pruner(request);
       if (deleted.length > 0) print(`${[kind.title, ...deleted].join('\n')}\n\n`);
-      print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
+      if (!kind.weightless) print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
       return 0;
     },
   };
@@ -111,4 +114,13 @@ export const volumePrune = pruneCommand({
   doomed: () => 'all local volumes not used by at least one container',
   title: 'Deleted Volumes:',
   pruner: pruneVolumes,
+});
+
+export const networkPrune = pruneCommand({
+  description: 'Remove networks that no running container is on',
+  filter: 'until=24h or label=stage',
+  doomed: () => 'all custom networks not used by at least one container',
+  title: 'Deleted Networks:',
+  pruner: pruneNetworks,
+  weightless: true,
 });

@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import { freezeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
+import { readLive } from './endpoints.ts';
 import type { Engine, EngineIo } from './engine.ts';
 import { monitorEvent, recordContainerEvent } from './events.ts';
+import { hasNames, refreshNames } from './network-names.ts';
 import type { Container } from './record.ts';
 import { stopContainer } from './signal.ts';
 import { readStopMark } from './stop-mark.ts';

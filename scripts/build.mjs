@@ -114,8 +114,9 @@ function buildCodeCache() {
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 mkdirSync(dist, { recursive: true });
-// What `run` has learnt of an older bundle (bin/tsrun).
-for (const name of readdirSync(dist)) if (/\.run-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
+// What `run` and `exec` have learnt of an older bundle (bin/tsrun).
+for (const name of readdirSync(dist))
+  if (/\.(run|exec)-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
 buildNative();
 await buildBundles();
 buildCodeCache();

@@ -40,7 +40,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['container prune'],
     summary: 'Remove all stopped containers',
-    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+    load: async () => (await import('./commands/prune.ts')).containerPrune,
   },
   {
     names: ['cp', 'container cp'],
@@ -90,7 +90,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['image prune'],
     summary: 'Remove unused images',
-    load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+    load: async () => (await import('./commands/prune.ts')).imagePrune,
   },
   {
     names: ['images', 'image ls', 'image list'],
@@ -109,7 +109,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     names: ['inspect'],
-    summary: 'Show everything about containers and images',
+    summary: 'Show everything about containers, images and networks',
     load: async () => (await import('./commands/inspect.ts')).inspect,
   },
   {
@@ -126,6 +126,41 @@ export const commands: readonly CommandEntry[] = [
     names: ['logs', 'container logs'],
     summary: 'Show what a container has printed',
     load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    names: ['network connect'],
+    summary: 'Connect a container to a network',
+    load: async () => (await import('./commands/network-connect.ts')).networkConnect,
+  },
+  {
+    names: ['network create'],
+    summary: 'Create a network',
+    load: async () => (await import('./commands/network-create.ts')).networkCreate,
+  },
+  {
+    names: ['network disconnect'],
+    summary: 'Take a container from a network',
+    load: async () => (await import('./commands/network-connect.ts')).networkDisconnect,
+  },
+  {
+    names: ['network inspect'],
+    summary: 'Show everything about networks',
+    load: async () => (await import('./commands/inspect.ts')).networkInspect,
+  },
+  {
+    names: ['network ls', 'network list'],
+    summary: 'List networks',
+    load: async () => (await import('./commands/network-ls.ts')).networkLs,
+  },
+  {
+    names: ['network prune'],
+    summary: 'Remove networks that no container is on',
+    load: async () => (await import('./commands/prune.ts')).networkPrune,
+  },
+  {
+    names: ['network rm', 'network remove'],
+    summary: 'Remove networks',
+    load: async () => (await import('./commands/network-rm.ts')).networkRm,
   },
   {
     names: ['pause', 'container pause'],
@@ -272,7 +307,7 @@ export const commands: readonly CommandEntry[] = [
   {
     names: ['volume prune'],
     summary: 'Remove all volumes that no container has',
-    load: async () => (await import('./commands/volume-prune.ts')).volumePrune,
+    load: async () => (await import('./commands/prune.ts')).volumePrune,
   },
   {
     names: ['volume rm', 'volume remove'],

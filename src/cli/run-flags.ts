@@ -11,7 +11,15 @@ import { checkEnvironment, checkLabel } from './options/environment.ts';
 import { healthFlags } from './options/health.ts';
 import { checkSysctl, parseCpus, parseMemorySwap, parseUlimit } from './options/limits.ts';
 import { parseMountFields } from './options/mounts.ts';
-import { checkAddress, checkMac, checkSearchDomain, parseExtraHost } from './options/network.ts';
+import {
+  checkAddress,
+  checkIpv4,
+  checkIpv6,
+  checkMac,
+  checkSearchDomain,
+  parseExtraHost,
+  parseNetwork,
+} from './options/network.ts';
 import { parseBytes } from './units.ts';
 
 function checkStream(text: string): void {
@@ -101,6 +109,8 @@ export const createFlags: readonly Flag[] = [
   { name: 'hostname', short: 'h', type: 'string', description: 'Host name of the container' },
   { name: 'init', type: 'bool', description: 'Run an init in the container that forwards signals and reaps processes' },
   { name: 'interactive', short: 'i', type: 'bool', description: 'Keep stdin open, even when nobody is attached' },
+  { name: 'ip', type: 'string', description: 'IPv4 address on its network', check: checkIpv4 },
+  { name: 'ip6', type: 'string', description: 'IPv6 address on its network', check: checkIpv6 },
   { name: 'ipc', type: 'string', description: 'IPC namespace to use' },
   { name: 'label', short: 'l', type: 'list', description: 'Set metadata on the container', check: checkLabel },
   { name: 'label-file', type: 'list', description: 'Read labels from a file' },
@@ -122,8 +132,15 @@ export const createFlags: readonly Flag[] = [
   },
   { name: 'mount', type: 'mount', description: 'Attach a filesystem to the container', check: parseMountFields },
   { name: 'name', type: 'string', description: 'Name of the container' },
-  { name: 'network', type: 'network', description: 'Network to connect to (bridge|none|host|container:NAME)' },
+  {
+    name: 'network',
+    type: 'network',
+    description: 'Network to connect to (NAME|bridge|none|host|container:NAME), may be repeated',
+    check: parseNetwork,
+  },
   { name: 'net', type: 'network', description: 'Network to connect to', aliasOf: 'network', hidden: true },
+  { name: 'network-alias', type: 'list', description: 'Another name of the container on its network' },
+  { name: 'net-alias', type: 'list', description: 'Another name', aliasOf: 'network-alias', hidden: true },
   { name: 'no-healthcheck', type: 'bool', description: 'Run no health check, not that of the image either' },
   { name: 'oom-score-adj', type: 'int', description: "Preference of the kernel's OOM killer (-1000 to 1000)" },
   { name: 'pid', type: 'string', description: 'PID namespace to use' },
@@ -184,15 +201,11 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['cpu-rt-period', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['cpu-rt-runtime', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
-  ['ip', 'string', 'fixed addresses are not there yet'],
-  ['ip6', 'string', 'IPv6 is not there yet'],
   ['isolation', 'string', 'it belongs to Windows'],
   ['kernel-memory', 'bytes', 'cgroup v2 has no limit of kernel memory alone'],
   ['link', 'list', 'links between containers are not there yet'],
   ['link-local-ip', 'list', 'link-local addresses are not there yet'],
   ['memory-swappiness', 'int', 'cgroup v2 has no swappiness of a container'],
-  ['network-alias', 'list', 'networks of users are not there yet'],
-  ['net-alias', 'list', 'networks of users are not there yet'],
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],
   ['runtime', 'string', 'tsrun is the runtime'],
   ['storage-opt', 'list', 'quotas of the root filesystem are not there yet'],

@@ -12,5 +12,12 @@ export function notRunning({ record }: Container): TsrunError {
 /** Throws `CONFLICT` with docker's words unless the container runs (or is paused). */
 export function requireRunning(container: Container): void {
   const { status } = container.state;
+  if (status === 'restarting') {
+    throw new TsrunError(
+      'CONFLICT',
+      `Container ${container.record.id} is restarting, wait until the container is running`,
+      { hint: `tsrun logs ${container.record.name} may show why it ends` },
+    );
+  }
   if (status !== 'running' && status !== 'paused') throw notRunning(container);
 }

@@ -47,8 +47,8 @@ export async function attachContainer(
     });
   }
   if (end === 'detached' || end === 'unread') return end;
-  // Its network and, with --rm, its files are gone when this command is over.
-  await waitUntilReaped(store, record.id, patience);
+  // Its network and, with --rm, its files are gone when this command is over; unless it is started again.
+  if (!end.restarts) await waitUntilReaped(store, record.id, patience);
   return end.status;
 }
 
@@ -57,6 +57,9 @@ function checkAttachable({ record, state }: Container): void {
   const cannot = (what: string, then: string, hint: string): TsrunError =>
     new TsrunError('CONFLICT', `You cannot attach to a ${what} container, ${then}`, { hint });
   if (state.status === 'paused') throw cannot('paused', 'unpause it first', `tsrun unpause ${record.name}`);
+  if (state.status === 'restarting') {
+    throw cannot('restarting', 'wait until it is running', `tsrun logs ${record.name} may show why it ends`);
+  }
   if (state.status !== 'running') throw cannot('stopped', 'start it first', `tsrun start -ai ${record.name}`);
 }
 

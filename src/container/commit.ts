@@ -1,7 +1,7 @@
 /** `commit`: a container's changes as a layer, and an image of it over those of the container's own image. */
 import { TarWriter } from '../image/archive/index.ts';
 import type { StoredLayer } from '../image/catalogue.ts';
-import type { ImageConfig, ImageExecution } from '../image/config.ts';
+import type { ImageConfig, ImageExecution, ImageHealthcheck } from '../image/config.ts';
 import { type ContainerSide, formatConfig } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
 import { applyInstructions } from '../image/instructions.ts';
@@ -10,7 +10,7 @@ import type { Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
 import { containerChanges } from './changes.ts';
 import { writeLayerOfChanges } from './layer-of-changes.ts';
-import type { Container, ContainerRecord } from './record.ts';
+import type { Container, ContainerRecord, Healthcheck } from './record.ts';
 
 export interface CommitOptions {
   author: string;
@@ -137,9 +137,23 @@ function executionOf(record: ContainerRecord, image: ImageExecution): ImageExecu
     volumes: [...record.volumes],
     stopSignal: options.stopSignal ?? image.stopSignal,
     ...(options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout }),
-    ...(image.healthcheck === undefined ? {} : { healthcheck: image.healthcheck }),
+    ...(record.healthcheck === undefined ? {} : { healthcheck: inNanoseconds(record.healthcheck) }),
     shell: [...image.shell],
     onBuild: [...image.onBuild],
+  };
+}
+
+/** An image has its times in nanoseconds. */
+function inNanoseconds(check: Healthcheck): ImageHealthcheck {
+  const { test, interval, timeout, startPeriod, startInterval, retries } = check;
+  const nanoseconds = (milliseconds: number): number => milliseconds * 1e6;
+  return {
+    test,
+    interval: nanoseconds(interval),
+    timeout: nanoseconds(timeout),
+    startPeriod: nanoseconds(startPeriod),
+    startInterval: nanoseconds(startInterval),
+    retries,
   };
 }
 

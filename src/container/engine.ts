@@ -133,6 +133,8 @@ export class Engine {
       attach === undefined
         ? undefined
         : foregroundOf(attach, terminal, parseDetachKeys(attach.detachKeys ?? defaultDetachKeys));
+    const { root } = this.containers;
+    if (attach !== undefined) recordContainerEvent(root, record, 'attach');
     const started = await this.startOrRemove(container, {
       foreground,
       layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
@@ -146,9 +148,11 @@ export class Engine {
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
     const proxy = attach.sigProxy && !terminal ? (signal: number) => void signalProcess(running, signal) : undefined;
-    return asClient(started.monitor, { terminal, stdin: attach.stdin, proxy }, () =>
+    const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );
+    if (end === 'detached') recordContainerEvent(root, record, 'detach');
+    return end;
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */

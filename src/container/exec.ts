@@ -54,6 +54,9 @@ export interface ExecRequest {
   term: string | undefined;
 }
 
+/** Characters of a command in an event, whose line must stay below 4 KiB. */
+const shownCommand = 512;
+
 /** Exit code of an exec that failed before its command was looked for, as docker has it. */
 const cannotExec = 126;
 
@@ -82,7 +85,7 @@ export async function execInContainer(
     const pidfd = openProcess(container);
     if (pidfd === undefined) throw notRunning(container);
     held.push(pidfd);
-    const line = `${request.command[0]} ${request.command.slice(1).join(' ')}`;
+    const line = `${request.command[0]} ${request.command.slice(1).join(' ')}`.slice(0, shownCommand);
     recordContainerEvent(store.root, container.record, `exec_create: ${line}`, { execID: execId });
     recordContainerEvent(store.root, container.record, `exec_start: ${line}`, { execID: execId });
     const cgroup = openCgroup(container);
@@ -210,11 +213,18 @@ function asExecError<T>(resolve: () => T): T {
  * The cgroup to be born in, open; -1 where the container has none. A container that has made cgroups of its own may hold
  * processes in those only (cgroup-v2.rst, "No Internal Process Constraint"): then it is that of its first process.
  */
-function openCgroup({ state }: Container): number {
+function openCgroup(container: Container): number {
+  const { state } = container;
   const path = state.start?.cgroup ?? '';
   if (path === '') return -1;
-  const handsDown = readFileSync(join(path, 'cgroup.subtree_control'), 'latin1').trim() !== '';
-  return openat(AT_FDCWD, handsDown ? (cgroupOf(state.pid) ?? path) : path, O_RDONLY | O_DIRECTORY);
+  try {
+    const handsDown = readFileSync(join(path, 'cgroup.subtree_control'), 'latin1').trim() !== '';
+    return openat(AT_FDCWD, handsDown ? (cgroupOf(state.pid) ?? path) : path, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    // It went away with the container.
+    if (error instanceof SyscallError || codeOf(error) === 'ENOENT') throw notRunning(container);
+    throw error;
+  }
 }
 
 function cgroupOf(pid: number): string | undefined {

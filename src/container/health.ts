@@ -46,10 +46,10 @@ export function isChecked(healthcheck: Healthcheck | undefined): boolean {
 
 /** The bytes of the check's program, with the configuration that the monitor looks for in it. */
 export function healthProgram(
-  record: ContainerRecord,
+  record: Pick<ContainerRecord, 'healthcheck' | 'options'>,
   spec: Spec,
   { intoCgroup, seccomp }: { intoCgroup: boolean; seccomp: Uint8Array | undefined },
-): Uint8Array | undefined {
+): Buffer | undefined {
   const { healthcheck } = record;
   const args = healthcheck === undefined ? undefined : commandOf(healthcheck);
   if (healthcheck === undefined || args === undefined || spec.process === undefined) return undefined;

@@ -88,7 +88,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       start = startRecord(pid, monitor.pid, l);
       // What the monitors of earlier starts have written must never be read as this one's.
       rmSync(join(directory, 'run.json'), { force: true });
-      if (l.health === undefined) rmSync(join(directory, 'health.json'), { force: true });
+      rmSync(join(directory, 'health.json'), { force: true });
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
       monitor.proceed();

@@ -3,22 +3,40 @@ import { TsrunError } from '../error.ts';
 import { O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import {
-  attachBridge,
+  type AddressInUse,
+  type AttachOptions,
+  attachUnderLock,
   type BridgeAttachment,
+  bridgeNetworkOf,
   createNetns,
   detachBridge,
+  detachUnderLock,
+  networkFor,
   type PublishedPort,
+  predefinedIds,
+  withNetworkLock,
   writeNetworkFiles,
 } from '../network/index.ts';
-import type { Container, ContainerRecord } from './record.ts';
+import { attachmentsOf, dropLive, endpointsOf, networkMode, readLive, wayOut, writeLive } from './endpoints.ts';
+import { recordNetworkEvent } from './network-events.ts';
+import {
+  copyNames,
+  hasNames,
+  type LiveContainer,
+  liveContainers,
+  refreshNames,
+  refreshNamesUnderLock,
+} from './network-names.ts';
+import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import type { PublishOption } from './run-options.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface ContainerNetwork {
-  /** `bridge`, `none`, `host`, `container:<id>`. */
+  /** The network mode: a network's name, `none`, `host`, `container:<id>`. */
   mode: string;
   /** Descriptor of the namespace to enter; -1: the program makes one, or none is made. */
   netns: number;
+  /** The way out. */
   attachment: BridgeAttachment | undefined;
   /** Bound sockets that hold the published ports. */
   portFds: number[];
@@ -27,7 +45,7 @@ export interface ContainerNetwork {
 
 /**
  * Sets the network up before the container starts. Throws `USAGE` for modes that do not exist, `CONFLICT` for ports that
- * are taken, `NOT_FOUND` for a container that is to share its network and does not run.
+ * are taken, `NOT_FOUND` for a network, or a container that is to share its network, that is not there.
  */
 export function connectNetwork(
   store: ContainerStore,
@@ -35,7 +53,7 @@ export function connectNetwork(
   onNotice: (line: string) => void,
 ): ContainerNetwork {
   const { options } = record;
-  const mode = options.network === 'default' ? 'bridge' : options.network;
+  const mode = networkMode(options);
   const files = {
     directory,
     hostname: record.hostname,
@@ -44,69 +62,80 @@ export function connectNetwork(
     dnsSearch: options.dnsSearch,
     dnsOptions: options.dnsOptions,
   };
-  if (mode === 'none' || mode === 'host') {
+  if ((mode === 'none' && record.endpoints === undefined) || mode === 'host') {
     if (portRequests(record).length > 0) {
       onNotice(`WARNING: Published ports are discarded when using ${mode} network mode`);
     }
     writeNetworkFiles({ ...files, network: mode });
+    recordBuiltin(store, mode, 'connect', record.id);
     return { mode, netns: -1, attachment: undefined, portFds: [], undo: () => {} };
   }
   if (mode.startsWith('container:')) return shareNetwork(store, mode.slice('container:'.length), files);
-  if (mode !== 'bridge') {
-    throw new TsrunError('USAGE', `network ${mode} not found`, {
-      hint: 'there are bridge, host, none and container:NAME',
-    });
-  }
-  return connectBridge(store, record, files, onNotice);
+  return connectBridges(store, record, files, onNotice);
 }
 
 type Files = Omit<Parameters<typeof writeNetworkFiles>[0], 'network' | 'address'>;
 
-function connectBridge(
+/** Plugs the container into all of its networks, at once as far as others can see. */
+function connectBridges(
   store: ContainerStore,
-  record: ContainerRecord,
+  { id, options }: ContainerRecord,
   files: Files,
   onNotice: (line: string) => void,
 ): ContainerNetwork {
-  const { options } = record;
-  const others = (): { id: string; name: string; attachment: BridgeAttachment }[] =>
-    store.list().flatMap(({ record: other, state }) => {
-      const attachment =
-        state.status === 'running' || state.status === 'paused' || state.status === 'restarting'
-          ? state.start?.network.attachment
-          : undefined;
-      return attachment === undefined ? [] : [{ id: other.id, name: other.name, attachment }];
-    });
+  const { directory } = files;
   const netns = createNetns();
+  const portFds: number[] = [];
   try {
-    const { attachment, portFds } = attachBridge({
-      containerId: record.id,
-      netns,
-      ports: portRequests(record),
-      inUse: () => others().map(({ id, attachment: { address, ports } }) => ({ address, ports, containerId: id })),
-      ...(options.macAddress === undefined ? {} : { mac: options.macAddress }),
-      firewall: options.firewall,
-      onWarning: onNotice,
-      portOwner: (port) =>
-        others().find(({ attachment: other }) => other.ports.some((held) => samePort(held, port)))?.name,
+    const attachments = withNetworkLock(() => {
+      // `network connect` may have changed it a moment ago: from here on it finds a container that is being started.
+      const now = store.read(id);
+      if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+      const { record } = now;
+      const others = liveContainers(store).filter((other) => other.record.id !== id);
+      const made: BridgeAttachment[] = [];
+      try {
+        for (const plan of plansOf(record)) {
+          const { attachment, portFds: fds } = attachUnderLock({
+            ...plan,
+            containerId: id,
+            netns,
+            inUse: () => addressesOf(others),
+            firewall: options.firewall,
+            onWarning: onNotice,
+            portOwner: ownerAmong(others),
+          });
+          made.push(attachment);
+          portFds.push(...fds);
+        }
+        const address = wayOut(made) ?? made[0];
+        writeNetworkFiles({
+          ...files,
+          network: 'bridge',
+          address: address?.address,
+          gateway: address?.gateway,
+          otherAddresses: ownAddresses(made).filter((own) => own !== address?.address),
+        });
+        writeLive(directory, { attachments: made, ports: made.flatMap(({ ports }) => ports) });
+        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others, { ...now, attachments: made }]);
+      } catch (error) {
+        portFds.splice(0).forEach(close);
+        for (const attachment of made) detachUnderLock(attachment, id);
+        dropLive(directory);
+        throw error;
+      }
+      return made;
     });
-    try {
-      const { address, gateway } = attachment;
-      writeNetworkFiles({ ...files, network: 'bridge', address, gateway });
-    } catch (error) {
-      portFds.forEach(close);
-      detachBridge({ attachment, containerId: record.id });
-      throw error;
-    }
+    recordNetworks(store, attachments, 'connect', id);
     const network: ContainerNetwork = {
-      mode: 'bridge',
+      mode: networkMode(options),
       netns,
-      attachment,
+      attachment: wayOut(attachments) ?? attachments[0],
       portFds,
       undo: () => {
         close(network.netns);
         network.portFds.forEach(close);
-        detachBridge({ attachment, containerId: record.id });
+        disconnectAll(store, id, directory, undefined, 'delete');
       },
     };
     return network;
@@ -114,6 +143,104 @@ function connectBridge(
     close(netns);
     throw error;
   }
+}
+
+/** All addresses of a container, those of IPv4 first. */
+export function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
+  return [...attachments.map(({ address }) => address), ...attachments.flatMap(({ address6 }) => address6 ?? [])];
+}
+
+/** How each of a container's networks is to be attached: published ports go by the way out, or wait at the first. */
+function plansOf(
+  record: ContainerRecord,
+): Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'>[] {
+  const endpoints = endpointsOf(record).map((endpoint, index) => {
+    const found = networkFor(endpoint);
+    if (found.driver !== 'bridge')
+      throw new TsrunError('USAGE', `network ${found.name} cannot be joined together with others`);
+    const network = found.name === 'bridge' ? undefined : bridgeNetworkOf(found);
+    return { endpoint, index, network };
+  });
+  const first = wayOut(
+    endpoints.map(({ index, network }) => ({
+      index,
+      network: network?.name ?? 'bridge',
+      ...(network?.internal ? { internal: true } : {}),
+      ...(network?.ipv6 === undefined ? {} : { address6: '' }),
+    })),
+  );
+  const portIndex = first?.index ?? 0;
+  return endpoints.map(({ endpoint, index, network }) => ({
+    network,
+    interface: `eth${index}`,
+    isGateway: index === first?.index,
+    ports: index === portIndex ? portRequests(record) : [],
+    address: endpoint.ip,
+    address6: endpoint.ip6,
+    mac: endpoint.mac ?? (index === 0 ? record.options.macAddress : undefined),
+  }));
+}
+
+/** What running containers have, for the search for a free address, and for a table that was lost. */
+export function addressesOf(containers: readonly LiveContainer[]): AddressInUse[] {
+  return containers.flatMap(({ record, attachments }) =>
+    attachments.map(({ bridge, address, address6, ports }) => {
+      return { bridge, address, address6, ports, containerId: record.id };
+    }),
+  );
+}
+
+function ownerAmong(containers: readonly LiveContainer[]): AttachOptions['portOwner'] {
+  return (port) =>
+    containers.find(({ attachments }) => attachments.some(({ ports }) => ports.some((held) => samePort(held, port))))
+      ?.record.name;
+}
+
+/**
+ * Takes a container that has ended, or was not started after all, off its networks; `start` tells what there was before
+ * networks.json was, `first` that nobody has cleaned up after it yet.
+ */
+export function disconnectAll(
+  store: ContainerStore,
+  id: string,
+  directory: string,
+  start: StartRecord | undefined,
+  cable: 'delete' | 'leave',
+  first = false,
+): void {
+  const recorded = start?.network.attachment;
+  const mayHave = recorded !== undefined || readLive(directory) !== undefined;
+  if (!mayHave) {
+    if (start !== undefined && first) recordBuiltin(store, start.network.mode, 'disconnect', id);
+    return;
+  }
+  // Whoever connects it to another network at this moment finds it gone, or is found here.
+  const { live, attachments } = withNetworkLock(() => {
+    const live = readLive(directory)?.attachments;
+    dropLive(directory);
+    return { live, attachments: live ?? (recorded === undefined ? [] : [recorded]) };
+  });
+  for (const attachment of attachments) detachBridge({ attachment, containerId: id, cable });
+  if (live !== undefined) recordNetworks(store, live, 'disconnect', id);
+  if (attachments.some(hasNames)) refreshNames(store);
+}
+
+function recordNetworks(
+  store: ContainerStore,
+  attachments: readonly BridgeAttachment[],
+  action: 'connect' | 'disconnect',
+  container: string,
+): void {
+  for (const { network: name, networkId = predefinedIds.bridge } of attachments) {
+    recordNetworkEvent(store.root, { id: networkId, name, driver: 'bridge' }, action, { container });
+  }
+}
+
+/** Of host and none; no other mode is a network of its own without a bridge. */
+function recordBuiltin(store: ContainerStore, mode: string, action: 'connect' | 'disconnect', container: string): void {
+  if (mode !== 'host' && mode !== 'none') return;
+  const driver = mode === 'host' ? 'host' : 'null';
+  recordNetworkEvent(store.root, { id: predefinedIds[mode], name: mode, driver }, action, { container });
 }
 
 function shareNetwork(store: ContainerStore, name: string, files: Files): ContainerNetwork {
@@ -124,13 +251,14 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
     });
   }
   const netns = openat(AT_FDCWD, `/proc/${other.state.pid}/ns/net`, O_RDONLY);
-  const address = other.state.start?.network.attachment?.address;
+  const [address, ...otherAddresses] = ownAddresses(attachmentsOf(other.state));
   writeNetworkFiles({
     ...files,
     hostname: other.record.hostname,
     network: address === undefined ? 'none' : 'bridge',
-    ...(address === undefined ? {} : { address }),
+    ...(address === undefined ? {} : { address, otherAddresses }),
   });
+  if (attachmentsOf(other.state).some(hasNames)) copyNames(other.directory, files.directory);
   const network: ContainerNetwork = {
     mode: `container:${other.record.id}`,
     netns,
@@ -161,7 +289,8 @@ function portRequests(record: ContainerRecord): PublishOption[] {
 }
 
 function samePort(a: PublishedPort, b: PublishedPort): boolean {
-  const any = (ip: string): boolean => ip === '' || ip === '0.0.0.0';
+  if (a.hostIp.includes(':') !== b.hostIp.includes(':')) return false;
+  const any = (ip: string): boolean => ip === '' || ip === '0.0.0.0' || ip === '::';
   return (
     a.protocol === b.protocol && a.hostPort === b.hostPort && (a.hostIp === b.hostIp || any(a.hostIp) || any(b.hostIp))
   );

@@ -49,8 +49,6 @@ const interval = 500;
 
 /** One file of the journal, read line by line. */
 class JournalFile {
-  private rest = '';
-
   private constructor(
     readonly fd: number,
     private offset: number,
@@ -74,8 +72,10 @@ class JournalFile {
       const end = buffer.lastIndexOf(0x0a, size - 1) + 1;
       if (end === 0) return;
       this.offset += end;
-      yield* (this.rest + buffer.toString('utf8', 0, end)).split('\n').filter((line) => line !== '');
-      this.rest = '';
+      yield* buffer
+        .toString('utf8', 0, end)
+        .split('\n')
+        .filter((line) => line !== '');
     }
   }
 

@@ -6,25 +6,24 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { messageOf } from '../error.ts';
-import { detachBridge, removeStale } from '../network/index.ts';
+import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
+import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
 import type { ContainerStore } from './store.ts';
 
 /** The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm. */
 export function reap(store: ContainerStore, record: ContainerRecord, start: StartRecord | undefined): void {
-  const attachment = start?.network.attachment;
-  if (attachment !== undefined) {
-    // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
-    // at once, which is worth it only where its name may be wanted again.
-    const cable = record.options.remove ? 'leave' : 'delete';
-    step({ phase: 'teardown', title: 'disconnect the network' }, () =>
-      detachBridge({ attachment, containerId: record.id, cable }),
-    );
-  }
+  // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
+  // at once, which is worth it only where its name may be wanted again.
+  const cable = record.options.remove ? 'leave' : 'delete';
+  const first = existsSync(join(store.stateDirectory(record.id), 'attach.sock'));
+  step({ phase: 'teardown', title: 'disconnect the network' }, () =>
+    disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
+  );
   if (start !== undefined && start.cgroup !== '') {
     step({ phase: 'teardown', title: 'remove the cgroup' }, () => {
       killCgroup(start.cgroup);
@@ -74,6 +73,13 @@ export function sweep(store: ContainerStore, onNotice: (line: string) => void, e
   }
 }
 
+/** Whether a container runs, with or without its monitor, or is being started or cleaned up. */
+function mayLive(store: ContainerStore, id: string): boolean {
+  if (store.isLocked(id)) return true;
+  const start = readStart(store.directory(id));
+  return start !== undefined && isAlive(start);
+}
+
 function stateIds(store: ContainerStore): string[] {
   try {
     return readdirSync(join(store.state, 'containers'));
@@ -90,8 +96,9 @@ function sweepOne(store: ContainerStore, id: string, keep: boolean): void {
     // Killed before it could say what it had made: by the names that it would have used.
     const mount = findCgroup2();
     if (mount !== undefined) removeCgroup(join(mount.mountPoint, 'tsrun', id));
-    removeStale(() => store.ids().filter((other) => other !== id && store.isLocked(other)));
   }
+  // Whatever its records say: a start may have been killed when it had ports and had not said so.
+  removeStale(() => store.ids().filter((other) => other !== id && mayLive(store, other)));
   if (container === undefined) {
     store.forget(id);
     return;

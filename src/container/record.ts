@@ -4,7 +4,7 @@
  * State is computed, not stored: see state.ts.
  */
 import type { BridgeAttachment } from '../network/index.ts';
-import type { MountOption, RunOptions } from './run-options.ts';
+import type { EndpointOption, MountOption, RunOptions } from './run-options.ts';
 
 export interface ContainerRecord {
   version: 1;
@@ -49,6 +49,8 @@ export interface ContainerRecord {
   mounts: MountRecord[];
   /** Absent: no check, neither by flags nor by the image. */
   healthcheck?: Healthcheck;
+  /** The networks that it is to be on, where `network connect` or `disconnect` has changed what `options` say. */
+  endpoints?: EndpointOption[];
 }
 
 /** A mount as `inspect` shows it. */
@@ -88,6 +90,7 @@ export interface StartRecord {
   network: {
     /** `bridge`, `none`, `host`, `container:<id>`. */
     mode: string;
+    /** The way out, as the start made it; what the container is on now is in networks.json. */
     attachment?: BridgeAttachment;
   };
 }
@@ -159,6 +162,8 @@ export interface ContainerState {
   /** How often its policy has started it again since the last `start`. */
   restartCount: number;
   health: HealthRecord | undefined;
+  /** The networks it is on, while it runs. */
+  attachments?: BridgeAttachment[];
 }
 
 /** A container with its state: what ps, inspect and filters work on. */

@@ -71,6 +71,16 @@ export interface UlimitOption {
   hard: number;
 }
 
+/** A network that a container is to be on, and what it wants to have and to be called there. */
+export interface EndpointOption {
+  /** Name or id, as typed. */
+  network: string;
+  aliases: string[];
+  ip?: string;
+  ip6?: string;
+  mac?: string;
+}
+
 export interface RunOptions {
   /** As typed. */
   image: string;
@@ -105,7 +115,10 @@ export interface RunOptions {
   /** Seconds. */
   stopTimeout?: number;
 
+  /** The network mode: `default`, `host`, `none`, `container:…`, or the first network. */
   network: string;
+  /** All networks, where there is more to say than the mode. */
+  endpoints?: EndpointOption[];
   publish: PublishOption[];
   publishAll: boolean;
   expose: string[];

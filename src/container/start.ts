@@ -112,7 +112,14 @@ export async function startContainer(
       join(store.root, 'cache', 'seccomp'),
     );
     keepFilter(directory, seccomp);
-    const program = compile(store, container, spec, network, { intoCgroup, seccomp }, request);
+    const program = compile(
+      store,
+      container,
+      spec,
+      network,
+      { intoCgroup, seccomp, held: joined.held.length },
+      request,
+    );
     const closeDescriptors = (): void => {
       for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
     };
@@ -207,7 +214,7 @@ function compile(
   container: Container,
   spec: Spec,
   network: ContainerNetwork,
-  { intoCgroup, seccomp }: { intoCgroup: boolean; seccomp: Uint8Array | undefined },
+  { intoCgroup, seccomp, held }: { intoCgroup: boolean; seccomp: Uint8Array | undefined; held: number },
   request: StartRequest,
 ): Program {
   const { record, directory } = container;
@@ -240,7 +247,7 @@ function compile(
       const config = monitorConfig(started, {
         record,
         foreground: request.foreground,
-        portCount: network.portFds.length,
+        portCount: network.portFds.length + held,
         reap: ownCommand(store, ['reap', record.id]),
         root: store.root,
       });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoName } from '../linux/errno.ts';
+import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
 import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
 
@@ -143,17 +144,25 @@ function stateOfStart(
   }
   if (run !== undefined && run.pid === 0) {
     const { exitCode = 0, oomKilled = false, finishedAt } = run;
-    return { ...known, status: monitored ? 'restarting' : 'exited', exitCode, oomKilled, finishedAt };
+    const ended = { ...known, exitCode, oomKilled, finishedAt };
+    // Its address and ports stay its own while it waits.
+    return monitored ? { ...ended, ...onNetworks(directory), status: 'restarting' } : { ...ended, status: 'exited' };
   }
   if (!alive) {
     // It may have ended since; its monitor writes the record when the last output has been taken. Or runs it again.
     if (monitored) {
       const later = readRun(directory, first);
       if (later?.pid !== run?.pid && attempt < 3) return stateOfStart(directory, first, base, attempt + 1);
-      return { ...known, status: 'running', pid: start.pid };
+      return { ...known, ...onNetworks(directory), status: 'running', pid: start.pid };
     }
     return { ...known, status: 'exited', exitCode: 255 };
   }
   const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readOptional(join(start.cgroup, 'cgroup.events')) ?? '');
-  return { ...known, status: frozen ? 'paused' : 'running', unsupervised: !monitored, pid: start.pid };
+  const status = frozen ? 'paused' : 'running';
+  return { ...known, ...onNetworks(directory), status, unsupervised: !monitored, pid: start.pid };
+}
+
+function onNetworks(directory: string): Pick<ContainerState, 'attachments'> {
+  const live = readLive(directory);
+  return live === undefined ? {} : { attachments: live.attachments };
 }

@@ -2,7 +2,7 @@
  * Containers on disk. Each file has one writer; what is half done is invisible (a name that begins with a dot) and is
  * taken away by the next sweep.
  *
- *     $TSRUN_ROOT/containers/<id>/   container.json config.json start.json exit.json container.log
+ *     $TSRUN_ROOT/containers/<id>/   container.json config.json start.json exit.json networks.json container.log
  *                                    upper/ work/ hosts hostname resolv.conf
  *     $TSRUN_ROOT/names/<name>       holds the id; link(2) makes names unique
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only

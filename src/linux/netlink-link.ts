@@ -42,6 +42,7 @@ const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4; // hairpin
+const IFLA_BRPORT_ISOLATED = 33; // Linux 4.18
 const BR_STATE_FORWARDING = 3;
 const IF_OPER_UP = 6;
 const IFLA_INET_CONF = 1;
@@ -167,6 +168,8 @@ export interface LinkChange {
   alias?: string;
   /** Of a bridge's port: frames may leave by the port they came in. */
   hairpin?: boolean;
+  /** Of a bridge's port: no frames to and from other such ports. */
+  isolated?: boolean;
   /** Sysctl net.ipv4.conf.<name>.route_localnet. */
   routeLocalnet?: boolean;
   /** No IPv6 link-local address of its own. */
@@ -176,10 +179,12 @@ export interface LinkChange {
 export function changeLink(link: LinkId, change: LinkChange): NetlinkRequest {
   const parts: Buffer[] = [linkHeader(link, change.up === true ? IFF_UP : 0, change.up === undefined ? 0 : IFF_UP)];
   if (change.alias !== undefined) parts.push(attribute(IFLA_IFALIAS, text(change.alias)));
-  if (change.hairpin !== undefined) {
-    const mode = attribute(IFLA_BRPORT_MODE, u8(change.hairpin ? 1 : 0));
+  const port: Buffer[] = [];
+  if (change.hairpin !== undefined) port.push(attribute(IFLA_BRPORT_MODE, u8(change.hairpin ? 1 : 0)));
+  if (change.isolated !== undefined) port.push(attribute(IFLA_BRPORT_ISOLATED, u8(change.isolated ? 1 : 0)));
+  if (port.length > 0) {
     const kind = attribute(IFLA_INFO_SLAVE_KIND, text('bridge'));
-    parts.push(nested(IFLA_LINKINFO, kind, nested(IFLA_INFO_SLAVE_DATA, mode)));
+    parts.push(nested(IFLA_LINKINFO, kind, nested(IFLA_INFO_SLAVE_DATA, ...port)));
   }
   const families: Buffer[] = [];
   if (change.routeLocalnet !== undefined) {

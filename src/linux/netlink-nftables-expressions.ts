@@ -4,7 +4,7 @@
  * concatenation is loaded into 1 (or 8), 9, 10, …
  */
 import { attribute, be32, nested, text } from './netlink-message.ts';
-import type { Expression } from './netlink-nftables.ts';
+import { type Expression, NFPROTO_IPV6 } from './netlink-nftables.ts';
 
 const NFTA_DATA_VALUE = 1;
 const NFTA_DATA_VERDICT = 2;
@@ -90,16 +90,17 @@ export function lookup(set: string, how: 'in' | 'not in' | 'map'): Expression {
   return { name: 'lookup', attributes };
 }
 
-/** Changes the destination to the IPv4 address in register 1 and the port in register 9. */
+/** Changes the destination to the address in register 1 and the port in the register behind it (9 or, for IPv6, 12). */
 export function destinationNat(family: number): Expression {
   const NFT_NAT_DNAT = 1;
+  const port = family === NFPROTO_IPV6 ? 12 : 9;
   return {
     name: 'nat',
     attributes: [
       attribute(1, be32(NFT_NAT_DNAT)),
       attribute(2, be32(family)),
       attribute(3, be32(1)),
-      attribute(5, be32(9)),
+      attribute(5, be32(port)),
     ],
   };
 }

@@ -47,6 +47,7 @@ const elementsPerMessage = 256;
 /** A type of nft(8): its number there (which the kernel keeps for it and does not read), and its bytes in a key. */
 export const types = {
   ipv4_addr: { id: 7, size: 4 },
+  ipv6_addr: { id: 8, size: 16 },
   inet_proto: { id: 12, size: 1 },
   inet_service: { id: 13, size: 2 },
   ifname: { id: 41, size: 16 },
@@ -136,12 +137,16 @@ export function addElements(table: TableId, set: string, elements: readonly Elem
   return requests;
 }
 
-/** Deletes elements by their keys; where one is missing (ENOENT) the whole transaction fails. */
-export function deleteElements(table: TableId, set: string, keys: readonly Buffer[]): NetlinkRequest[] {
+/** Deletes elements by their keys (and flags); where one is missing (ENOENT) the whole transaction fails. */
+export function deleteElements(
+  table: TableId,
+  set: string,
+  elements: readonly Pick<Element, 'key' | 'flags'>[],
+): NetlinkRequest[] {
   const requests: NetlinkRequest[] = [];
-  for (let i = 0; i < keys.length; i += elementsPerMessage) {
-    const elements = keys.slice(i, i + elementsPerMessage).map((key) => ({ key }));
-    const list = elementList(table, set, elements);
+  for (let i = 0; i < elements.length; i += elementsPerMessage) {
+    const part = elements.slice(i, i + elementsPerMessage).map(({ key, flags }) => ({ key, flags }));
+    const list = elementList(table, set, part);
     requests.push(nftRequest(NFT_MSG_DELSETELEM, 0, table.family, list, `delete from nf_tables set "${set}"`));
   }
   return requests;

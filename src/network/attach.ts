@@ -1,51 +1,91 @@
 /**
- * A container on the bridge, from its published ports to its default route, and the way back. All of it happens under
- * the network lock, and what a failure interrupts is undone.
+ * A container on bridges, from its published ports to its default route, and the way back. All of it happens under the
+ * network lock, and what a failure interrupts is undone.
  */
+import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
-import { forgetUdpConnections } from '../linux/netlink-conntrack.ts';
 import type { Link } from '../linux/netlink-link.ts';
-import { dumpAddresses, parseAddress } from '../linux/netlink-route.ts';
-import { step } from '../trace.ts';
-import { bridgeName, ensureBridge, ensureForwarding, ensureNetwork, ensureRouteLocalnet, findLink } from './bridge.ts';
-import { portElement, shortId } from './elements.ts';
+import { ensureBridge, ensureForwarding, ensureForwarding6, ensureNetwork, findLink, isStanding } from './bridge.ts';
+import { portElements } from './elements.ts';
 import { cooperate, hasCooperated, stopCooperating, warningFor } from './firewall.ts';
 import { findForeignFirewalls } from './foreign-firewall.ts';
-import { type BridgeNetwork, lastAddress, macOf, nextAddress, rememberAddress } from './ipam.ts';
+import {
+  address6For,
+  type BridgeNetwork,
+  bridgeName,
+  lastAddress,
+  loadNetwork,
+  macOf,
+  nextAddress,
+  rememberAddress,
+} from './ipam.ts';
 import { withNetworkLock } from './lock.ts';
 import { bindPorts, type PortOwner, type PublishedPort } from './ports.ts';
 import type { PortRequest } from './publish.ts';
-import { deleteAll, ensureTable, publish, readElements, unpublish } from './table.ts';
+import { publishPorts, withdrawPorts } from './published.ts';
+import { bridgeNetworkOf, userNetworks } from './records.ts';
+import { type Sockets, withSockets } from './sockets.ts';
+import { ensureTable } from './table.ts';
 import { awaitCable, cablesOf, hostInterfaceOf, plugIn, releaseAddress, setUpInside, unplug } from './veth.ts';
 
-/** A container's place on the bridge: what its record keeps, and what `detachBridge` needs. */
+/** A container's place on a bridge: what its record keeps, and what `detachBridge` needs. */
 export interface BridgeAttachment {
-  network: 'bridge';
+  /** The network's name when it was attached. */
+  network: string;
+  /** Absent in records of older versions: the default network's. */
+  networkId?: string;
   /** The bridge's interface. */
   bridge: string;
+  /** The container's; absent: eth0. */
+  interface?: string;
   /** Of the container, IPv4. */
   address: string;
   /** Bits of the subnet. */
   prefix: number;
   gateway: string;
+  address6?: string;
+  prefix6?: number;
+  gateway6?: string;
+  /** Of a network without a way out. */
+  internal?: boolean;
   mac: string;
   /** The host's end of the veth pair. */
   hostInterface: string;
+  /** What is published at this address: of one attachment, the way out. */
   ports: PublishedPort[];
+}
+
+/** An address that somebody has. */
+export interface AddressInUse {
+  /** Absent: the default bridge. */
+  bridge?: string;
+  address: string;
+  address6?: string | undefined;
+  containerId: string;
+  ports?: readonly PublishedPort[];
 }
 
 export interface AttachOptions {
   /** 64 hexadecimal digits. */
   containerId: string;
-  /** Descriptor of the container's network namespace, which has no eth0 yet. */
+  /** Descriptor of the container's network namespace, which has no such interface yet. */
   netns: number;
+  /** Absent: the default network, which is chosen and made when it is first needed. */
+  network?: BridgeNetwork | undefined;
+  /** The container's; eth0 by default. */
+  interface?: string;
+  /** Whether this is the container's way out; true by default. */
+  isGateway?: boolean;
   ports: readonly PortRequest[];
+  /** Addresses that the user wants; the caller has checked that they belong to the subnet. */
+  address?: string | undefined;
+  address6?: string | undefined;
   /**
    * Addresses of containers that live, or are being started; asked under the lock. With their ports, these are published
    * again where the table of nf_tables was lost.
    */
-  inUse: () => { address: string; containerId: string; ports?: readonly PublishedPort[] }[];
+  inUse: () => AddressInUse[];
   /** Instead of the one that follows from the address. */
   mac?: string | undefined;
   /** What to do about other firewalls that drop our packets; `warn` by default. */
@@ -56,72 +96,97 @@ export interface AttachOptions {
 }
 
 /**
- * Attaches a network namespace to the bridge and publishes its ports. `portFds` are to be held for as long as the
- * container runs. Throws `CONFLICT` (a port that is taken, no address left), `USAGE`, NetlinkError.
+ * Attaches a network namespace to a bridge and publishes its ports. `portFds` are to be held for as long as the container
+ * runs. Throws `CONFLICT` (a port that is taken, no address left), `USAGE`, NetlinkError.
  */
 export function attachBridge(options: AttachOptions): { attachment: BridgeAttachment; portFds: number[] } {
-  return withNetworkLock(() => {
-    const { ports, fds } = bindPorts(options.ports, options.portOwner);
-    try {
-      const attachment = withSockets((sockets) => attach(sockets, options, ports));
-      return { attachment, portFds: fds };
-    } catch (error) {
-      fds.forEach(close);
-      throw error;
-    }
-  });
+  return withNetworkLock(() => attachUnderLock(options));
 }
 
-/** The two kernel interfaces that the network is made by. */
-interface Sockets {
-  route: NetlinkSocket;
-  netfilter: NetlinkSocket;
-}
-
-function withSockets<T>(work: (sockets: Sockets) => T): T {
-  const route = NetlinkSocket.open(NETLINK_ROUTE);
-  try {
-    const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
-    try {
-      return work({ route, netfilter });
-    } finally {
-      netfilter.close();
+/** As `attachBridge`, for a caller that holds the network lock. */
+export function attachUnderLock(options: AttachOptions): { attachment: BridgeAttachment; portFds: number[] } {
+  const ipv6 = options.network?.ipv6 !== undefined && !options.network.internal;
+  for (const { hostIp } of options.ports) {
+    if (hostIp === '::1') {
+      throw new TsrunError('UNSUPPORTED', 'cannot publish on ::1: the kernel redirects nothing that has this address', {
+        hint: 'publish on 127.0.0.1, where localhost is found too',
+      });
     }
-  } finally {
-    route.close();
+    if (!hostIp.includes(':') || ipv6) continue;
+    throw new TsrunError('UNSUPPORTED', `cannot publish on the IPv6 address ${hostIp}: the container has none`, {
+      hint: 'publish on an IPv4 address, or put the container on a network with IPv6: tsrun network create --ipv6 NAME',
+    });
   }
+  const { ports, fds } = bindPorts(options.ports, options.portOwner, ipv6);
+  try {
+    const attachment = withSockets((sockets) => attach(sockets, options, ports));
+    return { attachment, portFds: fds };
+  } catch (error) {
+    fds.forEach(close);
+    throw error;
+  }
+}
+
+/**
+ * Sees to it that a network's bridge and its place in the table are there: of a user's network what was made with it and
+ * a reboot has lost. `asked` absent: the default network. Runs under the network lock.
+ */
+export function ensureBridgeNetwork(
+  { route, netfilter }: Sockets,
+  asked: BridgeNetwork | undefined,
+  inUse: readonly AddressInUse[],
+): { network: BridgeNetwork; bridge: Link } {
+  const found = findLink(route, asked?.bridge ?? bridgeName);
+  const { network, standing } =
+    asked === undefined
+      ? ensureNetwork(
+          route,
+          found,
+          inUse.some(({ bridge = bridgeName }) => bridge === bridgeName),
+        )
+      : { network: asked, standing: isStanding(route, asked, found) };
+  const lost = () => inUse.flatMap((other) => portElements(other.ports ?? [], other, other.containerId));
+  // The guard first: only then may the bridge carry anything.
+  ensureTable(netfilter, network, lost, undefined, () => standingNetworks(route));
+  return { network, bridge: ensureBridge(route, network, found, standing) };
+}
+
+function standingNetworks(route: NetlinkSocket): BridgeNetwork[] {
+  const known = [loadNetwork('bridge') ?? [], ...userNetworks().map(bridgeNetworkOf)].flat();
+  return known.filter(({ bridge }) => findLink(route, bridge) !== undefined);
 }
 
 function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]): BridgeAttachment {
   const { route, netfilter } = sockets;
-  const { containerId, netns } = options;
+  const { containerId, netns, isGateway = true } = options;
   const inUse = options.inUse().filter((other) => other.containerId !== containerId);
-  const found = findLink(route, bridgeName);
-  const { network, standing } = ensureNetwork(route, found, inUse.length > 0);
-  // The guard first: only then may the bridge carry anything.
-  ensureTable(netfilter, network, () =>
-    inUse.flatMap((other) => (other.ports ?? []).map((port) => portElement(port, other.address, other.containerId))),
-  );
-  const bridge = ensureBridge(route, network, found, standing);
-  ensureForwarding();
-  if (ports.some(({ hostIp }) => hostIp === '0.0.0.0' || hostIp.startsWith('127.'))) ensureRouteLocalnet(route, bridge);
-  const { address, mac } = plugInAtFreeAddress(route, network, bridge, options, inUse);
-  const hostInterface = hostInterfaceOf(containerId);
-  const { gateway, prefix } = network;
-  const attachment = {
-    network: 'bridge',
+  const { network, bridge } = ensureBridgeNetwork(sockets, options.network, inUse);
+  if (!network.internal) {
+    ensureForwarding();
+    if (network.ipv6 !== undefined) ensureForwarding6();
+  }
+  const cable = plugInAtFreeAddress(route, network, bridge, options, inUse);
+  const { address, address6, mac } = cable;
+  const hostInterface = hostInterfaceOf(containerId, network.id);
+  const { gateway, prefix, ipv6 } = network;
+  const attachment: BridgeAttachment = {
+    network: network.name,
+    networkId: network.id,
     bridge: bridge.name,
+    interface: cable.interface,
     address,
     prefix,
     gateway,
+    ...(address6 === undefined || ipv6 === undefined ? {} : { address6, prefix6: ipv6.prefix, gateway6: ipv6.gateway }),
+    ...(network.internal ? { internal: true } : {}),
     mac,
     hostInterface,
     ports,
-  } as const;
+  };
   try {
-    setUpInside(network, { containerId, netns, address, mac });
+    setUpInside(network, { ...cable, containerId, netns }, isGateway);
     publishPorts(sockets, attachment, containerId);
-    mindFirewalls(netfilter, options);
+    mindFirewalls(netfilter, network.bridge, options);
     awaitCable(route, hostInterface, bridge);
     return attachment;
   } catch (error) {
@@ -136,67 +201,49 @@ function attach(sockets: Sockets, options: AttachOptions, ports: PublishedPort[]
   }
 }
 
-/** The next address in turn that neither a record nor an interface has. */
+interface Place {
+  interface: string;
+  address: string;
+  address6: string | undefined;
+  mac: string;
+}
+
+/** The address that is asked for, or the next in turn that neither a record nor an interface has. */
 function plugInAtFreeAddress(
   route: NetlinkSocket,
   network: BridgeNetwork,
   bridge: Link,
-  { containerId, netns, mac }: AttachOptions,
-  inUse: readonly { address: string }[],
-): { address: string; mac: string } {
+  { containerId, netns, mac, interface: name = 'eth0', address: wanted, address6: wanted6 }: AttachOptions,
+  inUse: readonly AddressInUse[],
+): Place {
   const taken = new Set(inUse.map(({ address }) => address));
+  const taken6 = new Set(inUse.flatMap(({ address6 }) => address6 ?? []));
+  const inUseAlready = (address: string): TsrunError =>
+    new TsrunError('CONFLICT', 'Address already in use', {
+      hint: `another container has ${address}: tsrun network inspect ${network.name}`,
+    });
+  if (wanted !== undefined && taken.has(wanted)) throw inUseAlready(wanted);
+  if (wanted6 !== undefined && taken6.has(wanted6)) throw inUseAlready(wanted6);
   for (let last = lastAddress(network); ; ) {
-    const address = nextAddress(network, last, taken);
-    const cable = { containerId, netns, address, mac: mac ?? macOf(address) };
-    if (plugIn(route, network, bridge, cable)) {
-      rememberAddress(network, address);
-      return cable;
+    const address = wanted ?? nextAddress(network, last, taken);
+    const address6 = wanted6 ?? address6For(network, address, taken6);
+    const place = { interface: name, address, address6, mac: mac ?? macOf(address) };
+    if (plugIn(route, network, bridge, { ...place, containerId, netns })) {
+      if (wanted === undefined) rememberAddress(network, address);
+      return place;
     }
+    if (wanted !== undefined) throw inUseAlready(wanted);
     taken.add(address);
     last = address;
   }
 }
 
-function publishPorts(sockets: Sockets, attachment: BridgeAttachment, containerId: string): void {
-  const { address, ports } = attachment;
-  if (ports.length === 0) return;
-  const names = ports.map(({ hostIp, hostPort, protocol }) => `${hostIp}:${hostPort}/${protocol}`);
-  const commands = ports.map(({ hostIp, hostPort, containerPort, protocol }) => {
-    const [map, key] = hostIp === '0.0.0.0' ? ['published_any', ''] : ['published', `${hostIp} . `];
-    return `nft add element inet tsrun ${map} '{ ${key}${protocol} . ${hostPort} : ${address} . ${containerPort} }'`;
-  });
-  step(
-    {
-      phase: 'network',
-      title: `publish ${names.join(', ')} at ${address}`,
-      why: 'elements of the maps that the redirecting rules look into',
-      shell: commands.join(' && '),
-    },
-    () => {
-      const elements = ports.map((port) => portElement(port, address, containerId));
-      publish(sockets.netfilter, elements);
-    },
-  );
-  const udp = ports.filter(({ protocol }) => protocol === 'udp');
-  if (udp.length === 0) return;
-  // Who has been sending before the port was published would never be redirected.
-  const own = new Set(sockets.route.dump(dumpAddresses()).map((message) => parseAddress(message)?.address));
-  forgetUdpConnections(sockets.netfilter, ({ destination, destinationPort, answersFrom }) =>
-    udp.some(
-      ({ hostIp, hostPort }) =>
-        hostPort === destinationPort &&
-        answersFrom !== address &&
-        (hostIp === destination || (hostIp === '0.0.0.0' && (own.has(destination) || destination.startsWith('127.')))),
-    ),
-  );
-}
-
 /** Looks at other firewalls, each time: they come and go as they please. */
-function mindFirewalls(netfilter: NetlinkSocket, options: AttachOptions): void {
-  const firewalls = findForeignFirewalls(netfilter, bridgeName);
+function mindFirewalls(netfilter: NetlinkSocket, bridge: string, options: AttachOptions): void {
+  const firewalls = findForeignFirewalls(netfilter, bridge);
   if (firewalls.length === 0) return;
-  if (options.firewall === 'cooperate') cooperate(firewalls, bridgeName, options.onWarning);
-  else for (const firewall of firewalls) options.onWarning(warningFor(firewall, bridgeName));
+  if (options.firewall === 'cooperate') cooperate(firewalls, bridge, options.onWarning);
+  else for (const firewall of firewalls) options.onWarning(warningFor(firewall, bridge));
 }
 
 export interface DetachOptions {
@@ -234,59 +281,17 @@ export function detachBridge({ attachment, containerId, cable = 'delete' }: Deta
   }
 }
 
-function withdrawPorts(netfilter: NetlinkSocket, { address, ports }: BridgeAttachment, containerId: string): void {
-  const elements = ports.map((port) => portElement(port, address, containerId));
-  step(
-    {
-      phase: 'teardown',
-      title: `withdraw the published ports of ${address}`,
-      why: 'only where they still lead to this container: a port may have got another owner',
-    },
-    () =>
-      unpublish(
-        netfilter,
-        elements,
-        (found, own) =>
-          found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
-      ),
-  );
-  if (ports.some(({ protocol }) => protocol === 'udp')) {
-    forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);
-  }
+/** As `detachBridge`, for a caller that holds the network lock and whose container goes on. */
+export function detachUnderLock(attachment: BridgeAttachment, containerId: string): void {
+  withSockets(({ route, netfilter }) => {
+    withdrawPorts(netfilter, attachment, containerId);
+    unplug(route, attachment.hostInterface);
+    leaveFirewalls(route, attachment.hostInterface);
+  });
 }
 
 /** When the last container goes, other firewalls get their rules back as they were. */
 function leaveFirewalls(route: NetlinkSocket, without: string): void {
   if (!hasCooperated()) return;
-  const bridge = findLink(route, bridgeName);
-  if (bridge === undefined || cablesOf(route, bridge).every(({ name }) => name === without)) stopCooperating();
-}
-
-/**
- * Removes what killed processes left: veth pairs of this data root, and published ports, that belong to none of the
- * containers that `live` names (asked under the lock; it must name those that are just being started, too).
- * Returns what was removed, for a log.
- */
-export function removeStale(live: () => Iterable<string>): string[] {
-  return withNetworkLock(() =>
-    withSockets(({ route, netfilter }) => {
-      const alive = new Set(live());
-      const bridge = findLink(route, bridgeName);
-      const cables = bridge === undefined ? [] : cablesOf(route, bridge);
-      const stale = cables.filter(({ containerId, ours }) => ours && !alive.has(containerId));
-      for (const { name } of stale) unplug(route, name);
-      // Containers of another data root that uses this bridge are known by their cables.
-      const others = cables.filter(({ ours }) => !ours).map(({ containerId }) => containerId);
-      const owners = new Set([...alive, ...others].map(shortId));
-      const elements = readElements(netfilter, ['published', 'published_any']).filter(
-        ({ comment }) => comment === undefined || !owners.has(comment),
-      );
-      deleteAll(netfilter, elements);
-      leaveFirewalls(route, '');
-      return [
-        ...stale.map(({ name, containerId }) => `veth pair ${name} of container ${shortId(containerId)}`),
-        ...elements.map(({ comment }) => `published port of container ${comment ?? '(unknown)'}`),
-      ];
-    }),
-  );
+  if (cablesOf(route).every(({ name }) => name === without)) stopCooperating();
 }

@@ -2,25 +2,19 @@
  * The bridge that containers are plugged into: created once, repaired where something of it is missing.
  * Everything here runs under the network lock.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { AF_INET } from '../linux/constants.ts';
+import { ipv4Number, ipv4Text } from '../linux/ip-address.ts';
 import type { NetlinkSocket } from '../linux/netlink.ts';
-import { changeLink, createBridge, getLink, IFF_UP, type Link, parseLink } from '../linux/netlink-link.ts';
-import {
-  addAddress,
-  dumpAddresses,
-  dumpRoutes,
-  ipv4Number,
-  ipv4Text,
-  parseAddress,
-  parseRoute,
-  type Route,
-} from '../linux/netlink-route.ts';
+import { changeLink, createBridge, deleteLink, getLink, IFF_UP, type Link, parseLink } from '../linux/netlink-link.ts';
+import { addAddress, dumpAddresses, dumpRoutes, parseAddress, parseRoute, type Route } from '../linux/netlink-route.ts';
 import { stateDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
 import {
   type BridgeNetwork,
+  bridgeName,
   chooseSubnet,
   loadNetwork,
   macOf,
@@ -29,9 +23,9 @@ import {
   parseSubnet,
   saveNetwork,
 } from './ipam.ts';
+import { userNetworks } from './records.ts';
 import { hostNameservers } from './resolver.ts';
 
-export const bridgeName = 'tsrun0';
 /** Bytes; less where the way out takes less. */
 const defaultMtu = 1500;
 
@@ -42,7 +36,7 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
 }
 
 /**
- * The bridge network. Where the bridge stands its address counts (another data root may have made it); else the
+ * The default network. Where the bridge stands its address counts (another data root may have made it); else the
  * network's file; else a choice that is made now. A subnet that came to overlap a route of the host, on a laptop that met
  * another network, is chosen anew as long as neither bridge nor containers have it.
  */
@@ -57,11 +51,29 @@ export function ensureNetwork(
   if (stored !== undefined && inUse) return { network: stored, standing: false };
   const routes = routesOf(socket);
   const nameservers = hostNameservers();
-  if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers))
+  const others = userNetworks().map(({ subnet }) => subnet);
+  if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers, others))
     return { network: stored, standing: false };
-  const network = networkOf('bridge', bridgeName, chooseSubnet(routes, nameservers));
+  const network = networkOf('bridge', bridgeName, chooseSubnet(routes, nameservers, others));
   saveNetwork(network);
   return { network, standing: false };
+}
+
+/**
+ * Whether the bridge of a user's network stands with its address. Throws `CONFLICT` where it does not, and its subnet came
+ * to overlap a route of the host.
+ */
+export function isStanding(socket: NetlinkSocket, network: BridgeNetwork, bridge: Link | undefined): boolean {
+  const { gateway, subnet, name } = network;
+  if (bridge !== undefined) {
+    const addresses = socket.dump(dumpAddresses()).map(parseAddress);
+    if (addresses.some((found) => found?.index === bridge.index && found.address === gateway)) return true;
+  }
+  const routes = routesOf(socket).filter((route) => route.interface !== bridge?.index);
+  if (!overlaps(subnet, routes, [])) return false;
+  throw new TsrunError('CONFLICT', `the subnet ${subnet} of network ${name} overlaps a route of this machine`, {
+    hint: `see \`ip route\`; remove the network and create it with another subnet: tsrun network rm ${name}`,
+  });
 }
 
 /** Undefined where the bridge has no address that is the first of a subnet. */
@@ -75,9 +87,10 @@ export function networkOnBridge(socket: NetlinkSocket, bridge: Link): BridgeNetw
   return undefined;
 }
 
-function routesOf(socket: NetlinkSocket): Route[] {
+/** The routes of the host, of IPv4 or (AF_INET6) IPv6. */
+export function routesOf(socket: NetlinkSocket, family: number = AF_INET): Route[] {
   return socket
-    .dump(dumpRoutes())
+    .dump(dumpRoutes(family))
     .map(parseRoute)
     .filter((route) => route !== undefined);
 }
@@ -92,7 +105,7 @@ export function ensureBridge(
   found: Link | undefined,
   standing: boolean,
 ): Link {
-  const { bridge, gateway, prefix, subnet } = network;
+  const { bridge, gateway, prefix, subnet, ipv6 } = network;
   if (found !== undefined && found.kind !== 'bridge') {
     throw new TsrunError('CONFLICT', `the interface "${bridge}" is not a bridge`, {
       hint: `rename or remove it: ip link delete ${bridge}`,
@@ -109,13 +122,43 @@ export function ensureBridge(
       },
       () => socket.run([addAddress(link.index, gateway, prefix), changeLink(link.index, { up: true })]),
     );
+    if (ipv6 !== undefined) addIpv6(socket, link, ipv6);
   }
   return link;
 }
 
-function addBridge(socket: NetlinkSocket, { bridge, gateway }: BridgeNetwork): Link {
+/** An address of its own and the link-local one, by which the kernel asks for its neighbours. */
+function addIpv6(socket: NetlinkSocket, link: Link, ipv6: NonNullable<BridgeNetwork['ipv6']>): void {
+  step(
+    {
+      phase: 'network',
+      title: `give ${link.name} the addresses ${ipv6.gateway}/${ipv6.prefix} and fe80::1/64`,
+      why: `the host is the router of ${ipv6.subnet}, and asks for neighbours under a link-local address`,
+      shell:
+        `ip address add ${ipv6.gateway}/${ipv6.prefix} dev ${link.name} nodad && ` +
+        `ip address add fe80::1/64 dev ${link.name} nodad`,
+    },
+    () => socket.run([addAddress(link.index, ipv6.gateway, ipv6.prefix), addAddress(link.index, 'fe80::1', 64)]),
+  );
+}
+
+/** Deletes a network's bridge, with what was plugged into it still there; one that is gone is fine. */
+export function removeBridge(socket: NetlinkSocket, { bridge }: BridgeNetwork): void {
+  if (findLink(socket, bridge)?.kind !== 'bridge') return;
+  step(
+    {
+      phase: 'teardown',
+      title: `delete the bridge ${bridge}`,
+      why: 'its network is removed',
+      shell: `ip link delete ${bridge}`,
+    },
+    () => socket.run([deleteLink(bridge)]),
+  );
+}
+
+function addBridge(socket: NetlinkSocket, { bridge, gateway, ipv6, mtu: asked }: BridgeNetwork): Link {
   const mac = macOf(gateway);
-  const mtu = uplinkMtu(socket);
+  const mtu = asked ?? uplinkMtu(socket);
   const link = step(
     {
       phase: 'network',
@@ -134,7 +177,8 @@ function addBridge(socket: NetlinkSocket, { bridge, gateway }: BridgeNetwork): L
       return parseLink(message);
     },
   );
-  quietIpv6(bridge);
+  if (ipv6 === undefined) quietIpv6(bridge);
+  else guardIpv6(bridge);
   return link;
 }
 
@@ -166,6 +210,26 @@ export function quietIpv6(name: string): void {
   );
 }
 
+/** IPv6 on an interface of the calling thread's network namespace, with addresses that we alone hand out. */
+export function guardIpv6(name: string): void {
+  step(
+    {
+      phase: 'network',
+      title: `IPv6 on ${name}, without router advertisements`,
+      why: 'any neighbour on the bridge could pose as a router; addresses are ours to give, so nobody looks for duplicates',
+      shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.accept_dad=0 net.ipv6.conf.${name}.disable_ipv6=0`,
+    },
+    () => {
+      setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
+      setSysctl(`ipv6/conf/${name}/accept_dad`, '0');
+      setSysctl(`ipv6/conf/${name}/disable_ipv6`, '0');
+      if (readSysctl(`ipv6/conf/${name}/disable_ipv6`) === '') {
+        throw new TsrunError('UNSUPPORTED', 'the kernel has no IPv6', { hint: 'use a network without --ipv6' });
+      }
+    },
+  );
+}
+
 /** Writes below /proc/sys/net, of the calling thread's namespace. A kernel without IPv6 lacks its files: tolerated. */
 function setSysctl(name: string, value: string): void {
   try {
@@ -190,6 +254,29 @@ export function readSysctl(name: string): string {
 
 /** Beside the state: that it was tsrun that turned forwarding on. */
 export const forwardingMarker = () => join(stateDirectory(), 'ip-forward');
+
+/**
+ * Makes the host a router for IPv6. A router takes no router advertisements unless accept_ra is 2: interfaces that took
+ * them go on doing so, or the host would lose its own way out when its route expires.
+ */
+export function ensureForwarding6(): void {
+  if (readSysctl('ipv6/conf/all/forwarding') === '1') return;
+  step(
+    {
+      phase: 'network',
+      title: 'turn IPv6 forwarding on',
+      why: 'a network has IPv6; interfaces that take router advertisements are told to go on with it (accept_ra=2)',
+      shell:
+        'for f in /proc/sys/net/ipv6/conf/*/accept_ra; do sed -i s/^1$/2/ $f; done; sysctl -w net.ipv6.conf.all.forwarding=1',
+    },
+    () => {
+      for (const name of readdirSync('/proc/sys/net/ipv6/conf')) {
+        if (readSysctl(`ipv6/conf/${name}/accept_ra`) === '1') setSysctl(`ipv6/conf/${name}/accept_ra`, '2');
+      }
+      setSysctl('ipv6/conf/all/forwarding', '1');
+    },
+  );
+}
 
 /** Makes the host a router for IPv4. IPv6 forwarding is left alone. */
 export function ensureForwarding(): void {

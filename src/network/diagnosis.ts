@@ -1,10 +1,11 @@
 /** What stands in the way of the network, and what killed processes left of it, for `tsrun doctor`. Changes nothing. */
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import { dumpRoutes, parseRoute } from '../linux/netlink-route.ts';
-import { bridgeName, findLink, networkOnBridge } from './bridge.ts';
+import { findLink, networkOnBridge } from './bridge.ts';
 import { shortId } from './elements.ts';
-import { loadNetwork, overlaps } from './ipam.ts';
+import { bridgeName, loadNetwork, overlaps } from './ipam.ts';
 import { hostNameservers } from './resolver.ts';
+import { portSets } from './ruleset.ts';
 import { readElements, tableVersion } from './table.ts';
 import { cablesOf } from './veth.ts';
 
@@ -35,13 +36,11 @@ export function findStale(live: ReadonlySet<string>): string[] {
   const route = NetlinkSocket.open(NETLINK_ROUTE);
   const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
   try {
-    const bridge = findLink(route, bridgeName);
-    const cables = bridge === undefined ? [] : cablesOf(route, bridge);
+    const cables = cablesOf(route);
     const owners = new Set(
       [...live, ...cables.filter(({ ours }) => !ours).map((cable) => cable.containerId)].map(shortId),
     );
-    const elements =
-      tableVersion(netfilter) === undefined ? [] : readElements(netfilter, ['published', 'published_any']);
+    const elements = tableVersion(netfilter) === undefined ? [] : readElements(netfilter, portSets);
     return [
       ...cables
         .filter(({ ours, containerId }) => ours && !live.has(containerId))

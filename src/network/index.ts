@@ -5,21 +5,36 @@ import { changeLink } from '../linux/netlink-link.ts';
 import { step } from '../trace.ts';
 
 export {
+  type AddressInUse,
   type AttachOptions,
   attachBridge,
+  attachUnderLock,
   type BridgeAttachment,
   type DetachOptions,
   detachBridge,
-  removeStale,
+  detachUnderLock,
 } from './attach.ts';
-export { bridgeName } from './bridge.ts';
+export { createNetwork, type NetworkCreation, networkFor, removeNetwork } from './create.ts';
 export { findStale, subnetConflict } from './diagnosis.ts';
 export type { ForeignFirewall } from './foreign-firewall.ts';
 export { type NetworkInfo, networkInfo } from './info.ts';
+export { bridgeName, predefinedIds } from './ipam.ts';
+export { withNetworkLock } from './lock.ts';
 export { type NetworkFiles, parseExtraHost, writeInPlace, writeNetworkFiles } from './names.ts';
 export type { PublishedPort } from './ports.ts';
 export { type PortRequest, parsePublish } from './publish.ts';
+export { movePorts } from './published.ts';
+export {
+  allNetworks,
+  bridgeNetworkOf,
+  findNetwork,
+  isPredefined,
+  type NetworkRecord,
+  userNetworks,
+} from './records.ts';
 export { hostNameservers } from './resolver.ts';
+export { removeStale } from './stale.ts';
+export { changeWayOut } from './veth.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {

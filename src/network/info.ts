@@ -1,10 +1,10 @@
 /** The state of the network, for `tsrun info` and `tsrun doctor`. Changes nothing. */
 import { readFileSync } from 'node:fs';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
-import { bridgeName, findLink, forwardingMarker, networkOnBridge, readSysctl } from './bridge.ts';
+import { findLink, forwardingMarker, networkOnBridge, readSysctl } from './bridge.ts';
 import { hasCooperated } from './firewall.ts';
 import { type ForeignFirewall, findForeignFirewalls } from './foreign-firewall.ts';
-import { loadNetwork } from './ipam.ts';
+import { bridgeName, loadNetwork } from './ipam.ts';
 import { rulesetVersion } from './ruleset.ts';
 import { tableVersion } from './table.ts';
 

@@ -15,6 +15,8 @@ export interface NetworkFiles extends ResolverRequest {
   hostname: string;
   /** Of the container; none without a network of its own. */
   address?: string | undefined;
+  /** Those on its other networks, and those of IPv6. */
+  otherAddresses?: readonly string[];
   /** What `host-gateway` stands for in `extraHosts`. */
   gateway?: string | undefined;
   /** `name:address` */
@@ -40,7 +42,7 @@ export function writeNetworkFiles(files: NetworkFiles): void {
       );
   const hosts = onHost
     ? withHosts(readFileOr('/etc/hosts', hostsFile(undefined, '', [])), extra)
-    : hostsFile(files.address, files.hostname, extra);
+    : hostsFile(files.address, files.hostname, extra, files.otherAddresses);
   writeInPlace(join(directory, 'hosts'), hosts);
   writeInPlace(join(directory, 'hostname'), `${onHost ? files.hostname || hostnameOfHost() : files.hostname}\n`);
   writeInPlace(join(directory, 'resolv.conf'), resolver);
@@ -52,7 +54,12 @@ export interface HostsEntry {
 }
 
 /** The content of a hosts file as docker makes it. */
-export function hostsFile(address: string | undefined, hostname: string, extra: readonly HostsEntry[]): string {
+export function hostsFile(
+  address: string | undefined,
+  hostname: string,
+  extra: readonly HostsEntry[],
+  others: readonly string[] = [],
+): string {
   const entries: HostsEntry[] = [
     { address: '127.0.0.1', names: 'localhost' },
     { address: '::1', names: 'localhost ip6-localhost ip6-loopback' },
@@ -62,10 +69,9 @@ export function hostsFile(address: string | undefined, hostname: string, extra: 
     { address: 'ff02::2', names: 'ip6-allrouters' },
     ...extra,
   ];
-  if (address !== undefined) {
-    const short = hostname.split('.', 1)[0] ?? hostname;
-    entries.push({ address, names: short === hostname || short === '' ? hostname : `${hostname} ${short}` });
-  }
+  const short = hostname.split('.', 1)[0] ?? hostname;
+  const names = short === hostname || short === '' ? hostname : `${hostname} ${short}`;
+  for (const own of [address ?? [], ...others].flat()) entries.push({ address: own, names });
   return withHosts('', entries);
 }
 

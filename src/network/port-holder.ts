@@ -3,7 +3,7 @@
  * message of a conflict, since looking through all descriptors of all processes takes its time.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { ipv4Bytes } from '../linux/netlink-route.ts';
+import { addressBytes, ipv4Bytes } from '../linux/ip-address.ts';
 import type { PublishedPort } from './ports.ts';
 
 const LISTEN = 0x0a;
@@ -47,8 +47,12 @@ function findHolders({ protocol, hostIp, hostPort }: PublishedPort): Holder[] {
   });
 }
 
-/** Whether a local address in the kernel's notation (hexadecimal words in host byte order) excludes an IPv4 address. */
+/** Whether a local address in the kernel's notation (hexadecimal words in host byte order) excludes an address. */
 function excludes(local: string, address: string): boolean {
+  if (address.includes(':')) {
+    const own = addressBytes(address).swap32().toString('hex').toUpperCase();
+    return local.length === 32 && (address === '::' || local === own || /^0+$/.test(local));
+  }
   if (/^0+$/.test(local)) return true; // 0.0.0.0, or :: which mostly means both families
   const mapped = local.startsWith('0000000000000000FFFF0000'); // ::ffff:a.b.c.d
   const word = mapped ? local.slice(24) : local;

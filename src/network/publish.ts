@@ -1,7 +1,6 @@
 /** The argument of `-p`/`--publish`: `[[address:][hostPort]:]containerPort[/protocol]`, with ranges, as docker reads it. */
-import { isIPv6 } from 'node:net';
 import { TsrunError } from '../error.ts';
-import { isIpv4 } from '../linux/netlink-route.ts';
+import { ipv6Text, isIpv4, parseIpv6 } from '../linux/ip-address.ts';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -63,11 +62,8 @@ function parseAddress(text: string): string {
   const address = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
   if (address === '' && text === '') return '';
   if (isIpv4(address)) return address;
-  if (isIPv6(address)) {
-    throw new TsrunError('UNSUPPORTED', `cannot publish on the IPv6 address ${address}`, {
-      hint: 'the bridge network of tsrun is IPv4 only; publish on an IPv4 address, or use --network host',
-    });
-  }
+  const ipv6 = parseIpv6(address);
+  if (ipv6 !== undefined) return ipv6Text(ipv6);
   throw new TsrunError('USAGE', `invalid IP address: ${text}`);
 }
 

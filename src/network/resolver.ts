@@ -2,7 +2,7 @@
  * resolv.conf of a container (man 5 resolv.conf): the host's, without what a container cannot reach.
  */
 import { readFileSync } from 'node:fs';
-import { isIpv4 } from '../linux/netlink-route.ts';
+import { isIpv4 } from '../linux/ip-address.ts';
 
 /** What a resolv.conf says, as far as containers need it. */
 export interface ResolverConfig {

@@ -9,6 +9,7 @@ import {
   type Expression,
   NFPROTO_INET,
   NFPROTO_IPV4,
+  NFPROTO_IPV6,
   newChain,
   newRule,
   newTable,
@@ -31,7 +32,7 @@ import { RTN_LOCAL } from '../linux/netlink-route.ts';
 export const table = { family: NFPROTO_INET, name: 'tsrun' } as const;
 
 /** Raise it with every change below: a table with a lower number is replaced, its elements kept. */
-export const rulesetVersion = 1;
+export const rulesetVersion = 2;
 
 /** The table's comment. */
 function commentOf(version: number): string {
@@ -46,18 +47,38 @@ export function versionOf(comment: string | undefined): number {
 export const sets = {
   /** Our bridges. */
   bridges: { name: 'bridges', key: ['ifname'] },
-  /** From each bridge to itself: where br_netfilter is on, frames between its ports pass the forward hook. */
+  /**
+   * From each bridge to itself: where br_netfilter is on, frames between its ports pass the forward hook. Not of a
+   * network whose members may not reach each other.
+   */
   links: { name: 'links', key: ['ifname', 'ifname'] },
+  /** Bridges of networks without a way out. */
+  internal: { name: 'internal', key: ['ifname'] },
   subnets: { name: 'subnets', key: ['ipv4_addr'], interval: true },
+  subnets6: { name: 'subnets6', key: ['ipv6_addr'], interval: true },
+  /** Subnets whose containers leave under an address of this machine. */
+  masqueraded: { name: 'masqueraded', key: ['ipv4_addr'], interval: true },
+  masqueraded6: { name: 'masqueraded6', key: ['ipv6_addr'], interval: true },
   published: {
     name: 'published',
     key: ['ipv4_addr', 'inet_proto', 'inet_service'],
     data: ['ipv4_addr', 'inet_service'],
   },
   published_any: { name: 'published_any', key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] },
+  published6: {
+    name: 'published6',
+    key: ['ipv6_addr', 'inet_proto', 'inet_service'],
+    data: ['ipv6_addr', 'inet_service'],
+  },
+  published6_any: { name: 'published6_any', key: ['inet_proto', 'inet_service'], data: ['ipv6_addr', 'inet_service'] },
 } as const satisfies Record<string, SetDefinition>;
 export type SetName = keyof typeof sets;
-export const setNames = ['bridges', 'links', 'subnets', 'published', 'published_any'] as const satisfies SetName[];
+export const setNames = [
+  ...(['bridges', 'links', 'internal', 'subnets', 'subnets6', 'masqueraded', 'masqueraded6'] as const),
+  ...(['published', 'published_any', 'published6', 'published6_any'] as const),
+] as const satisfies SetName[];
+/** The sets whose elements are published ports. */
+export const portSets = ['published', 'published_any', 'published6', 'published6_any'] as const satisfies SetName[];
 
 interface RuleText {
   why: string;
@@ -80,7 +101,11 @@ function chains(): ChainText[] {
   const destination = loadPayload('network', 16, 4);
   const fromLoopback = [...ipv4, loadPayload('network', 12, 1), compare('==', Buffer.of(127))];
   const toLoopback = [...ipv4, loadPayload('network', 16, 1), compare('==', Buffer.of(127))];
-  const fromContainers = [...ipv4, source, lookup('subnets', 'in')];
+  const local = [loadDestinationType(), compare('==', Buffer.of(RTN_LOCAL, 0, 0, 0))];
+  const ipv6 = [loadMeta('nfproto'), compare('==', Buffer.of(NFPROTO_IPV6))];
+  const source6 = loadPayload('network', 8, 16);
+  const destination6 = loadPayload('network', 24, 16);
+  const loopback6 = compare('==', Buffer.from('00000000000000000000000000000001', 'hex'));
   const byBridge = [loadMeta('iifname'), lookup('bridges', 'in')];
   const toBridge = [loadMeta('oifname'), lookup('bridges', 'in')];
   const notToBridge = [loadMeta('oifname'), lookup('bridges', 'not in')];
@@ -99,9 +124,24 @@ function chains(): ChainText[] {
       why: 'ports published on every address of this machine',
       text: 'fib daddr type local dnat ip to meta l4proto . th dport map @published_any',
       expressions: [
-        ...[loadDestinationType(), compare('==', Buffer.of(RTN_LOCAL, 0, 0, 0))],
-        ...[loadMeta('l4proto'), loadPayload('transport', 2, 2, 9)],
+        ...[...local, loadMeta('l4proto'), loadPayload('transport', 2, 2, 9)],
         ...[lookup('published_any', 'map'), destinationNat(NFPROTO_IPV4)],
+      ],
+    },
+    {
+      why: 'and of IPv6',
+      text: 'dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6',
+      expressions: [
+        ...[...ipv6, destination6, loadMeta('l4proto', 12), loadPayload('transport', 2, 2, 13)],
+        ...[lookup('published6', 'map'), destinationNat(NFPROTO_IPV6)],
+      ],
+    },
+    {
+      why: 'on every address of IPv6',
+      text: 'fib daddr type local dnat ip6 to meta l4proto . th dport map @published6_any',
+      expressions: [
+        ...[...local, loadMeta('l4proto'), loadPayload('transport', 2, 2, 9)],
+        ...[lookup('published6_any', 'map'), destinationNat(NFPROTO_IPV6)],
       ],
     },
   ];
@@ -137,11 +177,34 @@ function chains(): ChainText[] {
     },
     {
       ...{ name: 'output', type: 'nat', hook: 'output', priority: -100, priorityText: '-100' },
-      rules: redirections,
+      rules: [
+        {
+          // The kernel takes answers for ::1 by the loopback interface alone; refused at once, programs try 127.0.0.1.
+          why: 'there is no way back to ::1',
+          text: 'ip6 daddr ::1 return',
+          expressions: [...ipv6, destination6, loopback6, verdict('return')],
+        },
+        ...redirections,
+      ],
     },
     {
       ...{ name: 'forward', type: 'filter', hook: 'forward', priority: 0, priorityText: 'filter' },
       rules: [
+        {
+          why: 'neighbours on one bridge',
+          text: 'iifname . oifname @links accept',
+          expressions: [loadMeta('iifname'), loadMeta('oifname', 2), lookup('links', 'in'), verdict('accept')],
+        },
+        {
+          why: 'nobody leaves an internal network',
+          text: 'iifname @internal drop',
+          expressions: [loadMeta('iifname'), lookup('internal', 'in'), verdict('drop')],
+        },
+        {
+          why: 'and nobody enters it',
+          text: 'oifname @internal drop',
+          expressions: [loadMeta('oifname'), lookup('internal', 'in'), verdict('drop')],
+        },
         {
           why: 'what goes elsewhere is not our business',
           text: 'oifname != @bridges return',
@@ -158,11 +221,6 @@ function chains(): ChainText[] {
           expressions: [...redirected, verdict('accept')],
         },
         {
-          why: 'neighbours on one bridge',
-          text: 'iifname . oifname @links accept',
-          expressions: [loadMeta('iifname'), loadMeta('oifname', 2), lookup('links', 'in'), verdict('accept')],
-        },
-        {
           why: 'nobody else reaches a container',
           text: 'drop',
           expressions: [verdict('drop')],
@@ -174,8 +232,13 @@ function chains(): ChainText[] {
       rules: [
         {
           why: 'containers leave under an address of this machine',
-          text: 'ip saddr @subnets oifname != @bridges masquerade',
-          expressions: [...fromContainers, ...notToBridge, masquerade()],
+          text: 'ip saddr @masqueraded oifname != @bridges masquerade',
+          expressions: [...ipv4, source, lookup('masqueraded', 'in'), ...notToBridge, masquerade()],
+        },
+        {
+          why: 'also with IPv6',
+          text: 'ip6 saddr @masqueraded6 oifname != @bridges masquerade',
+          expressions: [...ipv6, source6, lookup('masqueraded6', 'in'), ...notToBridge, masquerade()],
         },
         {
           why: '127.0.0.1 means something else to a container',
@@ -186,7 +249,12 @@ function chains(): ChainText[] {
           // The containers would see each other's addresses and answer directly, past the redirection.
           why: 'a container at a published port: answers must come back here',
           text: 'oifname @bridges ip saddr @subnets ct status dnat masquerade',
-          expressions: [...toBridge, ...fromContainers, ...redirected, masquerade()],
+          expressions: [...toBridge, ...ipv4, source, lookup('subnets', 'in'), ...redirected, masquerade()],
+        },
+        {
+          why: 'the same with IPv6',
+          text: 'oifname @bridges ip6 saddr @subnets6 ct status dnat masquerade',
+          expressions: [...toBridge, ...ipv6, source6, lookup('subnets6', 'in'), ...redirected, masquerade()],
         },
       ],
     },

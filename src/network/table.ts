@@ -16,7 +16,16 @@ import {
 import { step } from '../trace.ts';
 import { interfaceName, networkElements, type PlacedElement } from './elements.ts';
 import type { BridgeNetwork } from './ipam.ts';
-import { createRuleset, rulesetText, rulesetVersion, type SetName, setNames, table, versionOf } from './ruleset.ts';
+import {
+  createRuleset,
+  rulesetText,
+  rulesetVersion,
+  type SetName,
+  setNames,
+  sets,
+  table,
+  versionOf,
+} from './ruleset.ts';
 
 /** The version of the table in the kernel: undefined without a table, 0 for a foreign one of that name. */
 export function tableVersion(socket: NetlinkSocket): number | undefined {
@@ -28,13 +37,15 @@ export function tableVersion(socket: NetlinkSocket): number | undefined {
 /**
  * Sees to it that the table is there, at this version or a later one, and knows the network. One question where all is
  * well; else one transaction, which keeps the elements of an older table. Where there was none (an administrator flushed
- * the ruleset) `lost` tells the ports of running containers.
+ * the ruleset) `lost` tells the ports of running containers; `others` tells all networks whose bridges stand, of which an
+ * older table may not know everything.
  */
 export function ensureTable(
   socket: NetlinkSocket,
   network: BridgeNetwork,
   lost: () => PlacedElement[] = () => [],
   wanted = rulesetVersion,
+  others: () => readonly BridgeNetwork[] = () => [],
 ): void {
   const [found, element] = socket.run([getTable(table), getElement(table, 'bridges', interfaceName(network.bridge))]);
   const message = found?.messages[0];
@@ -47,6 +58,7 @@ export function ensureTable(
   }
   // A table of that name that tells no version is not ours to copy from.
   const kept = version === undefined || version === 0 ? lost() : readElements(socket, setNames);
+  const known = [network, ...others()].flatMap(networkElements);
   step(
     {
       phase: 'network',
@@ -58,8 +70,26 @@ export function ensureTable(
       transaction(socket, 'create nf_tables table "tsrun"', [
         ...(version === undefined ? [] : [deleteTable(table)]),
         ...createRuleset(wanted),
-        ...adding([...kept, ...networkElements(network)]),
+        ...adding(distinct([...kept, ...known])),
       ]),
+  );
+}
+
+/** Each element once, ranges in their order. */
+function distinct(elements: readonly PlacedElement[]): PlacedElement[] {
+  const identity = ({ set, key, flags = 0 }: PlacedElement): string => `${set} ${key.toString('hex')} ${flags}`;
+  return [...new Map(elements.map((element) => [identity(element), element])).values()].sort(inOrder);
+}
+
+/** Takes a network out of the table. */
+export function forgetNetwork(socket: NetlinkSocket, network: BridgeNetwork): void {
+  step(
+    {
+      phase: 'teardown',
+      title: `let the nf_tables table "tsrun" forget the network ${network.subnet}`,
+      why: 'another network may get its subnet',
+    },
+    () => deleteAll(socket, networkElements(network)),
   );
 }
 
@@ -96,18 +126,24 @@ export function unpublish(
   deleteAll(socket, doomed);
 }
 
-/** Deletes elements, tolerating the absence of each. */
+/** Deletes elements, tolerating the absence of each; of a range both ends go together. */
 export function deleteAll(socket: NetlinkSocket, elements: readonly PlacedElement[]): void {
   if (elements.length === 0) return;
-  const keysOf = (name: SetName) => elements.filter(({ set }) => set === name).map(({ key }) => key);
+  const inSet = (name: SetName) => elements.filter(({ set }) => set === name);
   try {
-    const requests = setNames.flatMap((name) => deleteElements(table, name, keysOf(name)));
-    transaction(socket, 'withdraw published ports', requests);
+    const requests = setNames.flatMap((name) => deleteElements(table, name, inSet(name)));
+    transaction(socket, 'withdraw elements of nf_tables', requests);
   } catch (error) {
     if (!isErrno(error, errno.ENOENT)) throw error;
-    for (const { set, key } of elements) {
+    const parts = setNames.flatMap((name) => {
+      const ranges = 'interval' in sets[name];
+      return ranges ? [inSet(name)] : inSet(name).map((element) => [element]);
+    });
+    for (const part of parts) {
+      const [first] = part;
+      if (first === undefined) continue;
       try {
-        transaction(socket, 'withdraw a published port', deleteElements(table, set, [key]));
+        transaction(socket, 'withdraw an element of nf_tables', deleteElements(table, first.set, part));
       } catch (single) {
         if (!isErrno(single, errno.ENOENT)) throw single;
       }
@@ -122,9 +158,13 @@ export function readElements(socket: NetlinkSocket, names: readonly SetName[]): 
       .dump(dumpElements(table, set))
       .flatMap(parseElements)
       .map((element) => ({ ...element, set }))
-      // A range that ends where the next one begins: its end comes first.
-      .sort((a, b) => Buffer.compare(a.key, b.key) || endsFirst(b) - endsFirst(a)),
+      .sort(inOrder),
   );
+}
+
+/** A range that ends where the next one begins: its end comes first. */
+function inOrder(a: PlacedElement, b: PlacedElement): number {
+  return Buffer.compare(a.key, b.key) || endsFirst(b) - endsFirst(a);
 }
 
 function endsFirst({ flags = 0 }: PlacedElement): number {

@@ -3,11 +3,13 @@
  * eth0. It is known by the container's id (name, alias) and by its address (second name), so that the kernel itself
  * refuses an address that is in use.
  */
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { TsrunError } from '../error.ts';
+import { AF_INET, AF_INET6 } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
 import { withNetns } from '../linux/namespaces.ts';
-import { NETLINK_ROUTE, NetlinkError, NetlinkSocket } from '../linux/netlink.ts';
+import { NETLINK_ROUTE, NetlinkError, type NetlinkRequest, NetlinkSocket } from '../linux/netlink.ts';
 import {
   addLinkName,
   changeLink,
@@ -19,28 +21,35 @@ import {
   type Link,
   parseLink,
 } from '../linux/netlink-link.ts';
-import { addAddress, addDefaultRoute } from '../linux/netlink-route.ts';
+import { addAddress, deleteDefaultRoute, setDefaultRoute } from '../linux/netlink-route.ts';
 import { rootDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
-import { findLink, quietIpv6 } from './bridge.ts';
-import type { BridgeNetwork } from './ipam.ts';
+import { findLink, guardIpv6, quietIpv6 } from './bridge.ts';
+import { type BridgeNetwork, predefinedIds } from './ipam.ts';
 
 /** A cable's alias: whose it is, and in which data root that container is found. */
 function aliasOf(containerId: string, root: string): string {
   return `tsrun ${containerId} ${root.slice(-180)}`; // the kernel keeps 255 bytes
 }
 
-/** `ts` and the first 11 digits of the container's id: an interface's name has room for 15. */
-export function hostInterfaceOf(containerId: string): string {
-  return `ts${containerId.slice(0, 11)}`;
+/**
+ * `ts` and the first 11 digits of the container's id (an interface's name has room for 15), or of a digest of both ids:
+ * a container has one cable to each of its networks.
+ */
+export function hostInterfaceOf(containerId: string, networkId: string): string {
+  if (networkId === predefinedIds.bridge) return `ts${containerId.slice(0, 11)}`;
+  return `ts${createHash('sha256').update(containerId).update(networkId).digest('hex').slice(0, 11)}`;
 }
 
 export interface Cable {
   containerId: string;
   /** Descriptor of the container's network namespace. */
   netns: number;
+  /** The container's end: `eth0`. */
+  interface: string;
   /** Of the container. */
   address: string;
+  address6?: string | undefined;
   mac: string;
 }
 
@@ -49,24 +58,27 @@ export interface Cable {
  * nothing is left behind then. Throws NetlinkError.
  */
 export function plugIn(socket: NetlinkSocket, network: BridgeNetwork, bridge: Link, cable: Cable): boolean {
-  const name = hostInterfaceOf(cable.containerId);
-  const { address, mac, netns } = cable;
+  const name = hostInterfaceOf(cable.containerId, network.id);
+  const { address, mac, netns, interface: peer } = cable;
   return step(
     {
       phase: 'network',
-      title: `create the veth pair ${name} <-> eth0 and plug it into ${network.bridge}`,
+      title: `create the veth pair ${name} <-> ${peer} and plug it into ${network.bridge}`,
       why: 'the cable between the container and the bridge; hairpin lets a container reach its own published ports',
       shell:
-        `ip link add ${name} mtu ${bridge.mtu} type veth peer name eth0 address ${mac} mtu ${bridge.mtu} netns $PID && ` +
-        `ip link set ${name} master ${network.bridge} up && bridge link set dev ${name} hairpin on`,
+        `ip link add ${name} mtu ${bridge.mtu} type veth peer name ${peer} address ${mac} mtu ${bridge.mtu} netns $PID && ` +
+        `ip link set ${name} master ${network.bridge} up && bridge link set dev ${name} hairpin on` +
+        (network.icc ? '' : ' isolated on'),
     },
     () => {
       const requests = [
-        createVeth({ name, master: bridge.index, mtu: bridge.mtu, peer: { name: 'eth0', mac, netns } }),
+        createVeth({ name, master: bridge.index, mtu: bridge.mtu, peer: { name: peer, mac, netns } }),
         changeLink(name, {
           up: true,
           alias: aliasOf(cable.containerId, rootDirectory()),
           hairpin: true,
+          // Without br_netfilter the table sees nothing of what neighbours send to each other.
+          ...(network.icc ? {} : { isolated: true }),
           noLinkLocal: true,
         }),
         { ...addLinkName(name, addressName(address)), tolerate: [errno.EEXIST, errno.EOPNOTSUPP] },
@@ -90,30 +102,87 @@ function createOver(socket: NetlinkSocket, name: string, requests: Parameters<Ne
   }
 }
 
-/** Sets up eth0 inside the container's namespace: address and default route. */
-export function setUpInside(network: BridgeNetwork, { netns, address }: Cable): void {
+/** Sets up the container's end inside its namespace: addresses and, where the way out is by this network, routes. */
+export function setUpInside(
+  network: BridgeNetwork,
+  { netns, address, address6, interface: name }: Cable,
+  isGateway: boolean,
+): void {
   const socket = withNetns(netns, () => {
-    quietIpv6('eth0');
+    if (address6 === undefined) quietIpv6(name);
+    else guardIpv6(name);
     return NetlinkSocket.open(NETLINK_ROUTE);
   });
+  try {
+    const route = isGateway && !network.internal;
+    step(
+      {
+        phase: 'network',
+        title:
+          `give ${name} the address ${address}/${network.prefix}${address6 === undefined ? '' : ` and ${address6}`}` +
+          (route ? ` and the default route by ${network.gateway}` : ''),
+        why: 'inside the network namespace of the container',
+        shell:
+          `nsenter -t $PID -n ip address add ${address}/${network.prefix} brd + dev ${name} && ` +
+          `nsenter -t $PID -n ip link set ${name} up` +
+          (route ? ` && nsenter -t $PID -n ip route replace default via ${network.gateway}` : ''),
+      },
+      () => {
+        const link = linkInside(socket, name);
+        const { ipv6 } = network;
+        const both = ipv6 !== undefined && address6 !== undefined;
+        socket.run([
+          addAddress(link.index, address, network.prefix),
+          changeLink(link.index, { up: true }),
+          ...(both ? [addAddress(link.index, address6, ipv6.prefix)] : []),
+          ...(route ? defaultRoutes(link.index, network.gateway, both ? ipv6.gateway : undefined) : []),
+        ]);
+      },
+    );
+  } finally {
+    socket.close();
+  }
+}
+
+function linkInside(socket: NetlinkSocket, name: string): Link {
+  const link = findLink(socket, name);
+  if (link === undefined) throw new TsrunError('NOT_FOUND', `${name} was removed from the container meanwhile`);
+  return link;
+}
+
+/** What makes the way out that of one network, whatever it was. */
+function defaultRoutes(index: number, gateway: string, gateway6: string | undefined): NetlinkRequest[] {
+  const old = [deleteDefaultRoute(AF_INET), { ...deleteDefaultRoute(AF_INET6), tolerate: noRoute6 }];
+  return [
+    ...old,
+    setDefaultRoute(index, gateway),
+    ...(gateway6 === undefined ? [] : [setDefaultRoute(index, gateway6)]),
+  ];
+}
+
+/** A kernel, or a namespace, without IPv6 has no such table. */
+const noRoute6 = [errno.ESRCH, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.EACCES];
+
+/** Changes a container's way out: to the gateways of one of its interfaces, or to nowhere. */
+export function changeWayOut(
+  netns: number,
+  to: { interface: string; gateway: string; gateway6?: string | undefined } | undefined,
+): void {
+  const socket = withNetns(netns, () => NetlinkSocket.open(NETLINK_ROUTE));
   try {
     step(
       {
         phase: 'network',
-        title: `give eth0 the address ${address}/${network.prefix} and the default route by ${network.gateway}`,
-        why: 'inside the network namespace of the container',
-        shell:
-          `nsenter -t $PID -n ip address add ${address}/${network.prefix} brd + dev eth0 && ` +
-          `nsenter -t $PID -n ip link set eth0 up && nsenter -t $PID -n ip route add default via ${network.gateway}`,
+        title: to === undefined ? 'take the default route away' : `the default route is by ${to.gateway} now`,
+        why: "the first of its networks by name that is not internal is a container's way out",
+        shell: `nsenter -t $PID -n ip route ${to === undefined ? 'delete default' : `replace default via ${to.gateway}`}`,
       },
       () => {
-        const link = findLink(socket, 'eth0');
-        if (link === undefined) throw new TsrunError('NOT_FOUND', 'eth0 was removed from the container meanwhile');
-        socket.run([
-          addAddress(link.index, address, network.prefix),
-          changeLink(link.index, { up: true }),
-          addDefaultRoute(link.index, network.gateway),
-        ]);
+        if (to !== undefined) {
+          socket.run(defaultRoutes(linkInside(socket, to.interface).index, to.gateway, to.gateway6));
+          return;
+        }
+        socket.run([deleteDefaultRoute(AF_INET), { ...deleteDefaultRoute(AF_INET6), tolerate: noRoute6 }]);
       },
     );
   } finally {
@@ -169,15 +238,15 @@ export interface PluggedCable {
   ours: boolean;
 }
 
-/** All cables of tsrun that are plugged into a bridge. */
-export function cablesOf(socket: NetlinkSocket, bridge: Link): PluggedCable[] {
+/** All cables of tsrun, or those that are plugged into one bridge. */
+export function cablesOf(socket: NetlinkSocket, bridge?: Link): PluggedCable[] {
   const root = rootDirectory();
   return socket
-    .dump(dumpLinks(bridge.index))
+    .dump(dumpLinks(bridge?.index))
     .map(parseLink)
     .flatMap(({ name, alias, master }) => {
       const containerId = /^tsrun ([0-9a-f]{64}) /.exec(alias)?.[1];
-      if (containerId === undefined || master !== bridge.index) return [];
+      if (containerId === undefined || (bridge !== undefined && master !== bridge.index)) return [];
       return [{ name, containerId, ours: alias === aliasOf(containerId, root) }];
     });
 }

@@ -19,7 +19,7 @@ test.each([
   ['kill -TERM $$', 143, 15],
 ])('`%s` is told to the client as %i and recorded', async (script, status, signal) => {
   using fixture = await Fixture.start({ script, client: nothing });
-  expect(await fixture.handle.onExit).toEqual({ status, oomKilled: false });
+  expect(await fixture.handle.onExit).toEqual({ status, oomKilled: false, restarts: false });
   const record = JSON.parse(fixture.file('exit.json'));
   expect(record).toEqual({ exitCode: status, signal, oomKilled: false, finishedAt: expect.any(String) });
   expect(record.finishedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
@@ -51,7 +51,12 @@ test('a kill by the OOM killer since the start is told and recorded', async () =
       writeFileSync(join(cgroup, 'memory.events'), events(kills));
       results.push(await fixture.handle.onExit, JSON.parse(fixture.file('exit.json')).oomKilled);
     }
-    expect(results).toEqual([{ status: 0, oomKilled: false }, false, { status: 0, oomKilled: true }, true]);
+    expect(results).toEqual([
+      { status: 0, oomKilled: false, restarts: false },
+      false,
+      { status: 0, oomKilled: true, restarts: false },
+      true,
+    ]);
   } finally {
     rmSync(cgroup, { recursive: true });
   }
@@ -71,7 +76,7 @@ test('while nothing happens a monitor takes less than 100 KiB of memory and no t
 
 test('a client that has cleaned up says so, and no other cleaning runs', async () => {
   using fixture = await Fixture.start({ script: 'exit 3', client: nothing, reap: () => 'exit 0' });
-  expect(await fixture.handle.onExit).toEqual({ status: 3, oomKilled: false });
+  expect(await fixture.handle.onExit).toEqual({ status: 3, oomKilled: false, restarts: false });
   expect(isAlive(fixture.handle.pid)).toBe(true);
   expect(fixture.locked).toBe(true);
   fixture.handle.reaped();
@@ -136,7 +141,7 @@ test('a client that dies between the exit and its cleaning leaves the cleaning t
 
 test('the bare form for exec tells the status and ends', async () => {
   using fixture = await Fixture.start({ script: 'exit 7', client: nothing, bare: true });
-  expect(await fixture.handle.onExit).toEqual({ status: 7, oomKilled: false });
+  expect(await fixture.handle.onExit).toEqual({ status: 7, oomKilled: false, restarts: false });
   await fixture.handle.ended;
   expect(readdirSync(fixture.containerDirectory)).toEqual([]);
 });

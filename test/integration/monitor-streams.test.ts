@@ -320,7 +320,7 @@ test('a later client sees what comes from then on, and types', async () => {
   writer.write('hello\n');
   await reader.waitFor('got hello\n');
   writer.write('end\n');
-  expect(await client.onExit).toEqual({ status: 2, oomKilled: false });
+  expect(await client.onExit).toEqual({ status: 2, oomKilled: false, restarts: false });
   await reader.ended;
   expect(reader.text).toBe('got hello\ngot end\n');
   writer.destroy();

@@ -51,7 +51,7 @@ test('what is typed is echoed by the terminal of the container, read and answere
   using fixture = await interactive(person, { script: 'read x; echo "got <$x>"; tty -s && echo terminal; exit 11' });
   person.type('hello\r');
   await person.reader.waitFor('terminal\r\n');
-  expect(await fixture.handle.onExit).toEqual({ status: 11, oomKilled: false });
+  expect(await fixture.handle.onExit).toEqual({ status: 11, oomKilled: false, restarts: false });
   expect(person.reader.text).toBe('hello\r\ngot <hello>\r\nterminal\r\n');
 });
 

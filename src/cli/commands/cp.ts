@@ -22,8 +22,7 @@ import { writeBytes } from '../output.ts';
 
 export const cp: Command = {
   usage: '[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\ttsrun cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH',
-  description:
-    'Copy files and directories between a container and the host; - stands for a tar archive on stdin or stdout',
+  description: 'Copy between a container and the host; - is a tar archive on stdin or stdout',
   flags: [
     { name: 'archive', short: 'a', type: 'bool', description: 'Keep owners; into a container: give all to its user' },
     { name: 'follow-link', short: 'L', type: 'bool', description: 'Follow a symbolic link in SRC_PATH' },

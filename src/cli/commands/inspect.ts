@@ -18,17 +18,17 @@ import { containerDocument } from '../views/container-inspect.ts';
 import { imageDocument } from '../views/image-inspect.ts';
 import { volumeDocument } from '../views/volume-row.ts';
 
-type Kind = 'container' | 'image' | 'volume';
+type Kind = 'container' | 'image' | 'network' | 'volume';
 
 /** In docker's order of looking for a name. */
-const allKinds: readonly Kind[] = ['container', 'image', 'volume'];
+const allKinds: readonly Kind[] = ['container', 'image', 'network', 'volume'];
 
 const formatFlag: Flag = { name: 'format', short: 'f', type: 'string', description: "'json', or a Go template" };
 const sizeFlag: Flag = { name: 'size', short: 's', type: 'bool', description: "Also a container's sizes" };
 const typeFlag: Flag = {
   name: 'type',
   type: 'string',
-  description: 'Only objects of this type (container|image|volume)',
+  description: 'Only objects of this type (container|image|network|volume)',
 };
 
 /** Docker's types; those without an inspector here have no objects. */
@@ -36,7 +36,7 @@ const types = ['container', 'image', 'network', 'volume', 'node', 'plugin', 'sec
 
 export const inspect: Command = {
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  description: 'Show everything about containers, images and volumes',
+  description: 'Show everything about containers, images, networks and volumes',
   flags: [formatFlag, sizeFlag, typeFlag],
   args: { min: 1 },
   async run(invocation) {
@@ -75,6 +75,17 @@ export const volumeInspect: Command = {
   run: (invocation) => inspectObjects(invocation, ['volume'], 'volume'),
 };
 
+export const networkInspect: Command = {
+  usage: '[OPTIONS] NETWORK [NETWORK...]',
+  description: 'Show everything about networks',
+  flags: [
+    formatFlag,
+    { name: 'verbose', short: 'v', type: 'bool', description: 'No effect: it belongs to swarms', hidden: true },
+  ],
+  args: { min: 1 },
+  run: (invocation) => inspectObjects(invocation, ['network'], 'network'),
+};
+
 /** Finds documents of objects by name or id. */
 class Finder {
   readonly #containers = new ContainerStore();
@@ -85,9 +96,10 @@ class Finder {
     this.#withSizes = withSizes;
   }
 
-  find(kind: Kind, text: string): Struct | undefined {
+  async find(kind: Kind, text: string): Promise<Struct | undefined> {
     try {
       if (kind === 'volume') return volumeDocument(new VolumeStore(this.#containers.root).require(text));
+      if (kind === 'network') return await this.#network(text);
       return kind === 'container' ? this.#container(text) : this.#image(text);
     } catch (error) {
       if (error instanceof TsrunError && (error.code === 'NOT_FOUND' || error.code === 'INVALID_REFERENCE')) {
@@ -98,6 +110,17 @@ class Finder {
   }
 
   #layerPath = (chainId: string): string => this.#images.layerPath(chainId);
+
+  /** Loaded late: most objects that are inspected are none. */
+  async #network(text: string): Promise<Struct | undefined> {
+    const [{ findNetwork }, { liveContainers }, { networkDocument }] = await Promise.all([
+      import('../../network/records.ts'),
+      import('../../container/network-names.ts'),
+      import('../views/network-inspect.ts'),
+    ]);
+    const record = findNetwork(text);
+    return record === undefined ? undefined : networkDocument(record, liveContainers(this.#containers));
+  }
 
   #container(text: string): Struct {
     const container = this.#containers.resolve(text);
@@ -129,7 +152,7 @@ async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], wh
   const errors: unknown[] = [];
   for (const text of args) {
     try {
-      const document = firstDocument(finder, kinds, text);
+      const document = await firstDocument(finder, kinds, text);
       if (document === undefined) throw new TsrunError('NOT_FOUND', `No such ${what}: ${text}`);
       output.add(document);
     } catch (error) {
@@ -144,9 +167,9 @@ async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], wh
   return code;
 }
 
-function firstDocument(finder: Finder, kinds: readonly Kind[], text: string): Struct | undefined {
+async function firstDocument(finder: Finder, kinds: readonly Kind[], text: string): Promise<Struct | undefined> {
   for (const kind of kinds) {
-    const document = finder.find(kind, text);
+    const document = await finder.find(kind, text);
     if (document !== undefined) return document;
   }
   return undefined;

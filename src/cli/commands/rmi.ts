@@ -1,11 +1,11 @@
 /** `tsrun rmi`: take names from images, and remove the images that have none left. */
+import { removeImage } from '../../container/remove-image.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { print } from '../output.ts';
 import { report } from '../report.ts';
-import { removeImage } from './remove-image.ts';
 
 export const rmi: Command = {
   usage: '[OPTIONS] IMAGE [IMAGE...]',

@@ -16,6 +16,7 @@ import { confirm } from '../confirm.ts';
 import { parsePruneFilter } from '../options/prune-filter.ts';
 import { print, printError } from '../output.ts';
 import { humanSize } from '../units.ts';
+import { reclaimedDigits } from './prune.ts';
 
 export const systemPrune: Command = {
   usage: '[OPTIONS]',
@@ -66,7 +67,7 @@ async function prune(request: PruneRequest, volumes: boolean): Promise<void> {
     if (pruned.deleted.length > 0) print(`${[title, ...pruned.deleted].join('\n')}\n\n`);
   }
   pruneLeftovers(request);
-  print(`Total reclaimed space: ${humanSize(reclaimed, 4)}\n`);
+  print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
 }
 
 /** What is about to happen, in docker's words. */

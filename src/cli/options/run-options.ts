@@ -14,7 +14,7 @@ import { environmentOf, labelsOf } from './environment.ts';
 import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
-import { parseExpose, parseExtraHost } from './network.ts';
+import { canonicalIpv6, networksOf, parseExpose, parseExtraHost } from './network.ts';
 
 const defaultShmSize = 64 * 1024 * 1024;
 
@@ -172,6 +172,7 @@ function processOf(flags: ParsedFlags, terminals: Terminals): ProcessOptions {
 type NetworkOptions = Pick<
   RunOptions,
   | 'network'
+  | 'endpoints'
   | 'publish'
   | 'publishAll'
   | 'expose'
@@ -184,14 +185,20 @@ type NetworkOptions = Pick<
 >;
 
 function networkOf(flags: ParsedFlags): NetworkOptions {
-  const network = given(flags, 'network') ?? 'default';
-  if (flags.strings('network').length > 1)
-    throw notYet('a container has one network so far: --network was given twice');
+  const { network, endpoints } = asUsage(() =>
+    networksOf({
+      networks: flags.strings('network').filter((text) => text !== ''),
+      aliases: flags.strings('network-alias'),
+      ip: given(flags, 'ip'),
+      ip6: parsed(flags, 'ip6', canonicalIpv6) || undefined,
+    }),
+  );
   if (/^container:?$/.test(network)) {
     throw usage('Invalid network mode: invalid container format container:<name|id>');
   }
   return {
     network,
+    ...optional('endpoints', endpoints),
     publish: flags.strings('publish').flatMap((text) => asUsage(() => parsePublish(text))),
     publishAll: flags.boolean('publish-all'),
     expose: flags.strings('expose').flatMap((text) => asUsage(() => parseExpose(text))),

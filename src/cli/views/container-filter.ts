@@ -1,4 +1,5 @@
 /** `ps --filter`: docker's filters. Filters of one name are alternatives, labels all hold, filters of several names too. */
+import { attachmentsOf } from '../../container/endpoints.ts';
 import type { Container } from '../../container/record.ts';
 import { TsrunError } from '../../error.ts';
 import { parseFilter } from '../flag.ts';
@@ -107,7 +108,9 @@ function compileValue(name: string, value: string, context: FilterContext): Test
       return ({ record }) => record.image.id === id;
     }
     case 'network':
-      return (container) => networkNames(container).includes(value);
+      return (container) =>
+        networkNames(container).includes(value) ||
+        attachmentsOf(container.state).some(({ network, networkId }) => network === value || networkId === value);
     case 'volume':
       return ({ record }) =>
         record.mounts.some((mount) => [mount.name, mount.source, mount.destination].includes(value));

@@ -1,8 +1,11 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
 import type { CgroupStats, Pressure, PressureLine } from '../../cgroup/stats.ts';
+import { aliasesOf, attachmentsOf, endpointsOf } from '../../container/endpoints.ts';
 import { mountOption } from '../../container/mount-plan.ts';
+import { endpointId } from '../../container/networks.ts';
 import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
+import { type BridgeAttachment, bridgeName } from '../../network/index.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
@@ -201,7 +204,7 @@ function configOf(container: Container): Struct {
     ...(record.stopSignal === 'SIGTERM' && options.stopSignal === undefined ? {} : { StopSignal: record.stopSignal }),
     ...(options.stopTimeout === undefined && record.stopTimeout === defaultStopTimeout
       ? {}
-      : { StopTimeout: record.stopTimeout }),
+      : { StopTimeout: options.stopTimeout ?? record.stopTimeout }),
   };
   return withOmitted(fields, emptyConfig);
 }
@@ -242,20 +245,15 @@ function portMap(container: Container): GoMap {
 function networkSettings(container: Container): Struct {
   const { state } = container;
   const up = isUp(state);
-  const attachment = up ? state.start?.network.attachment : undefined;
-  const endpoint = {
-    EndpointID: '',
-    Gateway: attachment?.gateway ?? '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: attachment?.address ?? '',
-    IPPrefixLen: attachment?.prefix ?? 0,
-    IPv6Gateway: '',
-    MacAddress: attachment?.mac ?? '',
-  };
-  const networks = networkNames(container).map((name): [string, Value] => [name, endpointSettings(endpoint)]);
+  const attachments = up ? attachmentsOf(state) : [];
+  const onBridge = attachments.find(({ bridge }) => bridge === bridgeName);
+  const networks = networkNames(container).map((name): [string, Value] => {
+    const attachment = attachments.find(({ network, networkId }) => network === name || networkId === name);
+    return [attachment?.network ?? name, endpointSettings(container, name, attachment)];
+  });
   return {
-    Bridge: attachment?.bridge ?? '',
+    // Docker's fields of the default bridge, as scripts know them.
+    Bridge: onBridge?.bridge ?? '',
     SandboxID: '',
     HairpinMode: false,
     LinkLocalIPv6Address: '',
@@ -264,25 +262,51 @@ function networkSettings(container: Container): Struct {
     SandboxKey: up ? `/proc/${state.pid}/ns/net` : '',
     SecondaryIPAddresses: nilList,
     SecondaryIPv6Addresses: nilList,
-    ...endpoint,
+    ...placeOf(container, onBridge),
     Networks: new GoMap(networks, null),
   };
 }
 
-function endpointSettings(endpoint: Struct): Struct {
+/** Where a container is on a network; empty where it is not. */
+function placeOf({ record }: Container, attachment: BridgeAttachment | undefined): Struct {
+  const networkId = attachment?.networkId;
   return {
-    IPAMConfig: null,
+    EndpointID: networkId === undefined ? '' : endpointId(record.id, networkId),
+    Gateway: attachment?.gateway ?? '',
+    GlobalIPv6Address: attachment?.address6 ?? '',
+    GlobalIPv6PrefixLen: attachment?.prefix6 ?? 0,
+    IPAddress: attachment?.address ?? '',
+    IPPrefixLen: attachment?.prefix ?? 0,
+    IPv6Gateway: attachment?.gateway6 ?? '',
+    MacAddress: attachment?.mac ?? '',
+  };
+}
+
+function endpointSettings(container: Container, name: string, attachment: BridgeAttachment | undefined): Struct {
+  const { record } = container;
+  const endpoint = endpointsOf(record).find(({ network }) => network === name);
+  const { ip, ip6 } = endpoint ?? {};
+  const place = placeOf(container, attachment);
+  const named = endpoint !== undefined && !/^(bridge|host|none)$/.test(attachment?.network ?? name);
+  return {
+    IPAMConfig:
+      ip === undefined && ip6 === undefined
+        ? null
+        : {
+            ...(ip === undefined ? {} : { IPv4Address: ip }),
+            ...(ip6 === undefined ? {} : { IPv6Address: ip6 }),
+          },
     Links: nilList,
-    Aliases: nilList,
-    NetworkID: '',
-    EndpointID: '',
-    Gateway: endpoint.Gateway ?? '',
-    IPAddress: endpoint.IPAddress ?? '',
-    IPPrefixLen: endpoint.IPPrefixLen ?? 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    MacAddress: endpoint.MacAddress ?? '',
+    Aliases: named ? aliasesOf(record, endpoint) : nilList,
+    NetworkID: attachment?.networkId ?? '',
+    EndpointID: place.EndpointID ?? '',
+    Gateway: place.Gateway ?? '',
+    IPAddress: place.IPAddress ?? '',
+    IPPrefixLen: place.IPPrefixLen ?? 0,
+    IPv6Gateway: place.IPv6Gateway ?? '',
+    GlobalIPv6Address: place.GlobalIPv6Address ?? '',
+    GlobalIPv6PrefixLen: place.GlobalIPv6PrefixLen ?? 0,
+    MacAddress: place.MacAddress ?? '',
     DriverOpts: nilMap,
   };
 }

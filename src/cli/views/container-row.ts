@@ -1,4 +1,6 @@
 /** One line of `ps`: what its columns and --format show. */
+
+import { attachmentsOf, endpointsOf, networkMode } from '../../container/endpoints.ts';
 import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
 import { quote } from '../format/printf.ts';
@@ -57,7 +59,7 @@ function commandLine(args: readonly string[]): string {
 
 /** Ports that are published now, and those that are only exposed. */
 export function portBindings({ record, state }: Container): PortBinding[] {
-  const published = state.start?.network.attachment?.ports ?? [];
+  const published = attachmentsOf(state).flatMap(({ ports }) => ports);
   const bindings: PortBinding[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
     containerPort,
     protocol,
@@ -72,11 +74,13 @@ export function portBindings({ record, state }: Container): PortBinding[] {
   return bindings;
 }
 
-/** Names of the networks that a container is in. */
-export function networkNames({ record, state }: Container): string[] {
-  const mode = state.start?.network.mode ?? record.options.network;
-  if (mode === 'default') return ['bridge'];
-  return mode.startsWith('container:') ? [] : [mode];
+/** Names of the networks that a container is to be on. */
+export function networkNames({ record }: Container): string[] {
+  const mode = networkMode(record.options);
+  if (mode === 'host' || (mode === 'none' && record.endpoints === undefined)) return [mode];
+  return endpointsOf(record)
+    .map(({ network }) => network)
+    .sort();
 }
 
 /** What `Mounts` counts: everything but the tmpfs of --tmpfs. */

@@ -13,7 +13,7 @@ export function parsePort(text: string): { containerPort: number; protocol: stri
   return { containerPort: Number(port), protocol };
 }
 
-/** The address that docker prints for all of them. */
+/** The address that docker prints for all of them; `::` it writes without brackets (`:::80->80/tcp`). */
 export function shownAddress(ip: string): string {
   return ip === '' ? '0.0.0.0' : ip;
 }
@@ -27,6 +27,11 @@ export function publishedPorts(bindings: readonly PortBinding[]): { key: string;
         ? []
         : [{ key: `${containerPort}/${protocol}`, address: `${shownAddress(host.ip)}:${host.port}` }],
     );
+}
+
+/** By their characters: `0.0.0.0` before `::`. */
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 interface Range {
@@ -50,7 +55,7 @@ export function formatPorts(bindings: readonly PortBinding[]): string {
   const sorted = [...bindings].sort(
     (a, b) =>
       a.containerPort - b.containerPort ||
-      (a.host?.ip ?? '').localeCompare(b.host?.ip ?? '') ||
+      inOrder(a.host?.ip ?? '', b.host?.ip ?? '') ||
       (a.host?.port ?? 0) - (b.host?.port ?? 0) ||
       a.protocol.localeCompare(b.protocol),
   );

@@ -4,7 +4,7 @@ import { messageOf, TsrunError } from '../../error.ts';
 import { directorySize } from '../directory-size.ts';
 import { removeContainer } from '../remove.ts';
 import { mayPrune } from './filter.ts';
-import type { Pruned, PruneRequest } from './prune.ts';
+import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 
 /** Removes all containers that were made or have ended, one after another. */
 export async function pruneContainers({ containers, filter, onNotice }: PruneRequest): Promise<Pruned> {
@@ -20,9 +20,11 @@ export async function pruneContainers({ containers, filter, onNotice }: PruneReq
       pruned.reclaimed += size;
     } catch (error) {
       // Started meanwhile: it is in use now, which is no failure.
+      if (error instanceof TsrunError && error.code === 'NOT_FOUND') continue;
       if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
       onNotice(`container ${record.name} stays: ${messageOf(error)}`);
     }
   }
+  recordPrune(containers, 'container', pruned);
   return pruned;
 }

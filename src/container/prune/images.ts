@@ -1,29 +1,36 @@
 /** `image prune`: images that have no name, or with `allImages` those that no container is made from. */
 import { TsrunError } from '../../error.ts';
 import type { Removal } from '../../image/removal.ts';
-import type { ImageStore, StoredImage } from '../../image/store.ts';
+import type { StoredImage } from '../../image/store.ts';
+import { removeImage, type Stores } from '../remove-image.ts';
 import type { ContainerStore } from '../store.ts';
 import { mayPrune } from './filter.ts';
-import type { Pruned, PruneRequest } from './prune.ts';
+import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 
-/** Removes images. One that a container is made from meanwhile stays. */
-export function pruneImages({ containers, images, filter, allImages }: PruneRequest): Pruned {
+/** Removes images, and layers that no image has, as a killed pull may leave. One that is used meanwhile stays. */
+export function pruneImages(request: PruneRequest): Pruned {
+  const { containers, images, filter, allImages } = request;
   const pruned: Pruned = { deleted: [], reclaimed: 0 };
-  const before = layerBytes(images);
   const used = new Set(containersOf(containers).map(({ record }) => record.image.id));
   for (const image of images.list()) {
     // A digest alone is no name that anybody would miss (docker's rule).
     if (used.has(image.id) || (!allImages && image.references.length > 0)) continue;
     if (!mayPrune(filter, { created: image.created, labels: labelsOf(image, filter) })) continue;
+    const sizes = new Map<string, number>(image.layers.map((layer) => [layer.chainId, layer.bytes]));
     try {
-      pruned.deleted.push(...removeImage(images, containers, image).map(lineOf));
+      for (const removal of removeWhole(request, image)) {
+        pruned.deleted.push('untagged' in removal ? `untagged: ${removal.untagged}` : `deleted: ${removal.deleted}`);
+        if ('deleted' in removal) pruned.reclaimed += sizes.get(removal.deleted) ?? 0;
+      }
     } catch (error) {
       // Used, renamed or removed meanwhile.
       if (!(error instanceof TsrunError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
     }
   }
-  const after = layerBytes(images);
-  for (const [chainId, bytes] of before) if (!after.has(chainId)) pruned.reclaimed += bytes;
+  pruned.reclaimed += images.removeOrphans((chainId) =>
+    containersOf(containers).some(({ record }) => record.image.layers.includes(chainId)),
+  );
+  recordPrune(containers, 'image', pruned);
   return pruned;
 }
 
@@ -39,23 +46,12 @@ function labelsOf(image: StoredImage, { labels, withoutLabels }: PruneRequest['f
   return labels.length + withoutLabels.length === 0 ? {} : image.config.execution.labels;
 }
 
-function removeImage(images: ImageStore, containers: ContainerStore, image: StoredImage): Removal[] {
-  return images.remove(image.id, {
-    force: true,
-    // Asked under the store's lock. Every container counts like a running one: force is meant for the names only.
-    usersOf: (id) =>
-      containersOf(containers)
-        .filter(({ record }) => record.image.id === id)
-        .map(({ record }) => ({ id: record.id, running: true })),
-    layerInUse: (chainId) => containersOf(containers).some(({ record }) => record.image.layers.includes(chainId)),
-  });
-}
-
-function lineOf(removal: Removal): string {
-  return 'deleted' in removal ? `deleted: ${removal.deleted}` : `untagged: ${removal.untagged}`;
-}
-
-/** Bytes of each layer that an image has. */
-function layerBytes(images: ImageStore): Map<string, number> {
-  return new Map(images.list().flatMap(({ layers }) => layers.map(({ chainId, bytes }) => [chainId, bytes] as const)));
+/** One name after the other, without force: a container that is made meanwhile keeps its image. */
+function removeWhole(stores: Stores, image: StoredImage): Removal[] {
+  const removals: Removal[] = [];
+  for (const name of [...image.references, ...image.repoDigests]) {
+    if (stores.images.resolve(name)?.id === image.id) removals.push(...removeImage(stores, name, false));
+  }
+  if (stores.images.resolve(image.id) !== undefined) removals.push(...removeImage(stores, image.id, false));
+  return removals;
 }

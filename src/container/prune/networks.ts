@@ -1,7 +1,23 @@
-/** `network prune`: networks of users that no container is in. The network bridge is nobody's, and stays. */
-import type { Pruned, PruneRequest } from './prune.ts';
+/** `network prune`: networks of users that no running container is on. */
+import { TsrunError } from '../../error.ts';
+import { userNetworks } from '../../network/index.ts';
+import { removeNetwork } from '../networks.ts';
+import { mayPrune } from './filter.ts';
+import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 
-/** Removes networks. */
-export function pruneNetworks(_request: PruneRequest): Pruned {
-  return { deleted: [], reclaimed: 0 };
+/** Removes networks. The predefined ones are nobody's, and stay. */
+export function pruneNetworks({ containers, filter }: PruneRequest): Pruned {
+  const pruned: Pruned = { deleted: [], reclaimed: 0 };
+  for (const network of userNetworks().sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (!mayPrune(filter, network)) continue;
+    try {
+      removeNetwork(containers, network.id);
+      pruned.deleted.push(network.name);
+    } catch (error) {
+      // In use, or somebody else has removed it.
+      if (!(error instanceof TsrunError) || (error.code !== 'IN_USE' && error.code !== 'NOT_FOUND')) throw error;
+    }
+  }
+  recordPrune(containers, 'network', pruned);
+  return pruned;
 }

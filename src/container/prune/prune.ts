@@ -1,5 +1,6 @@
 /** What every pruner is: it takes away what nothing uses, as far as a filter lets it, and tells what went. */
 import type { ImageStore } from '../../image/store.ts';
+import { type EventType, recordEvent } from '../events.ts';
 import type { ContainerStore } from '../store.ts';
 import type { PruneFilter } from './filter.ts';
 
@@ -22,3 +23,8 @@ export interface Pruned {
 
 /** Removes things of one kind. */
 export type Pruner = (request: PruneRequest) => Pruned | Promise<Pruned>;
+
+/** Appends docker's event: how much came free. */
+export function recordPrune({ root }: ContainerStore, type: EventType, { reclaimed }: Pruned): void {
+  recordEvent(root, { type, action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
+}

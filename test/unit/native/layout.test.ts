@@ -4,16 +4,19 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { healthActions, healthConfigSize, healthProgram } from '../../../src/container/health.ts';
 import {
   decodeSync,
   encodeMonitorConfig,
+  fdFirstPort,
   type MonitorConfig,
   messageKinds,
   monitorConfigSize,
   monitorFlags,
   monitorVersion,
+  restartPolicies,
 } from '../../../src/container/monitor.ts';
-import { attachFlags, controlKinds, controlMessageSize } from '../../../src/container/monitor-control.ts';
+import { attachFlags, controlKinds, controlMessageSize, exitedFlags } from '../../../src/container/monitor-control.ts';
 import {
   encodeProgram,
   headerSize,
@@ -24,6 +27,7 @@ import {
   version,
 } from '../../../src/program/encode.ts';
 import { type Load, type Place, ProgramBuilder } from '../../../src/program/program.ts';
+import { runOptions } from '../../fixtures/run-options.ts';
 
 const native = join(import.meta.dirname, '../../../native');
 const directory = mkdtempSync(join(tmpdir(), 'tsrun-layout-'));
@@ -39,9 +43,11 @@ const fields: Record<string, string[]> = {
   program_reloc: ['at', 'target'],
   program_error: ['kind', 'operation', 'phase', 'error'],
   monitor_config:
-    'version flags pid stdin_fd stdout_fd stderr_fd reap_argv reap_envp port_count log_max_files detach_keys detach_keys_length rows columns log_max_size'.split(
+    'version flags pid stdin_fd stdout_fd stderr_fd reap_argv reap_envp port_count log_max_files detach_keys detach_keys_length rows columns restart_policy log_max_size restart_max journal event event_length'.split(
       ' ',
     ),
+  health_config:
+    'version target pid stdout_fd stderr_fd interval timeout start_period start_interval retries on_failure'.split(' '),
   control_message: ['kind', 'a', 'b', 'length'],
 };
 const constants =
@@ -49,7 +55,9 @@ const constants =
    EXPECT_ANY EXPECT_NOT_NEGATIVE EXPECT_EQUAL MESSAGE_CREATED MESSAGE_READY MESSAGE_MOUNTED MESSAGE_ERROR MONITOR_VERSION
    MONITOR_TTY MONITOR_STDIN MONITOR_STDIN_ONCE MONITOR_FOREGROUND MONITOR_LOG MONITOR_RECORD MONITOR_ATTACH_STDIN
    MONITOR_ATTACH_STDOUT MONITOR_ATTACH_STDERR CONTROL_RESIZE CONTROL_REAPED CONTROL_ATTACH CONTROL_HOLD_STDIN
-   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN FD_PROGRAM FD_SYNC FD_CONTROL FD_FIRST_PORT`.split(/\s+/);
+   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN CONTROL_POLICY CONTROL_DONE EXITED_OOM EXITED_RESTARTS RESTART_NO RESTART_ON_FAILURE RESTART_ALWAYS
+   RESTART_UNLESS_STOPPED HEALTH_NONE HEALTH_KILL HEALTH_RESTART FD_PROGRAM FD_SYNC FD_CONTROL FD_RESYNC FD_HEALTH
+   FD_FIRST_PORT`.split(/\s+/);
 
 beforeAll(() => {
   const lines = Object.entries(fields).flatMap(([struct, names]) => [
@@ -156,6 +164,8 @@ test('every field of the configuration is where the monitor reads it', () => {
     portCount: 2,
     detachKeys: place(144, 5),
     size: { rows: 24, columns: 80 },
+    restart: { name: 'on-failure', maximumRetryCount: 5 },
+    journal: { path: place(152), event: place(160, 77) },
   };
   expect(monitorConfigSize).toBe(fact('sizeof monitor_config'));
   expect(monitorVersion).toBe(fact('MONITOR_VERSION'));
@@ -172,6 +182,11 @@ test('every field of the configuration is where the monitor reads it', () => {
     log_max_files: 3,
     detach_keys: 144,
     detach_keys_length: 5,
+    restart_policy: fact('RESTART_ON_FAILURE'),
+    restart_max: 5,
+    journal: 152,
+    event: 160,
+    event_length: 77,
   };
   for (const [name, value] of Object.entries(values)) {
     expect([name, bytes.readUInt32LE(fact(`monitor_config.${name}`))]).toEqual([name, value]);
@@ -209,7 +224,16 @@ test('what a configuration does not name is NONE', () => {
     portCount: 0,
     detachKeys: undefined,
   });
-  for (const name of ['stdin_fd', 'stdout_fd', 'stderr_fd', 'reap_argv', 'reap_envp', 'detach_keys']) {
+  for (const name of [
+    'stdin_fd',
+    'stdout_fd',
+    'stderr_fd',
+    'reap_argv',
+    'reap_envp',
+    'detach_keys',
+    'journal',
+    'event',
+  ]) {
     expect(bytes.readUInt32LE(fact(`monitor_config.${name}`))).toBe(fact('PROGRAM_NONE'));
   }
   expect(bytes.readUInt32LE(fact('monitor_config.flags'))).toBe(0);
@@ -222,10 +246,26 @@ test('messages have the numbers and the form of the headers', () => {
     reaped: fact('CONTROL_REAPED'),
     attach: fact('CONTROL_ATTACH'),
     holdStdin: fact('CONTROL_HOLD_STDIN'),
+    policy: fact('CONTROL_POLICY'),
     exited: fact('CONTROL_EXITED'),
     detached: fact('CONTROL_DETACHED'),
     broken: fact('CONTROL_BROKEN'),
+    done: fact('CONTROL_DONE'),
   });
+  expect(exitedFlags).toEqual({ oom: fact('EXITED_OOM'), restarts: fact('EXITED_RESTARTS') });
+  expect(restartPolicies).toEqual({
+    no: fact('RESTART_NO'),
+    'on-failure': fact('RESTART_ON_FAILURE'),
+    always: fact('RESTART_ALWAYS'),
+    'unless-stopped': fact('RESTART_UNLESS_STOPPED'),
+  });
+  expect(healthActions).toEqual({
+    none: fact('HEALTH_NONE'),
+    kill: fact('HEALTH_KILL'),
+    restart: fact('HEALTH_RESTART'),
+  });
+  expect(fdFirstPort).toBe(fact('FD_FIRST_PORT'));
+  expect(healthConfigSize).toBe(fact('sizeof health_config'));
   const message = Buffer.alloc(fact('sizeof program_error'));
   const say = (kind: string, a = 0): Buffer => {
     message.writeUInt32LE(fact(kind), 0);
@@ -246,4 +286,23 @@ test('messages have the numbers and the form of the headers', () => {
   expect(decodeSync(message)).toEqual({ kind: messageKinds.error, words: [-1, 6, -256] });
   expect(() => decodeSync(say('PROGRAM_NONE'))).toThrow(/unknown/);
   expect(() => decodeSync(message.subarray(0, 8))).toThrow(/unknown/);
+});
+
+test('every field of a health check is where the monitor reads it', () => {
+  const record = {
+    healthcheck: { test: ['CMD', 'true'], interval: 1, timeout: 2, startPeriod: 3, startInterval: 4, retries: 5 },
+    options: runOptions({
+      health: { test: [], interval: 0, timeout: 0, startPeriod: 0, startInterval: 0, retries: 0, onFailure: 'restart' },
+    }),
+  };
+  const spec = { ociVersion: '1.1.0', process: { cwd: '/', user: { uid: 0, gid: 0 }, args: ['sleep'] } };
+  const bytes = healthProgram(record, spec, { intoCgroup: false, seccomp: undefined });
+  if (bytes === undefined) throw new Error('there is a check');
+  const at =
+    bytes.readUInt32LE(fact('program_header.memory_offset')) + bytes.readUInt32LE(fact('program_header.config_offset'));
+  const field = (name: string): number => bytes.readUInt32LE(at + fact(`health_config.${name}`));
+  expect(
+    ['version', 'interval', 'timeout', 'start_period', 'start_interval', 'retries', 'on_failure'].map(field),
+  ).toEqual([monitorVersion, 1, 2, 3, 4, 5, fact('HEALTH_RESTART')]);
+  expect(new Set(['target', 'pid', 'stdout_fd', 'stderr_fd'].map(field)).size).toBe(4);
 });

@@ -55,13 +55,16 @@ test.each([
 });
 
 test.each([
-  ['[::1]:80:80', 'cannot publish on the IPv6 address ::1'],
-  ['::1:80:80', 'cannot publish on the IPv6 address ::1'],
-  ['[fd00::2]::80', 'cannot publish on the IPv6 address fd00::2'],
-  ['80:80/sctp', 'cannot publish sctp ports'],
-])('%s is understood, and said to be unsupported', (spec, message) => {
-  const error = refusal(spec);
-  expect([error.code, error.message]).toEqual(['UNSUPPORTED', message]);
+  ['[::1]:80:81', '::1', 80],
+  ['::1:80:81', '::1', 80],
+  ['[FD00:0::2]::81', 'fd00::2', 0],
+])('%s is a port of an IPv6 address', (spec, hostIp, hostPort) => {
+  expect(parsePublish(spec)).toEqual([{ hostIp, hostPort, containerPort: 81, protocol: 'tcp' }]);
+});
+
+test('sctp is understood, and said to be unsupported', () => {
+  const error = refusal('80:80/sctp');
+  expect([error.code, error.message]).toEqual(['UNSUPPORTED', 'cannot publish sctp ports']);
   expect(error.hint).toBeDefined();
 });
 

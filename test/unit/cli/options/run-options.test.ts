@@ -124,7 +124,7 @@ test.each([
   ['--restart no:3 x', 'USAGE', "maximum retry count cannot be used with restart policy 'no'"],
   ['--restart on-failure:x x', 'USAGE', 'maximum retry count must be an integer'],
   ['--restart always --rm x', 'USAGE', 'Conflicting options: --restart and --rm'],
-  ['--restart always x', 'UNSUPPORTED', '--restart always: restart policies are not there yet'],
+  ['--restart always:2 x', 'USAGE', "maximum retry count cannot be used with restart policy 'always'"],
   ['--pull foo x', 'USAGE', `invalid pull option: 'foo': must be one of "always", "missing" or "never"`],
   ['--cgroupns foo x', 'USAGE', '--cgroupns: invalid CGROUP mode'],
   ['--ipc foo x', 'USAGE', 'Invalid IPC mode: foo'],
@@ -150,7 +150,7 @@ test.each([
     "container ID file found, make sure the other container isn't running or delete /etc/passwd",
   ],
   ['--link a x', 'UNSUPPORTED', '--link is not supported: links between containers are not there yet'],
-  ['--health-cmd true x', 'UNSUPPORTED', '--health-cmd is not supported'],
+  ['--health-cmd true --no-healthcheck x', 'USAGE', '--no-healthcheck conflicts with --health-* options'],
   ['--firewall foo x', 'USAGE', '--firewall must be "warn" or "cooperate"'],
   ['-p foo x', 'USAGE', 'invalid containerPort: foo'],
 ])('%s is refused', (line, code, message) => {

@@ -1,10 +1,10 @@
 /** Removing an image or a name of it with regard to containers, and with docker's events: for `rmi` and `image prune`. */
-import { labelsOf, recordImageEvent } from '../../container/image-events.ts';
-import type { Container } from '../../container/record.ts';
-import type { ContainerStore } from '../../container/store.ts';
-import type { Removal } from '../../image/removal.ts';
-import type { ImageStore } from '../../image/store.ts';
-import { isUp } from '../views/status.ts';
+
+import type { Removal } from '../image/removal.ts';
+import type { ImageStore } from '../image/store.ts';
+import { labelsOf, recordImageEvent } from './image-events.ts';
+import type { Container } from './record.ts';
+import type { ContainerStore } from './store.ts';
 
 export interface Stores {
   containers: ContainerStore;
@@ -26,7 +26,7 @@ export function removeImage({ containers, images }: Stores, text: string, force:
     usersOf: (id) =>
       list()
         .filter(({ record }) => record.image.id === id)
-        .map(({ record, state }) => ({ id: record.id, running: isUp(state) })),
+        .map(({ record, state }) => ({ id: record.id, running: state.pid !== 0 || state.status === 'restarting' })),
     layerInUse: (chainId) => list().some(({ record }) => record.image.layers.includes(chainId)),
   });
   for (const removal of removals) {

@@ -1,0 +1,79 @@
+/**
+ * A container's networks: those that it is to be on (endpoints, in its record), and those that it is on now, in
+ * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
+ * away by the one who cleans up, each under the network lock.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BridgeAttachment, PublishedPort } from '../network/index.ts';
+import type { ContainerRecord, ContainerState } from './record.ts';
+import type { EndpointOption } from './run-options.ts';
+import { writeRecord } from './write-record.ts';
+
+/** The networks that a container is to be on, the one of its network mode first; none with `host` and `container:`. */
+export function endpointsOf({ endpoints, options }: ContainerRecord): EndpointOption[] {
+  if (endpoints !== undefined) return endpoints;
+  if (options.endpoints !== undefined) return options.endpoints;
+  const network = networkMode(options);
+  return /^(none|host|container:.*)$/s.test(network) ? [] : [{ network, aliases: [] }];
+}
+
+/** The network mode, `default` being that of the default bridge. */
+export function networkMode({ network }: ContainerRecord['options']): string {
+  return network === 'default' ? 'bridge' : network;
+}
+
+/** Names of a container on a network of a user's besides its own, as docker lists them. */
+export function aliasesOf({ id, options }: ContainerRecord, { aliases }: Pick<EndpointOption, 'aliases'>): string[] {
+  const hostname = options.hostname === undefined ? [] : [options.hostname];
+  return [...new Set([...aliases, id.slice(0, 12), ...hostname])];
+}
+
+export interface LiveNetworks {
+  attachments: BridgeAttachment[];
+  /** The ports whose sockets the monitor holds; published is what an attachment has of them. */
+  ports: PublishedPort[];
+}
+
+const fileIn = (directory: string): string => join(directory, 'networks.json');
+
+/** What a container is on now; undefined where it is on no bridge, or does not run. */
+export function readLive(directory: string): LiveNetworks | undefined {
+  try {
+    const value = JSON.parse(readFileSync(fileIn(directory), 'utf8')) as Partial<LiveNetworks> | null;
+    if (!Array.isArray(value?.attachments) || !Array.isArray(value.ports)) return undefined;
+    return { attachments: value.attachments, ports: value.ports };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Under the network lock. */
+export function writeLive(directory: string, live: LiveNetworks): void {
+  writeRecord(fileIn(directory), live);
+}
+
+/** Under the network lock. */
+export function dropLive(directory: string): void {
+  rmSync(fileIn(directory), { force: true });
+}
+
+/** What a running container is on. */
+export function attachmentsOf(state: Pick<ContainerState, 'attachments' | 'start'>): BridgeAttachment[] {
+  if (state.attachments !== undefined) return state.attachments;
+  const attachment = state.start?.network.attachment;
+  return attachment === undefined ? [] : [attachment];
+}
+
+/**
+ * The way out of a container that has several: docker's rule. Internal networks are none; one with both families comes
+ * before one with IPv4 alone; then the first by name. Undefined: there is none.
+ */
+export function wayOut<T extends Pick<BridgeAttachment, 'network' | 'internal' | 'address6'>>(
+  attachments: readonly T[],
+): T | undefined {
+  const rank = ({ address6 }: T): number => (address6 === undefined ? 1 : 0);
+  return attachments
+    .filter(({ internal }) => internal !== true)
+    .sort((a, b) => rank(a) - rank(b) || (a.network < b.network ? -1 : 1))[0];
+}

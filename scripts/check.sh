@@ -11,8 +11,8 @@ check node scripts/check-layers.mjs
 check node scripts/check-native.mjs
 check node scripts/run-ts.mjs scripts/limits-page.ts --check
 check node scripts/check-docs.mjs
-for script in scripts/*.sh scripts/images/*.sh .ci/run; do check bash -n "$script"; done
-if command -v shellcheck >/dev/null; then check shellcheck -x scripts/*.sh scripts/images/*.sh .ci/run; fi
+for script in scripts/*.sh scripts/images/*.sh scripts/vm/*.sh test/vm/guest/*.sh .ci/run; do check bash -n "$script"; done
+if command -v shellcheck >/dev/null; then check shellcheck -x scripts/*.sh scripts/images/*.sh scripts/vm/*.sh test/vm/guest/*.sh .ci/run; fi
 # Vagrant writes a directory of state beside the Vagrantfile and in its home: both are thrown away.
 if command -v vagrant >/dev/null; then check bash scripts/check-vagrant.sh; fi
 

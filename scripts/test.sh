@@ -1,6 +1,7 @@
 #!/bin/bash
 # `npm test`: from a clone to the whole test suite. Installs what is missing, builds, checks, runs the unit and the
-# integration tests (as root), and ends with one line that sums them up. Arguments go to vitest: npm test -- network
+# integration tests (as root; some also in a guest), and ends with one line that sums them up. Arguments go
+# to vitest: npm test -- network
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/lib.sh
@@ -23,10 +24,20 @@ npm run --silent check || checks=failed
 # The images are built once per machine; setup.ts starts the registry that serves them.
 if ((EUID == 0)); then bash scripts/local-registry.sh build busybox test debian; fi
 
+projects=(unit integration)
+# The guest of test/vm is an amd64 machine with 2 GiB of memory.
+memory=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+if ((EUID == 0 && memory > 3000)) && [[ $(dpkg --print-architecture) == amd64 ]] &&
+  (install_packages qemu-system-x86_64:qemu-system-x86); then
+  projects+=(vm)
+else
+  say 'tests in a guest need root, an amd64 Debian with QEMU, and 3 GB of free memory: skipped'
+fi
+
 results=$(mktemp -d "${TMPDIR:-/var/tmp}/tsrun-results.XXXXXX")
 trap 'rm -rf "$results"' EXIT
 failed=0
-for project in unit integration; do
+for project in "${projects[@]}"; do
   if [[ $project == integration ]] && ((EUID != 0)); then
     say 'integration tests need root: skipped'
     continue

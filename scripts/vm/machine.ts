@@ -131,7 +131,7 @@ export async function runGuest({ profile, script, milliseconds }: GuestRun): Pro
     ...['-kernel', built.get('kernel') ?? '', '-initrd', built.get('initrd') ?? ''],
     '-append',
     // Mitigations cost an emulated processor much, and there is nobody to protect from.
-    `console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr net.ifnames=0 tsrun.init=${init}`,
+    `console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr net.ifnames=0 systemd.mask=serial-getty@ttyS0.service tsrun.init=${init}`,
     ...(profile === 'plain' ? ['-no-reboot'] : []),
     ...disks.flatMap(({ serial, path, options }) => [
       ...['-drive', `if=none,id=${serial},format=raw,file=${path},${options}`],

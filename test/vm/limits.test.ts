@@ -13,7 +13,7 @@ const files = [
   'test/vm/guest/',
   ...(all ? ['test/integration/'] : some.map((name) => `test/integration/${name}.test.ts`)),
 ];
-const minutes = process.env.TSRUN_VM_ALL === '1' && accelerator() === 'tcg' ? 120 : all ? 15 : 8;
+const minutes = process.env.TSRUN_VM_ALL === '1' && accelerator() === 'tcg' ? 120 : 15;
 
 await guestTests(
   'limits on cgroup v2, Linux 6.1',

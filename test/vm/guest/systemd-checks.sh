@@ -41,7 +41,7 @@ if ((BOOT == 1)); then
   for name in sh sleep cat; do ln -s busybox "$root/bin/$name"; done
   tar -C "$root" -cf /var/tmp/root.tar .
   check 'an image is imported' tsrun import /var/tmp/root.tar small
-  run=(tsrun run -d --network none)
+  run=(tsrun run -d --network none --stop-timeout 1)
   check 'containers start' "${run[@]}" --name kept --restart always --memory 64m --pids-limit 12 --cpus 0.5 --cpuset-cpus 1 small sleep 100000
   check 'and one without a restart policy' "${run[@]}" --name once small sleep 100000
   check 'and one that was stopped by hand' "${run[@]}" --name stopped --restart unless-stopped small sleep 100000

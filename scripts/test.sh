@@ -8,7 +8,8 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 need_node
 packages=(
-  cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev mmdebstrap
+  cc:gcc make:make /usr/include/linux/mount.h:linux-libc-dev /usr/include/stdlib.h:libc6-dev
+  mmdebstrap vagrant:vagrant
   "${packages_of_tests[@]}"
 )
 # Firewalls that tsrun must live beside. Their packages start services where systemd runs: not on somebody's machine.

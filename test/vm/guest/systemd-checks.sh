@@ -58,7 +58,9 @@ if ((BOOT == 1)); then
   check 'it runs' says running state_of kept
 
   systemd-run --quiet --wait --unit=starter "${run[@]}" --name left small sleep 100000
-  check 'a container outlives the service that started it' says running state_of left
+  # Without a monitor it would say "(unsupervised)".
+  check 'a container outlives the service that started it, and so does its monitor' \
+    bash -c '[[ $(tsrun ps --filter name=left --format "{{.Status}}") =~ ^Up\ [^()]*$ ]] || { tsrun ps; exit 1; }'
   systemctl reset-failed starter 2>/dev/null
 
   cp /tsrun/contrib/systemd/tsrun.service /etc/systemd/system/
@@ -74,5 +76,5 @@ else
   check 'the one without a policy is not' says exited state_of once
   check 'nor is the one that was stopped by hand' says exited state_of stopped
   tsrun rm -f kept once stopped left >/dev/null 2>&1
-  check 'nothing is left of them' says '' bash -c 'ls -d /sys/fs/cgroup/tsrun/*/ 2>/dev/null || true'
+  check 'nothing is left of them' says /sys/fs/cgroup/tsrun/monitors bash -c 'find /sys/fs/cgroup/tsrun -mindepth 1 -type d'
 fi

@@ -21,6 +21,7 @@ await guestTests(
     profile: 'plain',
     // One worker for all files: starting another takes seconds here.
     script: [
+      `export TSRUN_LEAK_CHECK=${accelerator() === 'kvm' ? 'test' : 'file'}`,
       `export TSRUN_TEST_IMAGES='${all ? 'busybox test debian' : 'busybox test'}'`,
       'node node_modules/vitest/vitest.mjs run --no-color --config test/vm/guest/vitest.config.ts \\',
       `  ${all ? '' : '--no-isolate '}--reporter=verbose --reporter=json --outputFile.json=/results/tests.json ${files.join(' ')}`,

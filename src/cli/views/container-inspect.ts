@@ -100,7 +100,7 @@ function stateOf({ state }: Container, pressure: CgroupStats['pressure'] | undef
     ...(state.unsupervised ? { Unsupervised: true } : {}),
     ...(pressure === undefined || Object.keys(pressure).length === 0 ? {} : { Pressure: pressureOf(pressure) }),
   };
-  return withOmitted(fields, { Health: null });
+  return withOmitted(fields, { Health: null, Pressure: null });
 }
 
 function healthOf({ Status, FailingStreak, Log }: HealthRecord): Struct {

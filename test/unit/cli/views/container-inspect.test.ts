@@ -36,6 +36,20 @@ test('the top level has docker’s fields, in docker’s order', () => {
   });
 });
 
+test('State has the pressure of one that runs, in the words of the kernel', () => {
+  const line = { avg10: 1.5, avg60: 0.25, avg300: 0, total: 42 };
+  const shown = { Avg10: 1.5, Avg60: 0.25, Avg300: 0, Total: 42 };
+  const document = containerDocument(container({ state: running([]) }), {
+    layerPath: (chainId) => chainId,
+    pressure: { cpu: { some: line }, memory: { some: line, full: line } },
+  });
+  expect(JSON.parse(toJson(document)).State.Pressure).toEqual({
+    CPU: { Some: shown },
+    Memory: { Some: shown, Full: shown },
+  });
+  expect(inspect(container()).State).not.toHaveProperty('Pressure');
+});
+
 test('State is docker’s', () => {
   expect(inspect(container({ state: { exitCode: 3, oomKilled: true, error: 'why' } })).State).toEqual({
     Status: 'exited',

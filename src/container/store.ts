@@ -172,8 +172,13 @@ export class ContainerStore {
   /** The directory that becomes the container's, locked (flock) as long as somebody is at work on it. */
   private beginCreating(id: string): { path: string; fd: number } {
     const path = join(this.root, 'containers', creating + id);
+    mkdirSync(join(this.root, 'containers'), { recursive: true, mode: 0o700 });
     for (;;) {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+      try {
+        mkdirSync(path, { mode: 0o700 });
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      }
       const fd = openDirectory(path);
       // Between the two calls a sweep may have taken it for one that was given up.
       if (fd !== undefined && flock(fd, 'exclusive', false) && isStill(fd, path)) return { path, fd };

@@ -288,7 +288,9 @@ export class ImageStore {
       const existing = catalogue.images.get(image.id);
       const documents = new Set([...(existing?.documents ?? []), ...image.entry.documents]);
       const parent = image.entry.parent ?? existing?.parent;
-      const tagged = image.references.length > 0 ? new Date().toISOString() : existing?.tagged;
+      // A name that it has already is no new one.
+      const isNew = image.references.some((name) => catalogue.references.get(formatReference(name)) !== image.id);
+      const tagged = isNew ? new Date().toISOString() : existing?.tagged;
       catalogue.images.set(image.id, {
         ...image.entry,
         documents: [...documents],

@@ -15,6 +15,7 @@ const published = [
 ];
 const args = ['sh', '-c', 'sleep 1000'];
 const state = running(published);
+const attachment = state.start?.network.attachment;
 const document = containerDocument(
   container({
     options: {
@@ -74,7 +75,8 @@ const document = containerDocument(
     },
     state: {
       ...state,
-      ...(state.start && { start: { ...state.start, network: { ...state.start.network, mode: 'surfaceapp' } } }),
+      ...(state.start && { start: { ...state.start, network: { mode: 'surfaceapp' } } }),
+      attachments: attachment === undefined ? [] : [{ ...attachment, network: 'surfaceapp', bridge: 'br-1' }],
     },
   }),
   { layerPath: (chainId) => `/layers/${chainId}/fs` },

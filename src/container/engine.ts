@@ -175,8 +175,12 @@ export class Engine {
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
-        discardContainer(this.containers, record, request.onNotice);
-        lock.release();
+        try {
+          // Its name may have changed meanwhile.
+          discardContainer(this.containers, this.containers.read(record.id)?.record ?? record, request.onNotice);
+        } finally {
+          lock.release();
+        }
       }
       throw error;
     }

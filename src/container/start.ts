@@ -19,6 +19,7 @@ import { healthProgram } from './health.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
+import type { Lock } from './locked-directory.ts';
 import { fdFirstPort, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
@@ -29,7 +30,7 @@ import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
 import { clearStopMark } from './stop-mark.ts';
-import type { ContainerStore, Lock } from './store.ts';
+import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
 import { resolveUser } from './users.ts';
 import { writeRecord } from './write-record.ts';
@@ -73,7 +74,7 @@ export async function startContainer(
 ): Promise<StartedContainer> {
   const { record, directory } = container;
   sweep(store, request.onNotice, record.id);
-  const lock = store.lock(record.id, false);
+  const lock = await store.lockSoon(record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
   const undo = new Undo();

@@ -1,6 +1,11 @@
-/** Containers that something can be done inside of: those that run, and are neither paused nor between two runs. */
+/** Which containers run, and the errors for those that do not. */
 import { TsrunError } from '../error.ts';
-import type { Container } from './record.ts';
+import type { Container, ContainerState } from './record.ts';
+
+/** Whether its processes exist, or will again: docker counts a container that waits for its restart as running. */
+export function isUp({ status }: Pick<ContainerState, 'status'>): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}
 
 /** `Container … is not running`, as docker says it. */
 export function notRunning({ record }: Container): TsrunError {

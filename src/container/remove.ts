@@ -1,5 +1,6 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { isUp } from './active.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent } from './events.ts';
 import { reap } from './reap.ts';
@@ -18,7 +19,7 @@ export async function removeContainer(
   volumes = false,
 ): Promise<void> {
   const { record, state } = container;
-  if (state.pid !== 0 || state.status === 'restarting') {
+  if (isUp(state)) {
     if (!force) {
       const status = state.status;
       throw new TsrunError(
@@ -49,7 +50,7 @@ export async function removeContainer(
       store.forget(record.id);
       return;
     }
-    if ((now.state.pid !== 0 || now.state.status === 'restarting') && !force) {
+    if (isUp(now.state) && !force) {
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }
     // Its name may be another than when it was looked up.

@@ -14,6 +14,7 @@ import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
+import { isUp } from './active.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
 import { keepFilter } from './kept-filter.ts';
@@ -156,8 +157,7 @@ export async function startContainer(
 function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
-  if (now.state.pid !== 0 || now.state.status === 'restarting')
-    throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
+  if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
   return now.state.start;
 }
 

@@ -74,7 +74,7 @@ export class Engine {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
       } catch (cause) {
-        discardContainer(this.containers, container.record, (line) => io.notice(line));
+        discardContainer(this.containers, container.record, { onNotice: (line) => io.notice(line) });
         throw new TsrunError(
           'USAGE',
           `cannot write the container ID to "${options.cidfile}": it exists, or cannot be made`,
@@ -177,7 +177,8 @@ export class Engine {
       if (lock !== undefined) {
         try {
           // Its name may have changed meanwhile.
-          discardContainer(this.containers, this.containers.read(record.id)?.record ?? record, request.onNotice);
+          const { onNotice } = request;
+          discardContainer(this.containers, this.containers.read(record.id)?.record ?? record, { onNotice });
         } finally {
           lock.release();
         }

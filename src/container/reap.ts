@@ -9,7 +9,7 @@ import { messageOf } from '../error.ts';
 import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
-import { recordContainerEvent, recordVolumeEvents } from './events.ts';
+import { recordVolumeEvents } from './events.ts';
 import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
@@ -39,7 +39,6 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
     step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
       discardContainer(store, record),
     );
-    recordContainerEvent(store.root, record, 'destroy');
   }
 }
 

@@ -2,7 +2,6 @@
 import { TsrunError } from '../error.ts';
 import { isUp } from './active.ts';
 import { discardContainer } from './discard.ts';
-import { recordContainerEvent } from './events.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
@@ -57,9 +56,7 @@ export async function removeContainer(
     reap(store, now.record, readStart(container.directory));
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
-    if (volumes) discardContainer(store, now.record);
-    else store.remove(now.record);
-    recordContainerEvent(store.root, now.record, 'destroy');
+    discardContainer(store, now.record, { volumes });
   } finally {
     lock.release();
   }

@@ -7,8 +7,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { O_RDONLY } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
@@ -17,6 +16,7 @@ import { step } from '../trace.ts';
 import { isUp } from './active.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
+import { openNamespace } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
@@ -171,21 +171,22 @@ function joinedNamespaces(
   firstFd: number,
 ): { paths: { joinedPid?: string; joinedIpc?: string }; held: number[] } {
   const held: number[] = [];
-  const path = (mode: string, name: string): string | undefined => {
+  const path = (mode: string, name: 'pid' | 'ipc'): string | undefined => {
     if (!mode.startsWith('container:')) return undefined;
-    const other = store.resolve(mode.slice('container:'.length));
-    if (other.state.pid === 0) {
-      throw new TsrunError('CONFLICT', `cannot join ${name} namespace of a non running container: ${other.record.id}`);
-    }
-    held.push(openat(AT_FDCWD, `/proc/${other.state.pid}/ns/${name}`, O_RDONLY));
+    held.push(openNamespace(store.resolve(mode.slice('container:'.length)), name, `${name} namespace`));
     return `/proc/self/fd/${firstFd + held.length - 1}`;
   };
-  const joinedPid = path(options.pidMode, 'pid');
-  const joinedIpc = path(options.ipcMode, 'ipc');
-  return {
-    paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
-    held,
-  };
+  try {
+    const joinedPid = path(options.pidMode, 'pid');
+    const joinedIpc = path(options.ipcMode, 'ipc');
+    return {
+      paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
+      held,
+    };
+  } catch (error) {
+    held.forEach(close);
+    throw error;
+  }
 }
 
 function makeCgroup(

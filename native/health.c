@@ -6,6 +6,7 @@
 
 #define OUTPUT_MAX 4096 /* bytes of a result that are kept */
 #define RESULTS 5
+#define ROUNDS 16 /* reads in a row from one output: a check that never stops writing keeps nobody else waiting */
 #define TIME_SIZE 30
 
 enum { STARTING, HEALTHY, UNHEALTHY };
@@ -122,6 +123,7 @@ static void write_health(void)
 	u32 first = count < RESULTS ? 0 : count - RESULTS;
 	/* client.c's buffer is free between two reads; a result of 4 KiB is at most six times that in JSON */
 	char *at = put_text((char *)chunk, "{\"Status\":\"");
+	int whole = 1; /* what a full disk has cut must not take the place of what was there */
 	int fd = (int)SYS(openat, FD_DIRECTORY, "health.json.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	at = put_text(at, names[state]);
@@ -131,11 +133,11 @@ static void write_health(void)
 		at = put_result(at, results + i % RESULTS);
 		if (i + 1 < count)
 			*at++ = ',';
-		SYS(write, fd, chunk, at - (char *)chunk);
+		whole &= SYS(write, fd, chunk, at - (char *)chunk) == at - (char *)chunk;
 		at = (char *)chunk;
 	}
 	at = put_text(at, "]}\n");
-	if (SYS(write, fd, chunk, at - (char *)chunk) > 0)
+	if (SYS(write, fd, chunk, at - (char *)chunk) == at - (char *)chunk && whole)
 		SYS(renameat, FD_DIRECTORY, "health.json.tmp", FD_DIRECTORY, "health.json");
 	close_fd(&fd);
 }
@@ -196,7 +198,7 @@ static void read_check(int s)
 {
 	struct result *result = current();
 
-	for (;;) {
+	for (int round = 0; round < ROUNDS; round++) {
 		long n = SYS(read, out[s], chunk, QUEUE_SIZE);
 		long room = OUTPUT_MAX - result->size, kept = n < room ? n : room;
 
@@ -261,9 +263,9 @@ int health_timeout(void)
 	return at > time ? (int)(at - time) : 0;
 }
 
-int health_watch(void)
+int health_watch(int s)
 {
-	return pid > 0 ? (out[0] >= 0 ? out[0] : out[1]) : -1;
+	return pid > 0 ? out[s] : -1;
 }
 
 void health_step(void)

@@ -9,7 +9,7 @@
 #define SILENCE 100   /* milliseconds after the exit that somebody else who holds an output may be silent, */
 #define DRAIN 1000    /* and may write at all */
 
-enum { POLL_SIGNALS, POLL_LISTEN, POLL_STDIN, POLL_RESYNC, POLL_HEALTH, POLL_OUTPUT, POLL_CLIENTS = POLL_OUTPUT + 2 };
+enum { POLL_SIGNALS, POLL_LISTEN, POLL_STDIN, POLL_RESYNC, POLL_HEALTH, POLL_OUTPUT = POLL_HEALTH + 2, POLL_CLIENTS = POLL_OUTPUT + 2 };
 
 struct supervisor self = { .pid = -1, .status = -1, .last_status = -1 };
 
@@ -288,9 +288,10 @@ static void watch(struct pollfd *fds)
 	fds[POLL_LISTEN] = (struct pollfd){ self.status < 0 || again ? listening : -1, POLLIN, 0 };
 	fds[POLL_STDIN] = (struct pollfd){ container.in_queue.end > 0 ? container.in : -1, POLLOUT, 0 };
 	fds[POLL_RESYNC] = (struct pollfd){ resync, POLLIN, 0 };
-	fds[POLL_HEALTH] = (struct pollfd){ health_watch(), POLLIN, 0 };
-	for (int s = 0; s < 2; s++)
+	for (int s = 0; s < 2; s++) {
+		fds[POLL_HEALTH + s] = (struct pollfd){ health_watch(s), POLLIN, 0 };
 		fds[POLL_OUTPUT + s] = (struct pollfd){ clients_room(s) > 0 ? container.out[s] : -1, POLLIN, 0 };
+	}
 	for (int i = 0; i < CLIENTS; i++)
 		client_watch(clients + i, fds + POLL_CLIENTS + 4 * i);
 }

@@ -61,7 +61,7 @@ void health_open(void);
 void health_begin(void); /* with each run */
 void health_end(void);
 int health_timeout(void); /* milliseconds, -1: none */
-int health_watch(void);	  /* a descriptor, -1: none */
+int health_watch(int s);  /* the descriptor of its stdout (0) or stderr (1), -1: none */
 void health_step(void);
 int health_ended(int child, int wait_status); /* 1: it was the check */
 

@@ -1,6 +1,11 @@
-/** Containers that something can be done inside of: those that run, and are neither paused nor between two runs. */
+/** Which containers run, and the errors for those that do not. */
 import { TsrunError } from '../error.ts';
-import type { Container } from './record.ts';
+import type { Container, ContainerState } from './record.ts';
+
+/** Whether its processes exist, or will again: docker counts a container that waits for its restart as running. */
+export function isUp({ status }: Pick<ContainerState, 'status'>): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}
 
 /** `Container … is not running`, as docker says it. */
 export function notRunning({ record }: Container): TsrunError {
@@ -9,15 +14,16 @@ export function notRunning({ record }: Container): TsrunError {
   });
 }
 
+/** `Container … is restarting`, as docker says it. */
+export function isRestarting({ id, name }: Container['record']): TsrunError {
+  return new TsrunError('CONFLICT', `Container ${id} is restarting, wait until the container is running`, {
+    hint: `tsrun logs ${name} may show why it ends`,
+  });
+}
+
 /** Throws `CONFLICT` with docker's words unless the container runs (or is paused). */
 export function requireRunning(container: Container): void {
   const { status } = container.state;
-  if (status === 'restarting') {
-    throw new TsrunError(
-      'CONFLICT',
-      `Container ${container.record.id} is restarting, wait until the container is running`,
-      { hint: `tsrun logs ${container.record.name} may show why it ends` },
-    );
-  }
+  if (status === 'restarting') throw isRestarting(container.record);
   if (status !== 'running' && status !== 'paused') throw notRunning(container);
 }

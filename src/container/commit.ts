@@ -4,6 +4,7 @@ import type { StoredLayer } from '../image/catalogue.ts';
 import type { ImageConfig, ImageExecution, ImageHealthcheck } from '../image/config.ts';
 import { type ContainerSide, formatConfig } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
+import { throwIfInterrupted } from '../image/errors.ts';
 import { applyInstructions } from '../image/instructions.ts';
 import { addLocalImage, makeLayer } from '../image/local-image.ts';
 import type { Reference } from '../image/reference.ts';
@@ -23,6 +24,8 @@ export interface CommitOptions {
   /** The program that makes the image, for the config. */
   version: string;
   onWarning(text: string): void;
+  /** Gives the commit up; while it is heeded, a signal does not leave the container paused. */
+  signal: AbortSignal;
 }
 
 export interface Committed {
@@ -92,19 +95,23 @@ async function changesAsLayer(
   images: ImageStore,
   container: Container,
   base: StoredImage,
-  { onWarning }: CommitOptions,
+  { onWarning, signal }: CommitOptions,
 ): Promise<StoredLayer | undefined> {
   const changes = containerChanges(container.directory, images.layerPaths(base), { everyFile: true });
   if (changes.length === 0) return undefined;
   return makeLayer(images.layers, base.layers, {
     source: 'commit',
-    fill(unpacker) {
+    signal,
+    async fill(unpacker) {
       const sink = {
         write: (bytes: Uint8Array) => unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
       };
       const writer = new TarWriter(sink, { onWarning });
       writeLayerOfChanges(writer, container.directory, changes);
       writer.finish();
+      // Signals are heard between two turns of the event loop only.
+      await new Promise(setImmediate);
+      throwIfInterrupted(signal);
     },
   });
 }
@@ -114,11 +121,15 @@ async function whilePaused<T>(container: Container, pause: boolean, action: () =
   const cgroup = state.start?.cgroup ?? '';
   if (!pause || state.status !== 'running' || cgroup === '') return action();
   const { freezeCgroup } = await import('../cgroup/index.ts');
+  const thaw = (): void => freezeCgroup(cgroup, false);
+  // A second Ctrl-C ends this process at once.
+  process.once('exit', thaw);
   freezeCgroup(cgroup, true);
   try {
     return await action();
   } finally {
-    freezeCgroup(cgroup, false);
+    process.off('exit', thaw);
+    thaw();
   }
 }
 

@@ -1,7 +1,6 @@
 /** `network connect` and `disconnect`: changes what a container is to be on, and, while it runs, what it is on. */
 import { TsrunError } from '../error.ts';
-import { O_RDONLY } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import {
   attachUnderLock,
   type BridgeAttachment,
@@ -23,6 +22,7 @@ import {
   wayOut,
   writeLive,
 } from './endpoints.ts';
+import { openNamespace } from './join.ts';
 import { addressesOf } from './network.ts';
 import { recordNetworkEvent } from './network-events.ts';
 import {
@@ -160,12 +160,13 @@ async function whileStable<T>(store: ContainerStore, name: string, work: (contai
 /** Plugs a running container in; published ports and the default route follow its way out. */
 function plug(
   store: ContainerStore,
-  { record, state, directory }: Container,
+  container: Container,
   found: NetworkRecord,
   { ip, ip6, mac }: EndpointOption,
   live: LiveNetworks,
   onNotice: (line: string) => void,
 ): void {
+  const { record, directory } = container;
   const network = found.name === 'bridge' ? undefined : bridgeNetworkOf(found);
   const before = wayOut(live.attachments);
   const candidate = {
@@ -174,7 +175,7 @@ function plug(
     ...(network?.ipv6 === undefined ? {} : { address6: '' }),
   };
   const isGateway = wayOut([...live.attachments, candidate]) === candidate;
-  withNetworkOf(state.pid, (netns) => {
+  withNetworkOf(container, (netns) => {
     const { attachment } = attachUnderLock({
       containerId: record.id,
       netns,
@@ -205,7 +206,8 @@ function plug(
   });
 }
 
-function unplugFrom({ record, state, directory }: Container, attached: BridgeAttachment, live: LiveNetworks): void {
+function unplugFrom(container: Container, attached: BridgeAttachment, live: LiveNetworks): void {
+  const { record, directory } = container;
   const rest = live.attachments.filter((each) => each !== attached);
   const before = wayOut(live.attachments);
   const after = wayOut(rest);
@@ -213,7 +215,7 @@ function unplugFrom({ record, state, directory }: Container, attached: BridgeAtt
   detachUnderLock(attached, record.id);
   const moved = withPortsAt(after, rest, live.ports);
   if (before === attached) {
-    withNetworkOf(state.pid, (netns) =>
+    withNetworkOf(container, (netns) =>
       changeWayOut(
         netns,
         after === undefined
@@ -241,8 +243,8 @@ function withPortsAt(
   return attachments.map((each) => ({ ...each, ports: each === gateway ? ports : [] }));
 }
 
-function withNetworkOf<T>(pid: number, work: (netns: number) => T): T {
-  const netns = openat(AT_FDCWD, `/proc/${pid}/ns/net`, O_RDONLY);
+function withNetworkOf<T>(container: Container, work: (netns: number) => T): T {
+  const netns = openNamespace(container, 'net', 'network');
   try {
     return work(netns);
   } finally {

@@ -8,10 +8,11 @@ import { mergeEnvironment } from './environment.ts';
 import { isChecked, mergeHealthcheck } from './health.ts';
 import { LayeredRoot } from './layered-root.ts';
 import { mountRecord } from './mount-plan.ts';
+import { isName } from './names.ts';
 import { randomName } from './random-name.ts';
 import type { Container, ContainerRecord, Healthcheck, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
-import { type ContainerStore, isName, newId } from './store.ts';
+import { type ContainerStore, newId } from './store.ts';
 
 /** What a container takes from its image. */
 export interface ImageForContainer {

@@ -1,6 +1,7 @@
 /** What images and containers take on disk, and how much of it nobody uses: the figures of `system df`. */
 import { join } from 'node:path';
 import type { ImageStore, StoredImage } from '../image/store.ts';
+import { isUp } from './active.ts';
 import { directorySize } from './directory-size.ts';
 import type { Container } from './record.ts';
 import { type VolumeUsage, volumeUsage } from './volume-usage.ts';
@@ -71,7 +72,7 @@ export function sumImages({ images, layers }: DiskUsage): UsageSum {
 
 /** What a container has written could go when it does not run. */
 export function sumContainers({ containers }: DiskUsage): UsageSum {
-  const inUse = containers.filter(({ container: { state } }) => !['created', 'exited', 'dead'].includes(state.status));
+  const inUse = containers.filter(({ container }) => isUp(container.state));
   const size = sum(containers.map(({ written }) => written));
   const reclaimable = size - sum(inUse.map(({ written }) => written));
   return { total: containers.length, active: inUse.length, size, reclaimable };

@@ -6,6 +6,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BridgeAttachment, PublishedPort } from '../network/index.ts';
+import { parseLiveNetworks } from './parse-record.ts';
 import type { ContainerRecord, ContainerState } from './record.ts';
 import type { EndpointOption } from './run-options.ts';
 import { writeRecord } from './write-record.ts';
@@ -37,12 +38,13 @@ export interface LiveNetworks {
 
 const fileIn = (directory: string): string => join(directory, 'networks.json');
 
-/** What a container is on now; undefined where it is on no bridge, or does not run. */
+/**
+ * What a container is on now; undefined where it is on no bridge, or does not run. A damaged file counts as none: what its
+ * start wrote down stands in for it, and one container's file must not keep others from their networks.
+ */
 export function readLive(directory: string): LiveNetworks | undefined {
   try {
-    const value = JSON.parse(readFileSync(fileIn(directory), 'utf8')) as Partial<LiveNetworks> | null;
-    if (!Array.isArray(value?.attachments) || !Array.isArray(value.ports)) return undefined;
-    return { attachments: value.attachments, ports: value.ports };
+    return parseLiveNetworks(readFileSync(fileIn(directory), 'utf8'), fileIn(directory));
   } catch {
     return undefined;
   }

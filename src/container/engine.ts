@@ -74,7 +74,7 @@ export class Engine {
       try {
         writeFileSync(options.cidfile, container.record.id, { flag: 'wx', mode: 0o644 });
       } catch (cause) {
-        discardContainer(this.containers, container.record, (line) => io.notice(line));
+        discardContainer(this.containers, container.record, { onNotice: (line) => io.notice(line) });
         throw new TsrunError(
           'USAGE',
           `cannot write the container ID to "${options.cidfile}": it exists, or cannot be made`,
@@ -175,8 +175,13 @@ export class Engine {
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
-        discardContainer(this.containers, record, request.onNotice);
-        lock.release();
+        try {
+          // Its name may have changed meanwhile.
+          const { onNotice } = request;
+          discardContainer(this.containers, this.containers.read(record.id)?.record ?? record, { onNotice });
+        } finally {
+          lock.release();
+        }
       }
       throw error;
     }

@@ -66,12 +66,15 @@ export function monitorEvent(record: ContainerRecord): string {
   // With many labels a line would be longer than one write keeps whole: then without them.
   const text =
     Buffer.byteLength(all) <= maxLine - reserved ? all : event({ image: record.image.reference, name: record.name });
-  const [, first = '', second = ''] = text.split(JSON.stringify(mark).slice(1, -1));
+  const written = JSON.stringify(mark).slice(1, -1);
+  // A label of the image may have the mark as well: only the first two are the actions.
+  const [, first = '', ...rest] = text.split(written);
+  const second = rest.join(written);
   return `${first}\n${second.slice(0, second.lastIndexOf('}},"scope"'))}`;
 }
 
-/** Opens the journal for appending; the caller closes it. A monitor keeps one for what it sees itself. */
-export function openJournal(root: string): number {
+/** Opens the journal for appending; the caller closes it. */
+function openJournal(root: string): number {
   mkdirSync(root, { recursive: true, mode: 0o700 });
   const path = journalPath(root);
   const fd = openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
@@ -100,7 +103,7 @@ export function recordEvent(root: string, event: EngineEvent): void {
 }
 
 /** Attributes of a container's events, as docker gives them: its labels, image and name. */
-export function containerAttributes(
+function containerAttributes(
   record: ContainerRecord,
   more: Readonly<Record<string, string>> = {},
 ): Record<string, string> {

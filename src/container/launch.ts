@@ -12,13 +12,14 @@ import { describeFailure } from '../program/render.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { explainExecFailure } from './exec-failure.ts';
+import type { Lock } from './locked-directory.ts';
 import { messageKinds, spawnMonitor } from './monitor.ts';
 import type { ContainerNetwork } from './network.ts';
 import { reap } from './reap.ts';
 import type { Container, StartRecord } from './record.ts';
 import type { Foreground, StartedContainer, StartRequest } from './start.ts';
 import { bootId, processStartTime } from './state.ts';
-import type { ContainerStore, Lock } from './store.ts';
+import type { ContainerStore } from './store.ts';
 import type { Undo } from './undo.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -47,6 +48,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const directoryFd = openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   undo.add(() => close(directoryFd));
   const { listen } = l;
+  // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
+  for (const name of ['run.json', 'health.json']) rmSync(join(directory, name), { force: true });
   const info = {
     title: 'start the monitor',
     why: 'the parent of a container must outlive the command line and be small',
@@ -86,9 +89,6 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     else ready = true;
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
-      // What the monitors of earlier starts have written must never be read as this one's.
-      rmSync(join(directory, 'run.json'), { force: true });
-      rmSync(join(directory, 'health.json'), { force: true });
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
       monitor.proceed();

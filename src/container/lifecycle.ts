@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { freezeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
+import { isUp } from './active.ts';
 import { readLive } from './endpoints.ts';
 import type { Engine, EngineIo } from './engine.ts';
 import { monitorEvent, recordContainerEvent } from './events.ts';
@@ -11,10 +12,6 @@ import { stopContainer } from './signal.ts';
 import { readStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { writeText } from './write-record.ts';
-
-function isUp({ state }: Container): boolean {
-  return state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
-}
 
 /** Freezes all processes of a container, or lets them go on. Throws `CONFLICT` with docker's words. */
 export function setPaused(store: ContainerStore, { record, state }: Container, paused: boolean): void {
@@ -46,10 +43,13 @@ export async function restartContainer(
   const setRemove = (value: boolean): void => {
     store.update(id, (record) => ({ ...record, options: { ...record.options, remove: value } }));
   };
-  if (isUp(container)) {
+  if (isUp(container.state)) {
     if (remove) setRemove(false);
-    await stopContainer(store, container, seconds, { signal });
-    if (remove) setRemove(true);
+    try {
+      await stopContainer(store, container, seconds, { signal });
+    } finally {
+      if (remove) setRemove(true);
+    }
   }
   const stopped = store.read(id);
   if (stopped === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${container.record.name}`);
@@ -72,7 +72,7 @@ export function renameContainer(store: ContainerStore, { record, directory }: Co
 export function startableAtBoot(store: ContainerStore, onDamaged: (error: TsrunError) => void): Container[] {
   const due = store.list(onDamaged).filter((container) => {
     const { record, state, directory } = container;
-    if (isUp(container) || state.start === undefined) return false;
+    if (isUp(container.state) || state.start === undefined) return false;
     const { name, maximumRetryCount } = record.options.restart;
     if (name === 'always') return true;
     if (name === 'unless-stopped') return !readStopMark(directory).manual;
@@ -84,5 +84,5 @@ export function startableAtBoot(store: ContainerStore, onDamaged: (error: TsrunE
 
 /** What runs, newest first: for a shutdown, in whose order dependents come before what they depend on. */
 export function runningContainers(store: ContainerStore, onDamaged: (error: TsrunError) => void): Container[] {
-  return store.list(onDamaged).filter(isUp);
+  return store.list(onDamaged).filter(({ state }) => isUp(state));
 }

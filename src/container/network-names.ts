@@ -3,7 +3,7 @@
  * (docs/decisions/0040-names-in-hosts-files.md). The file is bind-mounted, so that it is overwritten in place; what is
  * outside the block belongs to the container.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../error.ts';
 import { type BridgeAttachment, bridgeName, withNetworkLock, writeInPlace } from '../network/index.ts';
@@ -130,11 +130,15 @@ export function withoutOwnNames(content: string, addresses: readonly string[]): 
     .join('\n');
 }
 
-/** Changes a container's hosts file in place, where that changes anything. */
+/** Bytes of a hosts file that are looked at: the container may make its own as long as it likes. */
+const hostsMax = 4 * 1024 * 1024;
+
+/** Changes a container's hosts file in place, where that changes anything. One that is too long is the container's own. */
 export function editHosts(directory: string, change: (content: string) => string): void {
   const path = join(directory, 'hosts');
   let content: string;
   try {
+    if (statSync(path).size > hostsMax) return;
     content = readFileSync(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return; // it is just being started, or removed

@@ -1,7 +1,6 @@
 /** The network of one container: which mode, its namespace, its ports, its files in /etc. */
 import { TsrunError } from '../error.ts';
-import { O_RDONLY } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import {
   type AddressInUse,
   type AttachOptions,
@@ -18,6 +17,7 @@ import {
   writeNetworkFiles,
 } from '../network/index.ts';
 import { attachmentsOf, dropLive, endpointsOf, networkMode, readLive, wayOut, writeLive } from './endpoints.ts';
+import { openNamespace } from './join.ts';
 import { recordNetworkEvent } from './network-events.ts';
 import {
   copyNames,
@@ -146,7 +146,7 @@ function connectBridges(
 }
 
 /** All addresses of a container, those of IPv4 first. */
-export function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
+function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
   return [...attachments.map(({ address }) => address), ...attachments.flatMap(({ address6 }) => address6 ?? [])];
 }
 
@@ -245,20 +245,20 @@ function recordBuiltin(store: ContainerStore, mode: string, action: 'connect' | 
 
 function shareNetwork(store: ContainerStore, name: string, files: Files): ContainerNetwork {
   const other = store.resolve(name);
-  if (other.state.pid === 0) {
-    throw new TsrunError('CONFLICT', `cannot join network of a non running container: ${other.record.id}`, {
-      hint: `start it first: tsrun start ${other.record.name}`,
+  const netns = openNamespace(other, 'net', 'network');
+  try {
+    const [address, ...otherAddresses] = ownAddresses(attachmentsOf(other.state));
+    writeNetworkFiles({
+      ...files,
+      hostname: other.record.hostname,
+      network: address === undefined ? 'none' : 'bridge',
+      ...(address === undefined ? {} : { address, otherAddresses }),
     });
+    if (attachmentsOf(other.state).some(hasNames)) copyNames(other.directory, files.directory);
+  } catch (error) {
+    close(netns);
+    throw error;
   }
-  const netns = openat(AT_FDCWD, `/proc/${other.state.pid}/ns/net`, O_RDONLY);
-  const [address, ...otherAddresses] = ownAddresses(attachmentsOf(other.state));
-  writeNetworkFiles({
-    ...files,
-    hostname: other.record.hostname,
-    network: address === undefined ? 'none' : 'bridge',
-    ...(address === undefined ? {} : { address, otherAddresses }),
-  });
-  if (attachmentsOf(other.state).some(hasNames)) copyNames(other.directory, files.directory);
   const network: ContainerNetwork = {
     mode: `container:${other.record.id}`,
     netns,

@@ -1,5 +1,6 @@
 /** Reads the JSON files of a container, once, at the border: a file that is not what it must be is named, not followed. */
 import { TsrunError } from '../error.ts';
+import type { LiveNetworks } from './endpoints.ts';
 import type { ContainerRecord, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
 
 function corrupt(path: string, what: string, cause?: unknown): TsrunError {
@@ -115,22 +116,47 @@ export function parseExitRecord(text: string, path: string): ExitRecord {
   return fields as unknown as ExitRecord;
 }
 
+const runFields: Readonly<Record<string, Kind>> = {
+  monitorPid: 'number',
+  restartCount: 'number',
+  pid: 'number',
+  startTime: 'string',
+  startedAt: 'string',
+};
+
 /** Parses `run.json`. */
 export function parseRunRecord(text: string, path: string): RunRecord {
   const fields = parseObject(text, path);
-  check(fields, path, {
-    monitorPid: 'number',
-    restartCount: 'number',
-    pid: 'number',
-    startTime: 'string',
-    startedAt: 'string',
-  });
+  check(fields, path, runFields);
   return fields as unknown as RunRecord;
 }
+
+const healthFields: Readonly<Record<string, Kind>> = { Status: 'string', FailingStreak: 'number', Log: 'array' };
 
 /** Parses `health.json`. */
 export function parseHealthRecord(text: string, path: string): HealthRecord {
   const fields = parseObject(text, path);
-  check(fields, path, { Status: 'string', FailingStreak: 'number', Log: 'array' });
+  check(fields, path, healthFields);
   return fields as unknown as HealthRecord;
+}
+
+const liveFields: Readonly<Record<string, Kind>> = { attachments: 'array', ports: 'array' };
+
+const attachmentFields: Readonly<Record<string, Kind>> = {
+  network: 'string',
+  bridge: 'string',
+  address: 'string',
+  prefix: 'number',
+  gateway: 'string',
+  mac: 'string',
+  hostInterface: 'string',
+  ports: 'array',
+};
+
+/** Parses `networks.json`. */
+export function parseLiveNetworks(text: string, path: string): LiveNetworks {
+  const fields = parseObject(text, path);
+  check(fields, path, liveFields);
+  for (const attachment of fields.attachments as unknown[]) check(Object(attachment), path, attachmentFields);
+  return fields as unknown as LiveNetworks;
 }

@@ -9,7 +9,8 @@ import { messageOf } from '../error.ts';
 import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
-import { recordContainerEvent, recordVolumeEvents } from './events.ts';
+import { recordVolumeEvents } from './events.ts';
+import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
@@ -38,7 +39,6 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
     step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
       discardContainer(store, record),
     );
-    recordContainerEvent(store.root, record, 'destroy');
   }
 }
 
@@ -71,13 +71,6 @@ export function sweep(store: ContainerStore, onNotice: (line: string) => void, e
       lock.release();
     }
   }
-}
-
-/** Whether a container runs, with or without its monitor, or is being started or cleaned up. */
-function mayLive(store: ContainerStore, id: string): boolean {
-  if (store.isLocked(id)) return true;
-  const start = readStart(store.directory(id));
-  return start !== undefined && isAlive(start);
 }
 
 function stateIds(store: ContainerStore): string[] {

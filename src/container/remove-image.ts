@@ -2,8 +2,9 @@
 
 import type { Removal } from '../image/removal.ts';
 import type { ImageStore } from '../image/store.ts';
+import { isUp } from './active.ts';
+import { allContainers, layerInUse } from './all-containers.ts';
 import { labelsOf, recordImageEvent } from './image-events.ts';
-import type { Container } from './record.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface Stores {
@@ -13,21 +14,16 @@ export interface Stores {
 
 /** Removes what `text` means. Throws `NOT_FOUND`, `CONFLICT`. */
 export function removeImage({ containers, images }: Stores, text: string, force: boolean): Removal[] {
-  // Looked up when the store asks, under its lock: a container may have been made a moment ago.
-  const list = (): Container[] =>
-    containers.list((error) => {
-      // Its layers are not known: none may be removed under it.
-      throw error;
-    });
   const found = images.resolve(text);
   const labels = found === undefined ? {} : labelsOf(images, found.id);
   const removals = images.remove(text, {
     force,
     usersOf: (id) =>
-      list()
+      // Looked up when the store asks, under its lock: a container may have been made a moment ago.
+      allContainers(containers)
         .filter(({ record }) => record.image.id === id)
-        .map(({ record, state }) => ({ id: record.id, running: state.pid !== 0 || state.status === 'restarting' })),
-    layerInUse: (chainId) => list().some(({ record }) => record.image.layers.includes(chainId)),
+        .map(({ record, state }) => ({ id: record.id, running: isUp(state) })),
+    layerInUse: layerInUse(containers),
   });
   for (const removal of removals) {
     if ('untagged' in removal) {

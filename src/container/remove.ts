@@ -1,12 +1,12 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { isUp } from './active.ts';
 import { discardContainer } from './discard.ts';
-import { recordContainerEvent } from './events.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
 import { readStart } from './state.ts';
-import type { ContainerStore, Lock } from './store.ts';
+import type { ContainerStore } from './store.ts';
 
 /**
  * Removes a container, with `volumes` its anonymous volumes too. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
@@ -18,7 +18,7 @@ export async function removeContainer(
   volumes = false,
 ): Promise<void> {
   const { record, state } = container;
-  if (state.pid !== 0 || state.status === 'restarting') {
+  if (isUp(state)) {
     if (!force) {
       const status = state.status;
       throw new TsrunError(
@@ -37,7 +37,7 @@ export async function removeContainer(
   }
   await waitUntilReaped(store, record.id, 15_000);
   if (store.read(record.id) === undefined) return;
-  const lock = await lockSoon(store, record.id);
+  const lock = await store.lockSoon(record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is being started or cleaned up`, {
       hint: 'try again',
@@ -49,24 +49,15 @@ export async function removeContainer(
       store.forget(record.id);
       return;
     }
-    if ((now.state.pid !== 0 || now.state.status === 'restarting') && !force) {
+    if (isUp(now.state) && !force) {
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }
-    reap(store, record, readStart(container.directory));
-    if (volumes) discardContainer(store, record);
-    else store.remove(record);
-    recordContainerEvent(store.root, record, 'destroy');
+    // Its name may be another than when it was looked up.
+    reap(store, now.record, readStart(container.directory));
+    // One that was run with --rm goes with that.
+    if (now.record.options.remove) return;
+    discardContainer(store, now.record, { volumes });
   } finally {
     lock.release();
   }
-}
-
-/** Others look at a lock by taking it for a moment: one refusal does not mean much. */
-async function lockSoon(store: ContainerStore, id: string): Promise<Lock | undefined> {
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const lock = store.lock(id, false);
-    if (lock !== undefined) return lock;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return undefined;
 }

@@ -7,6 +7,7 @@ import { errno, SyscallError } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
 import { signalNumber } from '../linux/signals.ts';
+import { isUp } from './active.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
@@ -50,7 +51,7 @@ export function killContainer(store: ContainerStore, container: Container, signa
   const number = parseSignal(signal);
   const { record } = container;
   const { status } = container.state;
-  if (status !== 'running' && status !== 'paused' && status !== 'restarting') throw notRunning(container);
+  if (!isUp(container.state)) throw notRunning(container);
   const { state } = marked(store, container, { manual: true, final: endsPolicy(container, number) });
   const fd = openProcess({ ...container, state });
   if (fd === undefined) {
@@ -125,8 +126,7 @@ export async function stopContainer(
 ): Promise<void> {
   const { record } = container;
   const number = parseSignal(signal ?? record.stopSignal);
-  const { status } = container.state;
-  if (status !== 'running' && status !== 'paused' && status !== 'restarting') {
+  if (!isUp(container.state)) {
     await waitUntilReaped(store, record.id, reapTimeout);
     return;
   }

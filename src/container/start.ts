@@ -7,18 +7,20 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { O_RDONLY } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
+import { isUp } from './active.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
+import { openNamespace } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
+import type { Lock } from './locked-directory.ts';
 import { fdFirstPort, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
@@ -29,7 +31,7 @@ import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
 import { clearStopMark } from './stop-mark.ts';
-import type { ContainerStore, Lock } from './store.ts';
+import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
 import { resolveUser } from './users.ts';
 import { writeRecord } from './write-record.ts';
@@ -73,7 +75,7 @@ export async function startContainer(
 ): Promise<StartedContainer> {
   const { record, directory } = container;
   sweep(store, request.onNotice, record.id);
-  const lock = store.lock(record.id, false);
+  const lock = await store.lockSoon(record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
   const undo = new Undo();
@@ -155,8 +157,7 @@ export async function startContainer(
 function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
-  if (now.state.pid !== 0 || now.state.status === 'restarting')
-    throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
+  if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
   return now.state.start;
 }
 
@@ -170,21 +171,22 @@ function joinedNamespaces(
   firstFd: number,
 ): { paths: { joinedPid?: string; joinedIpc?: string }; held: number[] } {
   const held: number[] = [];
-  const path = (mode: string, name: string): string | undefined => {
+  const path = (mode: string, name: 'pid' | 'ipc'): string | undefined => {
     if (!mode.startsWith('container:')) return undefined;
-    const other = store.resolve(mode.slice('container:'.length));
-    if (other.state.pid === 0) {
-      throw new TsrunError('CONFLICT', `cannot join ${name} namespace of a non running container: ${other.record.id}`);
-    }
-    held.push(openat(AT_FDCWD, `/proc/${other.state.pid}/ns/${name}`, O_RDONLY));
+    held.push(openNamespace(store.resolve(mode.slice('container:'.length)), name, `${name} namespace`));
     return `/proc/self/fd/${firstFd + held.length - 1}`;
   };
-  const joinedPid = path(options.pidMode, 'pid');
-  const joinedIpc = path(options.ipcMode, 'ipc');
-  return {
-    paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
-    held,
-  };
+  try {
+    const joinedPid = path(options.pidMode, 'pid');
+    const joinedIpc = path(options.ipcMode, 'ipc');
+    return {
+      paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
+      held,
+    };
+  } catch (error) {
+    held.forEach(close);
+    throw error;
+  }
 }
 
 function makeCgroup(

@@ -4,30 +4,20 @@
  *
  *     $TSRUN_ROOT/containers/<id>/   container.json config.json start.json exit.json networks.json container.log
  *                                    upper/ work/ hosts hostname resolv.conf
- *     $TSRUN_ROOT/names/<name>       holds the id; link(2) makes names unique
+ *     $TSRUN_ROOT/names/<name>       see names.ts
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-import {
-  chmodSync,
-  fstatSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
-import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { randomHex } from '../linux/random.ts';
+import { isStill, type Lock, lockDirectory, openDirectory } from './locked-directory.ts';
+import { ContainerNames, isName } from './names.ts';
 import { parseContainerRecord } from './parse-record.ts';
 import type { Container, ContainerRecord, ContainerState } from './record.ts';
 import { computeState } from './state.ts';
@@ -35,21 +25,20 @@ import { writeRecord } from './write-record.ts';
 
 const creating = '.creating-';
 const removing = '.removing-';
-
-/** A container's lock; whoever holds it may start, reap or remove it. Closing the last copy releases it. */
-export interface Lock {
-  fd: number;
-  release(): void;
-}
+/** How often a lock that may be somebody's for a moment only is asked for, and the milliseconds in between. */
+const lockAttempts = 20;
+const lockPause = 10;
 
 /** All containers of one data root. */
 export class ContainerStore {
   readonly root: string;
   readonly state: string;
+  private readonly names: ContainerNames;
 
   constructor(root = rootDirectory(), state = stateDirectory()) {
     this.root = root;
     this.state = state;
+    this.names = new ContainerNames(root);
   }
 
   directory(id: string): string {
@@ -135,13 +124,7 @@ export class ContainerStore {
 
   /** The id that a name belongs to. */
   nameOwner(name: string): string | undefined {
-    if (!isName(name)) return undefined;
-    try {
-      return readFileSync(join(this.root, 'names', name), 'utf8').trim();
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    return this.names.owner(name);
   }
 
   /**
@@ -149,8 +132,7 @@ export class ContainerStore {
    * Throws `CONFLICT` when the name is taken.
    */
   create(record: ContainerRecord): Container {
-    mkdirSync(join(this.root, 'names'), { recursive: true, mode: 0o700 });
-    const { path: building, fd } = this.beginCreating(record.id);
+    const { path: building, lock } = this.beginCreating(record.id);
     try {
       // Its mode is that of the container's root directory, whatever umask the caller has.
       mkdirSync(join(building, 'upper'));
@@ -165,12 +147,12 @@ export class ContainerStore {
       rmSync(building, { recursive: true, force: true });
       throw error;
     } finally {
-      close(fd);
+      lock.release();
     }
   }
 
   /** The directory that becomes the container's, locked (flock) as long as somebody is at work on it. */
-  private beginCreating(id: string): { path: string; fd: number } {
+  private beginCreating(id: string): { path: string; lock: Lock } {
     const path = join(this.root, 'containers', creating + id);
     mkdirSync(join(this.root, 'containers'), { recursive: true, mode: 0o700 });
     for (;;) {
@@ -179,10 +161,9 @@ export class ContainerStore {
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
       }
-      const fd = openDirectory(path);
       // Between the two calls a sweep may have taken it for one that was given up.
-      if (fd !== undefined && flock(fd, 'exclusive', false) && isStill(fd, path)) return { path, fd };
-      if (fd !== undefined) close(fd);
+      const lock = lockDirectory(path, false);
+      if (lock !== undefined) return { path, lock };
     }
   }
 
@@ -203,17 +184,15 @@ export class ContainerStore {
    */
   update(id: string, change: (record: ContainerRecord) => ContainerRecord): ContainerRecord {
     const directory = this.directory(id);
-    const fd = openDirectory(directory);
-    if (fd === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
+    const lock = lockDirectory(directory, true);
     try {
-      flock(fd, 'exclusive', true);
-      const current = this.read(id);
+      const current = lock === undefined ? undefined : this.read(id);
       if (current === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
       const changed = change(current.record);
       if (changed !== current.record) writeRecord(join(directory, 'container.json'), changed);
       return changed;
     } finally {
-      close(fd);
+      lock?.release();
     }
   }
 
@@ -243,11 +222,11 @@ export class ContainerStore {
       changed(after);
       return after;
     });
-    this.dropNameOf(id, old);
+    this.names.drop(old, id);
     return renamed;
   }
 
-  /** Whether a name belongs to a container that is there; one of a rename under way has a moment to be written down. */
+  /** Whether a container that is there goes by a name; a rename under way has a moment to be written down. */
   private isNameInUse(name: string, owner: string): boolean {
     for (let attempt = 0; attempt < 10; attempt++) {
       // In this order: its rename may fall between the two looks.
@@ -261,51 +240,12 @@ export class ContainerStore {
   }
 
   private takeName(name: string, id: string, temporary: string): void {
-    writeFileSync(temporary, `${id}\n`, { mode: 0o600 });
-    for (let attempt = 0; ; attempt++) {
-      try {
-        linkSync(temporary, join(this.root, 'names', name));
-        break;
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error;
-        const owner = this.nameOwner(name);
-        const alive = owner !== undefined && this.isNameInUse(name, owner);
-        if (alive || attempt > 2) {
-          unlinkSync(temporary);
-          throw new TsrunError(
-            'CONFLICT',
-            `Conflict. The container name "/${name}" is already in use by container "${owner ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,
-          );
-        }
-        this.dropNameOf(owner, name);
-      }
-    }
-    unlinkSync(temporary);
+    this.names.take(name, id, temporary, (taken, owner) => this.isNameInUse(taken, owner));
   }
 
-  /** Drops a name if it is still that owner's: of several who find a dead one, one drops it, and then takes it. */
-  private dropNameOf(owner: string | undefined, name: string): void {
-    const fd = openDirectory(join(this.root, 'names'));
-    if (fd === undefined) return;
-    try {
-      flock(fd, 'exclusive', true);
-      if (this.nameOwner(name) === owner) this.dropName(name);
-    } finally {
-      close(fd);
-    }
-  }
-
-  private dropName(name: string): void {
-    try {
-      unlinkSync(join(this.root, 'names', name));
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-    }
-  }
-
-  /** Takes a container's files away. The caller holds its lock and has reaped it. */
+  /** Takes a container's files away. The caller holds its lock, has reaped it, and has read `record` since. */
   remove(record: ContainerRecord): void {
-    if (this.nameOwner(record.name) === record.id) this.dropName(record.name);
+    this.names.drop(record.name, record.id);
     const gone = join(this.root, 'containers', removing + record.id);
     try {
       renameSync(this.directory(record.id), gone);
@@ -318,7 +258,8 @@ export class ContainerStore {
   }
 
   /**
-   * The container's lock, or undefined when somebody else has it and `wait` is false. Removing a container takes its lock
+   * The container's lock: whoever holds it may start, reap or remove the container, and the monitor has it as long as it
+   * lives. Undefined when somebody else has it and `wait` is false. Removing a container takes its lock
    * file away: a lock on a file that has no name any more is none.
    */
   lock(id: string, wait: boolean): Lock | undefined {
@@ -343,6 +284,19 @@ export class ContainerStore {
       }
       close(fd);
     }
+  }
+
+  /**
+   * `lock` without waiting for those who have it for long: others look at a lock (`isLocked`) by taking it for a moment, so
+   * that one refusal does not mean much.
+   */
+  async lockSoon(id: string): Promise<Lock | undefined> {
+    for (let attempt = 0; attempt < lockAttempts; attempt++) {
+      const lock = this.lock(id, false);
+      if (lock !== undefined) return lock;
+      await new Promise((resolve) => setTimeout(resolve, lockPause));
+    }
+    return undefined;
   }
 
   /** Whether somebody holds the container's lock; makes no file. */
@@ -376,15 +330,14 @@ export class ContainerStore {
   }
 
   private sweepCreating(id: string, path: string): void {
-    const fd = openDirectory(path);
-    if (fd === undefined) return;
+    const lock = lockDirectory(path, false);
+    if (lock === undefined) return;
     try {
-      if (!flock(fd, 'exclusive', false) || !isStill(fd, path)) return;
       const name = this.nameOfUnfinished(path, id);
-      if (name !== undefined) this.dropNameOf(id, name);
+      if (name !== undefined) this.names.drop(name, id);
       removeTree(path);
     } finally {
-      close(fd);
+      lock.release();
     }
   }
 
@@ -401,26 +354,6 @@ export class ContainerStore {
   forget(id: string): void {
     rmSync(this.stateDirectory(id), { recursive: true, force: true });
   }
-}
-
-/** Undefined where there is none. */
-function openDirectory(path: string): number | undefined {
-  try {
-    return openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === errno.ENOENT) return undefined;
-    throw error;
-  }
-}
-
-/** Whether a path is still the one that was opened. */
-function isStill(fd: number, path: string): boolean {
-  return fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino;
-}
-
-/** Docker's rule for names of containers. */
-export function isName(text: string): boolean {
-  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(text) && text.length <= 255;
 }
 
 /** A new id: 64 hexadecimal digits, the first twelve of which are not all decimal (so that a hostname stays a name). */

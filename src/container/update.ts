@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { updateCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { SyscallError } from '../linux/errno.ts';
+import { isUp } from './active.ts';
 import { recordContainerEvent } from './events.ts';
 import { restartPolicies } from './monitor.ts';
 import { changePolicy } from './monitor-control.ts';
@@ -82,8 +83,9 @@ export function updateContainer(
 }
 
 function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: Update): void {
-  const { status, start, unsupervised } = computeState(store.directory(id));
-  if (status !== 'running' && status !== 'paused' && status !== 'restarting') return;
+  const state = computeState(store.directory(id));
+  if (!isUp(state)) return;
+  const { status, start, unsupervised } = state;
   const { restart, ...limits } = wanted;
   if (Object.keys(limits).length > 0) {
     if (!start?.cgroup) throw new TsrunError('UNSUPPORTED', `Cannot update container ${id}: it runs without a cgroup`);

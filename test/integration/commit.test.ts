@@ -1,9 +1,9 @@
 /** What a container has changed: `diff` lists it, `export` writes the whole, `commit` makes an image of it. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
+import { environment, run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 const changes = [
   'echo a > /a; ln /a /b; rm /bin/ls; rm -r /home; mkdir /home; touch /home/new',
@@ -295,4 +295,22 @@ describe('export', () => {
       'failed to export container: invalid output path: directory "/nonexistent" does not exist',
     );
   });
+});
+
+test('Ctrl-C gives a commit up: the container goes on, and no image is there', async () => {
+  const big = 'dd if=/dev/zero of=/big bs=1M count=300 2>/dev/null; echo done; sleep 1000';
+  await tsrunOk(['run', '-d', '--network', 'none', '--name', 'busy', 'busybox', 'sh', '-c', big]);
+  try {
+    await expect.poll(() => tsrunOk(['logs', 'busy']), { timeout: 20_000 }).toBe('done');
+    const status = (): Promise<string> => tsrunOk(['inspect', '-f', '{{.State.Status}}', 'busy']);
+    const child = spawn(tsrunPath, ['commit', 'busy', 'given-up'], { env: environment(), stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    await expect.poll(status, { timeout: 10_000, interval: 20 }).toBe('paused');
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(await status()).toBe('running');
+    expect((await tsrun(['inspect', 'given-up'])).code).toBe(1);
+  } finally {
+    await tsrun(['rm', '-f', 'busy']);
+  }
 });

@@ -55,6 +55,26 @@ test('a check that takes too long is killed; its output is kept to 4096 bytes an
   expect(Output).toBe(`Health check exceeded timeout (300ms): \ufffd"\\${'x'.repeat(4093)}...`);
 });
 
+test('the first check is far away: it is starting from its first moment, after a restart too', async () => {
+  const far = ['--health-cmd', 'true', '--health-interval', '1h'];
+  await tsrunOk(['run', '-d', '--network', 'none', '--name', 'checked', ...far, 'busybox', 'sleep', '1000']);
+  await status('starting');
+  await tsrunOk(['restart', '-t', '0', 'checked']);
+  await status('starting');
+});
+
+test('a check that writes much to stderr alone is read', async () => {
+  // More than a pipe holds, and nothing on stdout that would wake anybody.
+  await run('--health-cmd', 'yes | head -c 300000 >&2', '--health-timeout', '20s');
+  await status('healthy');
+});
+
+test('a check that never stops writing ends with its time, and the container is served meanwhile', async () => {
+  await run('--health-cmd', 'yes', '--health-timeout', '400ms');
+  await status('unhealthy');
+  expect(JSON.parse(await inspect('{{json .State.Health}}')).Log[0].ExitCode).toBe(-1);
+});
+
 test('many checks leave no descriptor in the monitor', async () => {
   await run('--health-cmd', 'true');
   await status('healthy');

@@ -127,3 +127,10 @@ test('container prune removes what does not run', async () => {
   await tsrunOk(['container', 'prune', '-f']);
   expect(await tsrunOk(['ps', '-a', '--format', '{{.Names}}'])).toBe('first');
 });
+
+test('a container of --rm that could not start is destroyed, and neither started nor died', async () => {
+  const failed = await tsrun(['run', '--rm', '--network', 'none', '--name', 'never', 'busybox', '/nonexistent']);
+  expect(failed.code).toBe(127);
+  const all = ['events', '--since', '30s', '--until', '0s', '-f', 'container=never', '-f', 'type=container'];
+  expect((await tsrunOk([...all, '--format', '{{.Action}}'])).split('\n')).toEqual(['create', 'attach', 'destroy']);
+});

@@ -6,6 +6,7 @@ import { ContainerStore } from '../../container/store.ts';
 import { familiarName } from '../../image/reference.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
+import { beginInterruption } from '../interrupt.ts';
 import { print, printError } from '../output.ts';
 import { programVersion } from '../program-version.ts';
 import { parseTarget } from './target-reference.ts';
@@ -40,6 +41,7 @@ export const commit: Command = {
       reference,
       version: programVersion,
       onWarning: (text) => printError(`tsrun: ${text}`),
+      signal: beginInterruption(),
     });
     if (reference !== undefined) recordTag(store.root, image, reference);
     recordContainerEvent(store.root, container.record, 'commit', {

@@ -1,5 +1,6 @@
 /** `tsrun load`: images from an archive. */
 import { closeSync, openSync } from 'node:fs';
+import { layerInUse } from '../../container/all-containers.ts';
 import { recordImageEvent, renamed } from '../../container/image-events.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
@@ -28,10 +29,7 @@ export const load: Command = {
     try {
       const loaded = await loadImages(images, fd, {
         signal: beginInterruption(),
-        onDiscard: (layers) =>
-          images.discardLayers(layers, (chainId) =>
-            containers.list().some(({ record }) => record.image.layers.includes(chainId)),
-          ),
+        onDiscard: (layers) => images.discardLayers(layers, layerInUse(containers)),
       });
       for (const { image, references, before } of loaded) {
         for (const { name, old } of renamed(before, image.id)) {

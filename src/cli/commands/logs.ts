@@ -1,6 +1,7 @@
 /** `tsrun logs`: what a container has printed, and with -f what it prints. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isUp } from '../../container/active.ts';
 import { followLog, type LogRecord, logFiles, readLogFile } from '../../container/logs.ts';
 import { computeState } from '../../container/state.ts';
 import { ContainerStore } from '../../container/store.ts';
@@ -9,7 +10,6 @@ import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
 import { comparableTime, parseMoment } from '../units.ts';
 import { logDetails } from '../views/log-details.ts';
-import { isUp } from '../views/status.ts';
 
 export const logs: Command = {
   usage: '[OPTIONS] CONTAINER',

@@ -1,11 +1,12 @@
 /** `tsrun port`: where the ports of a container are on the host. */
+
+import { isUp } from '../../container/active.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { print } from '../output.ts';
 import { portBindings } from '../views/container-row.ts';
 import { publishedPorts } from '../views/ports.ts';
-import { isUp } from '../views/status.ts';
 
 export const port: Command = {
   usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]',

@@ -1,5 +1,6 @@
 /** `tsrun ps`: list containers. */
 import { join } from 'node:path';
+import { isUp } from '../../container/active.ts';
 import { directorySize } from '../../container/directory-size.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
@@ -11,7 +12,6 @@ import { isTerminal } from '../terminal.ts';
 import { compileContainerFilter } from '../views/container-filter.ts';
 import { containerRow, containerTitles } from '../views/container-row.ts';
 import { isTable, printList } from '../views/list.ts';
-import { isUp } from '../views/status.ts';
 import { ImageNames } from './image-names.ts';
 
 const columns = ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names'];

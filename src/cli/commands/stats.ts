@@ -1,5 +1,6 @@
 /** `tsrun stats`: what containers use, once or as it changes. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { isUp } from '../../container/active.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { type Reading, readUsage, type Usage, usageBetween } from '../../container/usage.ts';
@@ -10,7 +11,6 @@ import { print, printError } from '../output.ts';
 import { isTerminal } from '../terminal.ts';
 import { type ListOptions, printList, renderList } from '../views/list.ts';
 import { pressureColumns, statsColumns, statsRow, statsTitles } from '../views/stats-row.ts';
-import { isUp } from '../views/status.ts';
 
 /** Milliseconds between two tables, and between the two readings of --no-stream. */
 const interval = 1000;

@@ -1,10 +1,10 @@
 /** `tsrun wait`: block until containers have ended, and print their exit codes. */
 import { type FSWatcher, watch } from 'node:fs';
+import { isUp } from '../../container/active.ts';
 import type { Container } from '../../container/record.ts';
 import { computeState } from '../../container/state.ts';
 import { ContainerStore } from '../../container/store.ts';
 import type { Command } from '../command.ts';
-import { isUp } from '../views/status.ts';
 import { forEachArgument } from './each.ts';
 
 /** Milliseconds between two looks, should nobody tell of a change. */

@@ -1,25 +1,26 @@
 /** What can stand where a command takes an argument: read from its usage line, so that every command has it. */
+import { isUp } from '../../container/active.ts';
 import type { ContainerStatus } from '../../container/record.ts';
 import type { Command } from '../command.ts';
 import { type Completion, nothing, values } from './candidate.ts';
 import { containerNames, imageNames, networkNames, volumeNames } from './resources.ts';
 
-const isUp = (status: ContainerStatus): boolean => !['created', 'exited', 'dead'].includes(status);
+const up = (status: ContainerStatus): boolean => isUp({ status });
 
 /** Which containers a command can do something with; those that are not named take any. */
 const fitting: Readonly<Record<string, (status: ContainerStatus) => boolean>> = {
   attach: (status) => status === 'running',
   exec: (status) => status === 'running',
-  kill: isUp,
+  kill: up,
   pause: (status) => status === 'running',
-  port: isUp,
-  rm: (status) => !isUp(status),
-  start: (status) => !isUp(status),
-  stats: isUp,
-  stop: isUp,
-  top: isUp,
+  port: up,
+  rm: (status) => !up(status),
+  start: (status) => !up(status),
+  stats: up,
+  stop: up,
+  top: up,
   unpause: (status) => status === 'paused',
-  wait: isUp,
+  wait: up,
 };
 
 /** The words of a usage line that stand for arguments: `[OPTIONS] CONTAINER [CONTAINER...]`. */

@@ -1,11 +1,13 @@
 /** `ps --filter`: docker's filters. Filters of one name are alternatives, labels all hold, filters of several names too. */
+
+import { isUp } from '../../container/active.ts';
 import { attachmentsOf } from '../../container/endpoints.ts';
+import { matchesLabels } from '../../container/labels.ts';
 import type { Container } from '../../container/record.ts';
 import { TsrunError } from '../../error.ts';
 import { parseFilter } from '../flag.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { parsePort } from './ports.ts';
-import { isUp } from './status.ts';
 
 /** The filters of `ps`, and the values of two of them. */
 export const containerFilters: ReadonlySet<string> = new Set(
@@ -39,15 +41,6 @@ export function parseFilters(texts: readonly string[], known: ReadonlySet<string
     filters.set(name, [...(filters.get(name) ?? []), value]);
   }
   return filters;
-}
-
-/** Whether labels fit all of `key` and `key=value`. */
-export function matchesLabels(labels: Readonly<Record<string, string>>, wanted: readonly string[]): boolean {
-  return wanted.every((text) => {
-    const equals = text.indexOf('=');
-    const key = equals === -1 ? text : text.slice(0, equals);
-    return Object.hasOwn(labels, key) && (equals === -1 || labels[key] === text.slice(equals + 1));
-  });
 }
 
 type Test = (container: Container) => boolean;

@@ -1,6 +1,7 @@
 /** `inspect` of a container: docker's document (API 1.41, ContainerJSON), built from the engine's records. */
 import { join } from 'node:path';
 import type { CgroupStats, Pressure, PressureLine } from '../../cgroup/stats.ts';
+import { isUp } from '../../container/active.ts';
 import { aliasesOf, attachmentsOf, endpointsOf } from '../../container/endpoints.ts';
 import { mountOption } from '../../container/mount-plan.ts';
 import { endpointId } from '../../container/networks.ts';
@@ -10,7 +11,6 @@ import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, 
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
 import { shownAddress } from './ports.ts';
-import { isUp } from './status.ts';
 
 /** Go's time of year 1: what docker shows for a time that was not yet. */
 const never = '0001-01-01T00:00:00Z';

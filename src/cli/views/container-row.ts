@@ -1,5 +1,6 @@
 /** One line of `ps`: what its columns and --format show. */
 
+import { isUp } from '../../container/active.ts';
 import { attachmentsOf, endpointsOf, networkMode } from '../../container/endpoints.ts';
 import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
@@ -7,7 +8,7 @@ import { quote } from '../format/printf.ts';
 import type { Struct, Value } from '../format/value.ts';
 import { humanSize, timeAgo } from '../units.ts';
 import { formatPorts, type PortBinding, parsePort } from './ports.ts';
-import { isUp, localTime, statusText } from './status.ts';
+import { localTime, statusText } from './status.ts';
 
 /** The titles of columns, by field. */
 export const containerTitles: Readonly<Record<string, Value>> = {

@@ -1,7 +1,8 @@
 /** Events as `events` prints and filters them: docker's line, docker's fields, docker's rules for filters. */
+import { matchesLabels } from '../../container/labels.ts';
 import type { RecordedEvent } from '../../container/read-events.ts';
 import { type Struct, stringMap } from '../format/value.ts';
-import { matchesLabels, parseFilters } from './container-filter.ts';
+import { parseFilters } from './container-filter.ts';
 
 const names = new Set(
   'config container daemon event image label network node plugin scope secret service type volume'.split(' '),

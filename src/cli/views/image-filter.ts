@@ -1,9 +1,10 @@
 /** `images --filter` and `images PATTERN`: docker's filters. */
+import { matchesLabels } from '../../container/labels.ts';
 import { TsrunError } from '../../error.ts';
 import { familiarName, familiarRepository, parseReference } from '../../image/reference.ts';
 import type { StoredImage } from '../../image/store.ts';
 import { parseBoolean } from '../flag.ts';
-import { matchesLabels, parseFilters } from './container-filter.ts';
+import { parseFilters } from './container-filter.ts';
 import type { ImageName } from './image-row.ts';
 
 /** The filters of `images`. */

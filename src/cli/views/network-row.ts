@@ -1,10 +1,11 @@
 /** One line of `network ls`, and its filters. */
+import { matchesLabels } from '../../container/labels.ts';
 import type { LiveContainer } from '../../container/network-names.ts';
 import { membersOf } from '../../container/networks.ts';
 import { TsrunError } from '../../error.ts';
 import { isPredefined, type NetworkRecord } from '../../network/records.ts';
 import type { Struct, Value } from '../format/value.ts';
-import { matchesLabels, parseFilters } from './container-filter.ts';
+import { parseFilters } from './container-filter.ts';
 import { localTime } from './status.ts';
 
 /** The titles of columns, by field. */

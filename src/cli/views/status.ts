@@ -26,11 +26,6 @@ function healthText({ health }: ContainerState): string {
   return health.Status === 'starting' ? ' (health: starting)' : ` (${health.Status})`;
 }
 
-/** Whether its processes exist, or will again: docker counts a container that waits for its restart as running. */
-export function isUp(state: ContainerState): boolean {
-  return state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
-}
-
 /** `2026-01-02 03:04:05 +0000 UTC`, in the local time zone: Go's String of a time in whole seconds. */
 export function localTime(rfc3339: string): string {
   const time = new Date(rfc3339);

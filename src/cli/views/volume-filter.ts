@@ -1,8 +1,9 @@
 /** `volume ls --filter`: docker's filters. Values of one name are alternatives, labels all hold, names too. */
+import { matchesLabels } from '../../container/labels.ts';
 import type { Volume } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parseBoolean } from '../flag.ts';
-import { matchesLabels, parseFilters } from './container-filter.ts';
+import { parseFilters } from './container-filter.ts';
 
 const names = new Set(['dangling', 'driver', 'label', 'name']);
 

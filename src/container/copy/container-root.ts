@@ -36,9 +36,10 @@ import { errno } from '../../linux/errno.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { AT_FDCWD, check, close, mkdirat, openat, openat2 } from '../../linux/fs.ts';
 import { step } from '../../trace.ts';
+import type { Lock } from '../locked-directory.ts';
 import type { Container, ContainerRecord } from '../record.ts';
 import { isAlive } from '../state.ts';
-import type { ContainerStore, Lock } from '../store.ts';
+import type { ContainerStore } from '../store.ts';
 import { volumeFiles } from '../volumes/options.ts';
 
 const linksFollowedMax = 40;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { messageOf } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import { findStale } from '../../network/index.ts';
-import { liveContainers, lostNames, staleCgroups, unfinishedContainers } from '../prune/leftovers.ts';
+import { liveIds } from '../live.ts';
+import { lostNames, staleCgroups, unfinishedContainers } from '../prune/leftovers.ts';
 import { isAlive, readStart } from '../state.ts';
 import { ContainerStore } from '../store.ts';
 import { type Check, type Finding, unknown } from './finding.ts';
@@ -125,7 +126,7 @@ function isAbandoned(name: string): boolean {
 
 function networkFinding(store: ContainerStore): LeftoverFinding {
   try {
-    return listed('network', findStale(liveContainers(store)), 'ports and addresses are still taken');
+    return listed('network', findStale(liveIds(store)), 'ports and addresses are still taken');
   } catch (error) {
     return unknown('network', error);
   }

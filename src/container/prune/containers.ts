@@ -1,6 +1,7 @@
 /** `container prune`: containers that do not run. */
 import { join } from 'node:path';
 import { messageOf, TsrunError } from '../../error.ts';
+import { isUp } from '../active.ts';
 import { directorySize } from '../directory-size.ts';
 import { removeContainer } from '../remove.ts';
 import { mayPrune } from './filter.ts';
@@ -11,7 +12,7 @@ export async function pruneContainers({ containers, filter, onNotice }: PruneReq
   const pruned: Pruned = { deleted: [], reclaimed: 0 };
   for (const container of containers.list((error) => onNotice(error.message))) {
     const { record, state, directory } = container;
-    if (!['created', 'exited', 'dead'].includes(state.status)) continue;
+    if (isUp(state)) continue;
     if (!mayPrune(filter, { created: record.created, labels: record.labels })) continue;
     const size = directorySize(join(directory, 'upper'));
     try {

@@ -1,4 +1,5 @@
 /** Which of the unused things a prune may take: docker's filters `until`, `label` and `label!`. */
+import { matchesLabels } from '../labels.ts';
 
 export interface PruneFilter {
   /** Milliseconds since 1970: only what was made before. */
@@ -16,16 +17,9 @@ export interface Filtered {
   labels: Readonly<Record<string, string>>;
 }
 
-/** Whether labels have `key` (and `value`). */
-function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boolean {
-  const equals = wanted.indexOf('=');
-  const key = equals === -1 ? wanted : wanted.slice(0, equals);
-  return Object.hasOwn(labels, key) && (equals === -1 || labels[key] === wanted.slice(equals + 1));
-}
-
 /** Whether the filter lets a thing be taken away. */
 export function mayPrune(filter: PruneFilter, { created, labels }: Filtered): boolean {
   if (filter.until !== undefined && Date.parse(created) >= filter.until) return false;
-  if (!filter.labels.every((wanted) => hasLabel(labels, wanted))) return false;
-  return !filter.withoutLabels.some((wanted) => hasLabel(labels, wanted));
+  if (!matchesLabels(labels, filter.labels)) return false;
+  return !filter.withoutLabels.some((wanted) => matchesLabels(labels, [wanted]));
 }

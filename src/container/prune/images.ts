@@ -2,8 +2,8 @@
 import { TsrunError } from '../../error.ts';
 import type { Removal } from '../../image/removal.ts';
 import type { StoredImage } from '../../image/store.ts';
+import { allContainers, layerInUse } from '../all-containers.ts';
 import { removeImage, type Stores } from '../remove-image.ts';
-import type { ContainerStore } from '../store.ts';
 import { mayPrune } from './filter.ts';
 import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 
@@ -11,7 +11,7 @@ import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 export function pruneImages(request: PruneRequest): Pruned {
   const { containers, images, filter, allImages } = request;
   const pruned: Pruned = { deleted: [], reclaimed: 0 };
-  const used = new Set(containersOf(containers).map(({ record }) => record.image.id));
+  const used = new Set(allContainers(containers).map(({ record }) => record.image.id));
   for (const image of images.list()) {
     // A digest alone is no name that anybody would miss (docker's rule).
     if (used.has(image.id) || (!allImages && image.references.length > 0)) continue;
@@ -27,18 +27,9 @@ export function pruneImages(request: PruneRequest): Pruned {
       if (!(error instanceof TsrunError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
     }
   }
-  pruned.reclaimed += images.removeOrphans((chainId) =>
-    containersOf(containers).some(({ record }) => record.image.layers.includes(chainId)),
-  );
+  pruned.reclaimed += images.removeOrphans(layerInUse(containers));
   recordPrune(containers, 'image', pruned);
   return pruned;
-}
-
-/** All containers; what a damaged record stands on is not known, so that nothing may be removed then. */
-function containersOf(containers: ContainerStore): ReturnType<ContainerStore['list']> {
-  return containers.list((error) => {
-    throw error;
-  });
 }
 
 /** The config is read only where labels are asked for. */

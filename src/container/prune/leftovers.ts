@@ -3,10 +3,10 @@ import { existsSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2, isPopulated, removeCgroup } from '../../cgroup/index.ts';
 import { messageOf } from '../../error.ts';
-import { removeTree } from '../../image/unpack/remove-tree.ts';
 import { findStale, removeStale } from '../../network/index.ts';
+import { layerInUse } from '../all-containers.ts';
+import { liveIds } from '../live.ts';
 import { sweep } from '../reap.ts';
-import { isAlive, readStart } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
 import type { PruneRequest } from './prune.ts';
 
@@ -17,17 +17,15 @@ const unfinishedAge = 60_000;
 export function pruneLeftovers({ containers, images, onNotice }: PruneRequest): void {
   const parts: (() => void)[] = [
     () => sweep(containers, onNotice),
-    () => containers.sweepUnfinished(),
-    () => unfinishedContainers(containers.root).forEach(removeTree),
     () => staleCgroups(containers).forEach(removeCgroup),
     () => {
-      if (findStale(liveContainers(containers)).length > 0) removeStale(() => liveContainers(containers));
+      if (findStale(liveIds(containers)).length > 0) removeStale(() => liveIds(containers));
     },
     () => {
       for (const name of lostNames(containers)) unlinkSync(join(containers.root, 'names', name));
     },
     () => images.layers.sweep(),
-    () => images.collectGarbage((chainId) => isLayerInUse(containers, chainId)),
+    () => images.collectGarbage(layerInUse(containers)),
   ];
   for (const part of parts) {
     try {
@@ -36,14 +34,6 @@ export function pruneLeftovers({ containers, images, onNotice }: PruneRequest): 
       onNotice(`cannot clean up: ${messageOf(error)}`);
     }
   }
-}
-
-/** Whether a container stands on a layer. A damaged record may stand on any. */
-function isLayerInUse(containers: ContainerStore, chainId: string): boolean {
-  const all = containers.list((error) => {
-    throw error;
-  });
-  return all.some(({ record }) => record.image.layers.includes(chainId));
 }
 
 function entries(directory: string): string[] {
@@ -59,21 +49,6 @@ function isOld(path: string, now = Date.now()): boolean {
   return now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now) > unfinishedAge;
 }
 
-/** Containers that run or are being started or cleaned up: their things are in use. */
-export function liveContainers(store: ContainerStore): Set<string> {
-  return new Set(store.ids().filter((id) => store.isLocked(id) || hasProcess(store, id)));
-}
-
-function hasProcess(store: ContainerStore, id: string): boolean {
-  try {
-    const start = readStart(store.directory(id));
-    return start !== undefined && isAlive(start);
-  } catch {
-    // A damaged record: whether it runs is not known.
-    return true;
-  }
-}
-
 /** Directories of containers whose `create` was killed, and long ago. */
 export function unfinishedContainers(root: string): string[] {
   return entries(join(root, 'containers'))
@@ -86,7 +61,7 @@ export function unfinishedContainers(root: string): string[] {
 export function staleCgroups(store: ContainerStore): string[] {
   const mount = findCgroup2();
   if (mount === undefined) return [];
-  const live = liveContainers(store);
+  const live = liveIds(store);
   return entries(join(mount.mountPoint, 'tsrun'))
     .filter((name) => /^[0-9a-f]{64}$/.test(name) && !live.has(name))
     .map((name) => join(mount.mountPoint, 'tsrun', name))

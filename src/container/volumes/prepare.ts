@@ -1,8 +1,8 @@
 /** The volumes of a container that is being made: found or made, held, and filled with what the image has there. */
 import { existsSync } from 'node:fs';
 import { TsrunError } from '../../error.ts';
+import type { Lock } from '../locked-directory.ts';
 import type { MountRecord } from '../record.ts';
-import type { Lock } from '../store.ts';
 import { volumeFiles } from './options.ts';
 import { populateVolume } from './populate.ts';
 import { anonymousName, type Volume, VolumeStore } from './store.ts';

@@ -8,10 +8,8 @@
  * The lock of a volume is flock on its directory. Whoever makes a container holds it until the container's record names the
  * volume, and whoever removes the volume has it while looking at those records: so none is removed under a container.
  */
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  fstatSync,
   fsyncSync,
   mkdirSync,
   readdirSync,
@@ -25,11 +23,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, TsrunError } from '../../error.ts';
 import { removeTree } from '../../image/unpack/remove-tree.ts';
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from '../../linux/constants.ts';
-import { errno, SyscallError } from '../../linux/errno.ts';
-import { AT_FDCWD, close, flock, openat } from '../../linux/fs.ts';
+import { O_CREAT, O_EXCL, O_WRONLY } from '../../linux/constants.ts';
+import { AT_FDCWD, close, openat } from '../../linux/fs.ts';
+import { randomHex } from '../../linux/random.ts';
 import { recordEvent } from '../events.ts';
-import type { Lock } from '../store.ts';
+import { type Lock, lockDirectory } from '../locked-directory.ts';
 import { checkVolumeDriver, checkVolumeName, checkVolumeOptions } from './options.ts';
 
 /** `volumes/<name>/volume.json`, written once. */
@@ -73,7 +71,7 @@ const lockPollInterval = 20;
 
 /** A name for a volume that was given none. */
 export function anonymousName(): string {
-  return randomBytes(32).toString('hex');
+  return randomHex(32);
 }
 
 export class VolumeStore {
@@ -154,7 +152,7 @@ export class VolumeStore {
     checkVolumeOptions(name, options);
     const created = new Date().toISOString();
     const record: VolumeRecord = { version: 1, name, driver: 'local', created, labels, options, anonymous };
-    const building = join(this.directory, creating + randomBytes(8).toString('hex'));
+    const building = join(this.directory, creating + randomHex(8));
     mkdirSync(this.directory, { recursive: true, mode: 0o701 });
     mkdirSync(join(building, '_data'), { recursive: true, mode: 0o755 });
     try {
@@ -175,18 +173,7 @@ export class VolumeStore {
 
   /** The volume's lock; undefined when there is no such volume, or when somebody else has it and `wait` is false. */
   lock(name: string, wait: boolean): Lock | undefined {
-    for (;;) {
-      const fd = this.#open(name);
-      if (fd === undefined) return undefined;
-      if (!flock(fd, 'exclusive', wait)) {
-        close(fd);
-        return undefined;
-      }
-      // A directory that was moved away in between is no volume any more.
-      const now = statSync(join(this.directory, name), { throwIfNoEntry: false });
-      if (fstatSync(fd).ino === now?.ino) return { fd, release: () => close(fd) };
-      close(fd);
-    }
+    return lockDirectory(join(this.directory, name), wait);
   }
 
   /** `lock` for whoever can be interrupted meanwhile: somebody may be copying much into the volume. */
@@ -199,18 +186,9 @@ export class VolumeStore {
     }
   }
 
-  #open(name: string): number | undefined {
-    try {
-      return openat(AT_FDCWD, join(this.directory, name), O_RDONLY | O_DIRECTORY);
-    } catch (error) {
-      if (error instanceof SyscallError && error.errno === errno.ENOENT) return undefined;
-      throw error;
-    }
-  }
-
   /** Takes a volume away with all its files. The caller has its lock, and no container names it. */
   remove(name: string): void {
-    const gone = join(this.directory, removing + randomBytes(8).toString('hex'));
+    const gone = join(this.directory, removing + randomHex(8));
     renameSync(join(this.directory, name), gone);
     recordEvent(this.root, { type: 'volume', action: 'destroy', id: name, attributes: { driver: 'local' } });
     removeTree(gone);

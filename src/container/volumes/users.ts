@@ -1,5 +1,6 @@
 /** Which containers have a volume, and taking volumes away that nobody has. */
 import { messageOf, TsrunError } from '../../error.ts';
+import { allContainers } from '../all-containers.ts';
 import type { ContainerRecord, MountRecord } from '../record.ts';
 import type { ContainerStore } from '../store.ts';
 import type { VolumeStore } from './store.ts';
@@ -12,10 +13,7 @@ export function volumesOf(record: ContainerRecord): string[] {
 /** Ids of containers by volume, stopped ones too. Throws `CORRUPT` for a damaged record: it may name any volume. */
 export function volumeUsers(containers: ContainerStore): Map<string, string[]> {
   const users = new Map<string, string[]>();
-  const all = containers.list((error) => {
-    throw error;
-  });
-  for (const { record } of all) {
+  for (const { record } of allContainers(containers)) {
     for (const name of new Set(volumesOf(record))) users.set(name, [...(users.get(name) ?? []), record.id]);
   }
   return users;

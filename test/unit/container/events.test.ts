@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { formatEvent, journalPath, recordEvent } from '../../../src/container/events.ts';
+import { formatEvent, journalPath, monitorEvent, recordEvent } from '../../../src/container/events.ts';
+import { containerRecord } from '../../fixtures/container-record.ts';
 
 let root: string;
 beforeEach(() => {
@@ -37,6 +38,17 @@ test('a line is never longer than one write keeps whole', () => {
   expect(JSON.parse(line).Actor.Attributes).toEqual({ image: 'busybox', name: 'web', exitCode: '3' });
   const long = formatEvent({ ...event, attributes: { ...event.attributes, note: 'y'.repeat(5000) } }, 1n);
   expect(JSON.parse(long).Actor.Attributes.note).toBe('y'.repeat(64));
+});
+
+test('what the monitor writes is an event, whatever the labels of the image hold', () => {
+  const record = { ...containerRecord('web'), labels: { odd: 'a\u0000b' } };
+  const [first = '', second = ''] = monitorEvent(record).split('\n');
+  const line = `{"status":"die${first}die${second},"exitCode":"0"}},"scope":"local","time":1,"timeNano":1}`;
+  expect(JSON.parse(line)).toMatchObject({
+    status: 'die',
+    Action: 'die',
+    Actor: { ID: record.id, Attributes: { odd: 'a\u0000b', name: 'web', exitCode: '0' } },
+  });
 });
 
 test('events are appended, and a full journal is set aside', () => {

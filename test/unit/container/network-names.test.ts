@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { wayOut } from '../../../src/container/endpoints.ts';
-import { withBlock, withOwnNames, withoutOwnNames } from '../../../src/container/network-names.ts';
+import { readLive, wayOut } from '../../../src/container/endpoints.ts';
+import { editHosts, withBlock, withOwnNames, withoutOwnNames } from '../../../src/container/network-names.ts';
 
 const base = '127.0.0.1\tlocalhost\n172.31.0.2\tabc\n';
 
@@ -27,6 +30,34 @@ test('own names stand before the block, and go with their address', () => {
   expect(content).toMatch(/abc\n10\.0\.0\.7\tweb\.example web\nfd00::7\tweb\.example web\n# tsrun/);
   expect(withoutOwnNames(content, ['10.0.0.7', 'fd00::7'])).toBe(withBlock(base, ['1.2.3.4\ta']));
   expect(withoutOwnNames('172.31.0.22\tx\n', ['172.31.0.2'])).toBe('172.31.0.22\tx\n');
+});
+
+test('a hosts file that its container made enormous is left alone, and stops nobody', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'hosts.'));
+  try {
+    writeFileSync(join(directory, 'hosts'), base);
+    editHosts(directory, (content) => withBlock(content, ['1.2.3.4\ta']));
+    expect(statSync(join(directory, 'hosts')).size).toBeGreaterThan(base.length);
+    truncateSync(join(directory, 'hosts'), 8 * 2 ** 30);
+    editHosts(directory, () => {
+      throw new Error('it was read');
+    });
+    expect(statSync(join(directory, 'hosts')).size).toBe(8 * 2 ** 30);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a damaged record of networks counts as none', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'live.'));
+  try {
+    for (const text of ['', '{}', '{"attachments":[null],"ports":[]}', '{"attachments":[{"network":1}],"ports":[]}']) {
+      writeFileSync(join(directory, 'networks.json'), text);
+      expect(readLive(directory)).toBeUndefined();
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('the way out is not an internal network, one with both families before others, then the first by name', () => {

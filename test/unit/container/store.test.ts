@@ -2,11 +2,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ContainerRecord } from '../../../src/container/record.ts';
 import { ContainerStore, newId } from '../../../src/container/store.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../../src/linux/constants.ts';
 import { close, flock, openat } from '../../../src/linux/fs.ts';
-import { runOptions } from '../../fixtures/run-options.ts';
+import { containerRecord as record } from '../../fixtures/container-record.ts';
 
 let directory: string;
 let store: ContainerStore;
@@ -15,25 +14,6 @@ beforeEach(() => {
   store = new ContainerStore(join(directory, 'root'), join(directory, 'state'));
 });
 afterEach(() => rmSync(directory, { recursive: true }));
-
-function record(name: string): ContainerRecord {
-  return {
-    version: 1,
-    id: newId(),
-    name,
-    created: '2026-01-02T03:04:05.678Z',
-    image: { id: 'sha256:1', reference: 'busybox', layers: [] },
-    options: runOptions(),
-    process: { args: ['true'], entrypointLength: 0, env: [], cwd: '/', user: '', terminal: false, openStdin: false },
-    hostname: 'h',
-    labels: {},
-    exposedPorts: [],
-    volumes: [],
-    stopSignal: 'SIGTERM',
-    stopTimeout: 10,
-    mounts: [],
-  };
-}
 
 /** What a `create` leaves that was killed just before its last step. */
 function killedBeforeItsEnd(name: string): { id: string; unfinished: string } {

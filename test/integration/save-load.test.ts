@@ -106,7 +106,7 @@ describe('save', () => {
     expect(await tsrun(['save', 'nope'])).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringContaining('No such image: nope'),
+      stderr: expect.stringContaining('No such image: nope\n'),
     });
     expect((await tsrun(['save', '-o', '/nonexistent/x', 'busybox'])).stderr).toContain(
       'failed to save image: invalid output path: directory "/nonexistent" does not exist',

@@ -30,6 +30,11 @@ test('stdout and stderr are two streams, stdin passes through to its end', async
   expect((await tsrun([...flags, '-a', 'stderr', 'busybox', 'sh', '-c', 'echo out; echo err >&2'])).stdout).toBe('');
 });
 
+test('with stdin alone attached, the id is what is printed', async () => {
+  const result = await tsrun([...flags, '-i', '-a', 'stdin', 'busybox', 'sh', '-c', 'cat >&2'], { stdin: 'in' });
+  expect(result).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f]{64}\n$/), stderr: '' });
+});
+
 test('a gigabyte comes out of a container whole', { timeout: 120_000 }, async () => {
   const script = `${tsrunPath} ${flags.join(' ')} busybox head -c ${gigabyte} /dev/zero | sha256sum`;
   expect((await run('bash', ['-o', 'pipefail', '-c', script], { timeout: 110_000 })).stdout.split(' ')[0]).toBe(

@@ -134,6 +134,11 @@ describe('save', () => {
 describe('load', () => {
   const load = (args: string[], stdin?: Buffer) => tsrun(['load', ...args], stdin === undefined ? {} : { stdin });
 
+  test('a directory is no archive', async () => {
+    const result = await load(['-i', '.']);
+    expect(result).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('open .: is a directory\n') });
+  });
+
   test('brings back what save wrote, with the same ids, and it runs', async () => {
     await removeAll();
     expect(stored()).toEqual([]);

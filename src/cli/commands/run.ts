@@ -41,7 +41,8 @@ export const run: Command = {
       return status === 'detached' ? 0 : exitCodeOf(status);
     } finally {
       // Also when its start failed: the container is there, and its id is what leads to it.
-      if (options.detach && id !== undefined) print(`${id}\n`);
+      const silent = options.attach.length > 0 && !/std(out|err)/.test(options.attach.join());
+      if ((options.detach || silent) && id !== undefined) print(`${id}\n`);
     }
   },
 };

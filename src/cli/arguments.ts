@@ -151,6 +151,7 @@ export function wrongCount(command: string, count: number, { min, max }: Argumen
   const plural = (n: number): string => `${n} ${n === 1 ? 'argument' : 'arguments'}`;
   if (max === 0) return `"${command}" accepts no arguments.`;
   if (min === max) return `"${command}" requires exactly ${plural(min)}.`;
-  if (count < min) return `"${command}" requires at least ${plural(min)}.`;
-  return `"${command}" requires at most ${plural(max ?? 0)}.`;
+  if (max !== undefined && min === 0) return `"${command}" requires at most ${plural(max)}.`;
+  if (max !== undefined) return `"${command}" requires at least ${min} and at most ${plural(max)}.`;
+  return `"${command}" requires at least ${plural(min)}.`;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
+import { isTty, windowSize } from '../linux/tty.ts';
 import { asClient, type ClientEnd } from './foreground.ts';
 import { attachClient, type MonitorControl } from './monitor-control.ts';
 import type { Container } from './record.ts';
@@ -35,6 +36,11 @@ export async function attachContainer(
   const stdin = request.stdin && openStdin;
   const control = connect(store, container, stdin, request.detachKeys, onNotice);
   const proxy = request.sigProxy && !terminal ? (signal: number) => void signalProcess(container, signal) : undefined;
+  if (terminal && isTty(1)) {
+    // Another size for a moment, as docker does it: who paints the screen there paints it again.
+    const { rows, columns } = windowSize(1);
+    control.resize(rows + 1, columns + 1);
+  }
   const end = await asClient(control, { terminal, stdin, proxy }, () => control.onExit);
   control.close();
   if (end === 'lost') {

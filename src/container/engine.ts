@@ -4,13 +4,13 @@ import { TsrunError } from '../error.ts';
 // Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
 import type { PullEvent } from '../image/events.ts';
 import { parsePlatform, platformMatches } from '../image/platform.ts';
-import { parseReference } from '../image/reference.ts';
+import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent } from './events.ts';
-import { asClient, foregroundOf } from './foreground.ts';
+import { asClient, type ClientEnd, foregroundOf, rawTerminal } from './foreground.ts';
 import { finishForeground } from './launch.ts';
 import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
@@ -47,7 +47,7 @@ export class Engine {
     const fits = present !== undefined && (wanted === undefined || platformMatches(wanted, present.platform));
     if (fits && options.pull !== 'always') return present;
     if (options.pull === 'never') {
-      throw new TsrunError('NOT_FOUND', `No such image: ${options.image}`, {
+      throw new TsrunError('NOT_FOUND', `No such image: ${familiarName(parseReference(options.image))}`, {
         hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
       });
     }
@@ -120,13 +120,13 @@ export class Engine {
 
   /**
    * Starts a container that exists. In the foreground it resolves to the exit status when the container has ended and
-   * was cleaned up, or to 'detached'; in the background to 0 when its command runs.
+   * was cleaned up, or to how its client ended before; in the background to 0 when its command runs.
    */
   async start(
     container: Container,
     attach: { stdin: boolean; stdout: boolean; stderr: boolean; detachKeys?: string; sigProxy: boolean } | undefined,
     io: EngineIo,
-  ): Promise<number | 'detached'> {
+  ): Promise<ClientEnd> {
     const { record } = container;
     const { terminal } = record.process;
     const foreground =
@@ -135,10 +135,17 @@ export class Engine {
         : foregroundOf(attach, terminal, parseDetachKeys(attach.detachKeys ?? defaultDetachKeys));
     const { root } = this.containers;
     if (attach !== undefined) recordContainerEvent(root, record, 'attach');
+    let restore: (() => void) | undefined;
     const started = await this.startOrRemove(container, {
       foreground,
+      beforeCommand: () => {
+        if (attach !== undefined) restore = rawTerminal({ terminal, stdin: attach.stdin });
+      },
       layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
       onNotice: (line) => io.notice(line),
+    }).catch((error: unknown) => {
+      restore?.();
+      throw error;
     });
     if (attach === undefined) {
       started.monitor.close();
@@ -147,8 +154,8 @@ export class Engine {
     }
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
-    const proxy = attach.sigProxy && !terminal ? (signal: number) => void signalProcess(running, signal) : undefined;
-    const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy }, () =>
+    const proxy = attach.sigProxy ? (signal: number) => void signalProcess(running, signal) : undefined;
+    const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy, restore }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );
     if (end === 'detached') recordContainerEvent(root, record, 'detach');
@@ -156,11 +163,7 @@ export class Engine {
   }
 
   /** `run`: create and start. A container that was run with --rm and could not start is removed. */
-  async run(
-    options: RunOptions,
-    io: EngineIo,
-    onCreated: (container: Container) => void,
-  ): Promise<number | 'detached'> {
+  async run(options: RunOptions, io: EngineIo, onCreated: (container: Container) => void): Promise<ClientEnd> {
     const container = await this.create(options, io);
     onCreated(container);
     return this.start(container, options.detach ? undefined : attachment(options), io);

@@ -64,6 +64,16 @@ export interface ClientOptions {
   stdin: boolean;
   /** Takes the signals that tsrun gets; absent: they do to tsrun what they always do. */
   proxy?: ((signal: number) => void) | undefined;
+  /** The terminal is raw already, and this puts it back. */
+  restore?: (() => void) | undefined;
+}
+
+/**
+ * Makes the terminal raw where a client types into another one; returns what puts it back. To be done before the other side
+ * can print: an answer of the terminal, to a question where its cursor is, would be echoed.
+ */
+export function rawTerminal({ terminal, stdin }: Pick<ClientOptions, 'terminal' | 'stdin'>): (() => void) | undefined {
+  return terminal && stdin && isTty(0) ? makeRaw(0) : undefined;
 }
 
 /** Runs `finish` as the client of a monitor: with its terminal in raw mode, following its size, passing on its signals. */
@@ -72,7 +82,7 @@ export async function asClient<T>(
   options: ClientOptions,
   finish: () => Promise<T>,
 ): Promise<T> {
-  let restore: (() => void) | undefined;
+  let { restore } = options;
   const resize = (): void => {
     const { rows, columns } = windowSize(1);
     if (rows > 0) control.resize(rows, columns);
@@ -98,7 +108,7 @@ export async function asClient<T>(
   }
   for (const [name, handler] of handlers) process.on(name, handler);
   try {
-    if (options.terminal && options.stdin && isTty(0)) restore = makeRaw(0);
+    restore ??= rawTerminal(options);
     return await finish();
   } finally {
     for (const [name, handler] of handlers) process.off(name, handler);

@@ -12,6 +12,7 @@ import { describeFailure } from '../program/render.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { explainExecFailure } from './exec-failure.ts';
+import type { ClientEnd } from './foreground.ts';
 import type { Lock } from './locked-directory.ts';
 import { messageKinds, spawnMonitor } from './monitor.ts';
 import type { ContainerNetwork } from './network.ts';
@@ -67,6 +68,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       ports: [...network.portFds, ...l.held],
       foreground: l.foreground !== undefined,
       name: record.id,
+      endUnread: true,
       onBroken: ({ stream, errno }) =>
         l.onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the container goes on`),
     }),
@@ -91,6 +93,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
+      l.beforeCommand?.();
       monitor.proceed();
     }
   }
@@ -158,22 +161,22 @@ function startFailure(container: Container, l: Launch, pid: number, index: numbe
 
 /**
  * Waits for the end of a foreground container, cleans up after it and returns its exit status; 'detached' when the
- * detach keys were typed, with the container still running.
+ * detach keys were typed, 'unread' when nobody reads stdout any more, both with the container still running.
  */
 export async function finishForeground(
   store: ContainerStore,
   container: Container,
   started: StartedContainer,
   onNotice: (line: string) => void,
-): Promise<number | 'detached'> {
+): Promise<ClientEnd> {
   const { monitor, lock } = started;
   try {
     const end = await monitor.onExit;
-    if (end === 'detached') {
+    if (end === 'detached' || end === 'unread') {
       monitor.close();
-      return 'detached';
+      return end;
     }
-    if (end === 'lost' || end === 'unread') {
+    if (end === 'lost') {
       throw new TsrunError('PROGRAM', 'the monitor of the container is gone; its exit status is not known', {
         hint: `tsrun ps shows whether ${container.record.name} still runs`,
       });

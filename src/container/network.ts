@@ -57,6 +57,7 @@ export function connectNetwork(
   const files = {
     directory,
     hostname: record.hostname,
+    domainname: options.domainname,
     extraHosts: options.extraHosts,
     dns: options.dns,
     dnsSearch: options.dnsSearch,
@@ -251,6 +252,7 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
     writeNetworkFiles({
       ...files,
       hostname: other.record.hostname,
+      domainname: other.record.options.domainname,
       network: address === undefined ? 'none' : 'bridge',
       ...(address === undefined ? {} : { address, otherAddresses }),
     });

@@ -53,6 +53,8 @@ export interface StartRequest {
   layers: readonly string[];
   /** Lines for stderr: warnings, notices. */
   onNotice: (line: string) => void;
+  /** Called when all is set up, before the command of the container runs. */
+  beforeCommand?: (() => void) | undefined;
   /** For tests: changes the program before it runs. */
   transform?: (program: Program) => Program;
 }

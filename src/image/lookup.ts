@@ -44,11 +44,11 @@ export function findImage(catalogue: Catalogue, text: string): FoundImage | unde
   return undefined;
 }
 
-/** The error for a name that nothing has; docker names the tag that it looked for. */
-export function noSuchImage(text: string): TsrunError {
+/** The error for a name that nothing has; docker names the tag that it looked for, in `rmi` and `save` what was typed. */
+export function noSuchImage(text: string, naming: 'full' | 'typed' = 'full'): TsrunError {
   let name = text;
   try {
-    name = familiarName(parseReference(text));
+    if (naming === 'full') name = familiarName(parseReference(text));
   } catch {
     // an id: as it was typed
   }

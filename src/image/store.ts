@@ -147,10 +147,10 @@ export class ImageStore {
     return found === undefined ? undefined : this.#image(catalogue, found.id);
   }
 
-  /** `resolve` for those who cannot go on without. Throws `NOT_FOUND` in docker's words. */
-  require(text: string): StoredImage {
+  /** `resolve` for those who cannot go on without. Throws `NOT_FOUND` in docker's words, with the name in full or as typed. */
+  require(text: string, naming?: 'full' | 'typed'): StoredImage {
     const image = this.resolve(text);
-    if (image === undefined) throw noSuchImage(text);
+    if (image === undefined) throw noSuchImage(text, naming);
     return image;
   }
 
@@ -208,7 +208,7 @@ export class ImageStore {
   remove(text: string, options: RemoveOptions): Removal[] {
     const removals = this.#catalogue.update((catalogue) => {
       const found = findImage(catalogue, text);
-      if (found === undefined) throw noSuchImage(text);
+      if (found === undefined) throw noSuchImage(text, 'typed');
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };

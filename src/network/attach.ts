@@ -220,10 +220,12 @@ function plugInAtFreeAddress(
   const taken6 = new Set(inUse.flatMap(({ address6 }) => address6 ?? []));
   const inUseAlready = (address: string): TsrunError =>
     new TsrunError('CONFLICT', 'Address already in use', {
-      hint: `another container has ${address}: tsrun network inspect ${network.name}`,
+      hint: `${address} is another container's, or an --aux-address: tsrun network inspect ${network.name}`,
     });
-  if (wanted !== undefined && taken.has(wanted)) throw inUseAlready(wanted);
-  if (wanted6 !== undefined && taken6.has(wanted6)) throw inUseAlready(wanted6);
+  for (const [address, others] of [[wanted, taken] as const, [wanted6, taken6] as const]) {
+    if (address !== undefined && (others.has(address) || network.reserved.includes(address)))
+      throw inUseAlready(address);
+  }
   for (let last = lastAddress(network); ; ) {
     const address = wanted ?? nextAddress(network, last, taken);
     const address6 = wanted6 ?? address6For(network, address, taken6);

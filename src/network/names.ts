@@ -13,6 +13,8 @@ export interface NetworkFiles extends ResolverRequest {
   /** The container's directory. */
   directory: string;
   hostname: string;
+  /** Its hosts file has the name with this domain too. */
+  domainname?: string | undefined;
   /** Of the container; none without a network of its own. */
   address?: string | undefined;
   /** Those on its other networks, and those of IPv6. */
@@ -42,10 +44,14 @@ export function writeNetworkFiles(files: NetworkFiles): void {
       );
   const hosts = onHost
     ? withHosts(readFileOr('/etc/hosts', hostsFile(undefined, '', [])), extra)
-    : hostsFile(files.address, files.hostname, extra, files.otherAddresses);
+    : hostsFile(files.address, fullName(files), extra, files.otherAddresses);
   writeInPlace(join(directory, 'hosts'), hosts);
   writeInPlace(join(directory, 'hostname'), `${onHost ? files.hostname || hostnameOfHost() : files.hostname}\n`);
   writeInPlace(join(directory, 'resolv.conf'), resolver);
+}
+
+function fullName({ hostname, domainname }: Pick<NetworkFiles, 'hostname' | 'domainname'>): string {
+  return domainname ? `${hostname}.${domainname}` : hostname;
 }
 
 export interface HostsEntry {
@@ -63,8 +69,8 @@ export function hostsFile(
   const entries: HostsEntry[] = [
     { address: '127.0.0.1', names: 'localhost' },
     { address: '::1', names: 'localhost ip6-localhost ip6-loopback' },
-    { address: 'fe00::', names: 'ip6-localnet' },
-    { address: 'ff00::', names: 'ip6-mcastprefix' },
+    { address: 'fe00::0', names: 'ip6-localnet' },
+    { address: 'ff00::0', names: 'ip6-mcastprefix' },
     { address: 'ff02::1', names: 'ip6-allnodes' },
     { address: 'ff02::2', names: 'ip6-allrouters' },
     ...extra,

@@ -58,7 +58,8 @@ test('a terminal is left by its keys, and by a hangup: the container goes on', a
     expect(await first.exit()).toBe(1);
     expect(first.screen()).toContain('read escape sequence');
     using second = Terminal.tsrun(['attach', 'shell']);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // The shell is made to show its prompt again.
+    await second.waitFor('/ #');
     // Its terminal is gone: SIGHUP.
     second.close();
     expect(await tsrunOk(['inspect', '--format', '{{.State.Status}}', 'shell'])).toBe('running');

@@ -96,6 +96,8 @@ describe('import', () => {
     expect(await tsrunOk(['history', '--format', '{{.Comment}}|{{.CreatedBy}}|{{.Size}}', 'imported:v1'])).toBe(
       'why||5B',
     );
+    const json = await tsrunOk(['history', '--format', '{{json .}}', 'imported:v1']);
+    expect(Object.keys(JSON.parse(json))).toEqual(['Comment', 'CreatedAt', 'CreatedBy', 'CreatedSince', 'ID', 'Size']);
   });
 
   test('what it does not take', async () => {

@@ -33,6 +33,8 @@ describe('network create', () => {
     expect(output).toContain('mtu 1400');
     expect(output).toContain('inet 10.77.0.128/24');
     const route = await tsrunOk(['run', '--rm', '--network', 'two', 'busybox', 'ip', 'route']);
+    const printer = await tsrun(['run', '--rm', '--network', 'two', '--ip', '10.77.0.129', 'busybox', 'true']);
+    expect([printer.code, printer.stderr]).toEqual([125, expect.stringContaining('Address already in use')]);
     expect(route).toContain('default via 10.77.0.254');
     expect((await run('ip', ['-br', 'link', 'show', 'tsrtest9'])).code).toBe(0);
     expect(JSON.parse(await tsrunOk(['network', 'inspect', '-f', '{{json .IPAM.Config}}', 'two']))).toEqual([

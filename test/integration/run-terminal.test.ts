@@ -67,6 +67,21 @@ test('without a terminal Ctrl-C is passed on as a signal, and the container deci
   expect(terminal.screen()).toContain('caught');
 });
 
+test('what the terminal answers to a question of the container is not echoed', async () => {
+  const script = 'stty raw -echo; printf "\\033[6n"; head -c 6 >/dev/null; echo answered';
+  using terminal = Terminal.tsrun(['run', '--rm', '--network', 'none', '-it', 'busybox', 'sh', '-c', script]);
+  expect(await terminal.waitFor('answered')).not.toContain('^[');
+  expect(await terminal.exit()).toBe(0);
+});
+
+test('with -t alone Ctrl-C is the signal of the container', async () => {
+  const script = 'trap "echo caught; exit 7" INT; echo up; while :; do sleep 0.1; done';
+  using terminal = Terminal.tsrun(['run', '--rm', '--network', 'none', '-t', 'busybox', 'sh', '-c', script]);
+  await terminal.waitFor('up');
+  terminal.press('C-c');
+  expect(await terminal.exit()).toBe(7);
+});
+
 test('the detach keys leave the container running', async () => {
   using terminal = Terminal.tsrun(['run', '--name', 'left', '--network', 'none', 'busybox', 'sh']);
   try {

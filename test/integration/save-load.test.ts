@@ -106,7 +106,7 @@ describe('save', () => {
     expect(await tsrun(['save', 'nope'])).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringContaining('No such image: nope'),
+      stderr: expect.stringContaining('No such image: nope\n'),
     });
     expect((await tsrun(['save', '-o', '/nonexistent/x', 'busybox'])).stderr).toContain(
       'failed to save image: invalid output path: directory "/nonexistent" does not exist',
@@ -133,6 +133,11 @@ describe('save', () => {
 
 describe('load', () => {
   const load = (args: string[], stdin?: Buffer) => tsrun(['load', ...args], stdin === undefined ? {} : { stdin });
+
+  test('a directory is no archive', async () => {
+    const result = await load(['-i', '.']);
+    expect(result).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('open .: is a directory\n') });
+  });
 
   test('brings back what save wrote, with the same ids, and it runs', async () => {
     await removeAll();

@@ -1,5 +1,5 @@
 /** `tsrun load`: images from an archive. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { layerInUse } from '../../container/all-containers.ts';
 import { recordImageEvent, renamed } from '../../container/image-events.ts';
 import { ContainerStore } from '../../container/store.ts';
@@ -56,10 +56,16 @@ function standardInput(): number {
 }
 
 function open(path: string): number {
+  let fd: number;
   try {
-    return openSync(path, 'r');
+    fd = openSync(path, 'r');
   } catch (cause) {
     const reason = errorCode(cause) === 'ENOENT' ? 'no such file or directory' : String(errorCode(cause));
     throw new TsrunError('USAGE', `open ${path}: ${reason}`, { cause });
   }
+  if (!fstatSync(fd).isDirectory()) return fd;
+  closeSync(fd);
+  throw new TsrunError('USAGE', `open ${path}: is a directory`, {
+    hint: `an image layout in a directory is loaded through tar: tar -C ${path} -c . | tsrun load`,
+  });
 }

@@ -7,6 +7,7 @@ import { buildRunOptions } from '../options/run-options.ts';
 import { print } from '../output.ts';
 import { allRunFlags } from '../run-flags.ts';
 import { isTerminal } from '../terminal.ts';
+import { exitCodeOf } from './client.ts';
 import { engineIo } from './engine-io.ts';
 
 export const run: Command = {
@@ -35,12 +36,13 @@ export const run: Command = {
       const status = await new Engine().run(options, io, (container) => {
         id = container.record.id;
         // Only where signals are passed on to the container they must not end tsrun from here on.
-        if (options.terminal || options.detach || !options.sigProxy) endInterruption();
+        if (options.detach || !options.sigProxy) endInterruption();
       });
-      return status === 'detached' ? 0 : status;
+      return status === 'detached' ? 0 : exitCodeOf(status);
     } finally {
       // Also when its start failed: the container is there, and its id is what leads to it.
-      if (options.detach && id !== undefined) print(`${id}\n`);
+      const silent = options.attach.length > 0 && !/std(out|err)/.test(options.attach.join());
+      if ((options.detach || silent) && id !== undefined) print(`${id}\n`);
     }
   },
 };

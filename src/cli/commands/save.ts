@@ -55,7 +55,7 @@ function wanted(store: ImageStore, texts: readonly string[]): SavedImage[] {
   };
   for (const text of texts) {
     const names = tagsOf(store, text);
-    if (names.length === 0) add(store.require(text), undefined);
+    if (names.length === 0) add(store.require(text, 'typed'), undefined);
     for (const name of names) add(store.require(name), name);
   }
   return [...found.values()].map(({ image, names }) => ({ image, references: [...names].sort().map(parseReference) }));

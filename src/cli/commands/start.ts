@@ -63,10 +63,11 @@ async function attached({ flags, args: [name = ''] }: Invocation): Promise<numbe
       stdin: flags.boolean('interactive') && container.record.process.openStdin,
       stdout: true,
       stderr: true,
-      sigProxy: true,
+      // With a terminal they do to tsrun what they always do, as in attach.
+      sigProxy: !container.record.process.terminal,
       ...(detachKeys ? { detachKeys } : {}),
     },
     engineIo(),
   );
-  return status === 'detached' ? 0 : status;
+  return status === 'detached' ? 0 : exitCodeOf(status);
 }

@@ -267,13 +267,13 @@ export function parseTmpfs(text: string): MountOption {
   };
 }
 
-/** All mounts that were asked for. Throws `USAGE` when two have the same place. */
+/** All mounts that were asked for. A -v that is given twice is one. Throws `USAGE` when two have the same place. */
 export function mountsOf(
   volumes: readonly string[],
   mounts: readonly string[],
   tmpfs: readonly string[],
 ): MountOption[] {
-  const list = [...volumes.map(parseVolume), ...mounts.map(parseMount), ...tmpfs.map(parseTmpfs)];
+  const list = [...[...new Set(volumes)].map(parseVolume), ...mounts.map(parseMount), ...tmpfs.map(parseTmpfs)];
   const seen = new Set<string>();
   for (const { type, source, origin, target } of list) {
     // `-v PATH` yields to whatever else is there.

@@ -33,12 +33,13 @@ export function historyRows(image: StoredImage, ancestors: readonly string[], op
     const id = ids[index] ?? '<missing>';
     const command = entry.createdBy.replaceAll('\t', ' ');
     return {
-      ID: options.truncate && id.startsWith('sha256:') ? id.slice(7, 19) : id,
-      CreatedAt: isoSeconds(entry.created),
-      CreatedSince: options.human ? timeAgo(new Date(entry.created), options.now) : isoSeconds(entry.created),
-      CreatedBy: options.truncate ? shortened(command) : command,
-      Size: options.human ? humanSize(size) : String(size),
+      // In this order {{json .}} shows them.
       Comment: entry.comment,
+      CreatedAt: isoSeconds(entry.created),
+      CreatedBy: options.truncate ? shortened(command) : command,
+      CreatedSince: options.human ? timeAgo(new Date(entry.created), options.now) : isoSeconds(entry.created),
+      ID: options.truncate && id.startsWith('sha256:') ? id.slice(7, 19) : id,
+      Size: options.human ? humanSize(size) : String(size),
     };
   });
 }

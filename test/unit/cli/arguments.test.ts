@@ -104,6 +104,7 @@ test.each<[number, { min: number; max?: number }, string | undefined]>([
   [2, { min: 1, max: 1 }, '"tsrun x" requires exactly 1 argument.'],
   [1, { min: 0, max: 0 }, '"tsrun x" accepts no arguments.'],
   [2, { min: 0, max: 1 }, '"tsrun x" requires at most 1 argument.'],
+  [0, { min: 1, max: 2 }, '"tsrun x" requires at least 1 and at most 2 arguments.'],
   [5, { min: 1 }, undefined],
   [1, { min: 1, max: 1 }, undefined],
 ])('%i arguments where %j are wanted', (count, wanted, message) => {

@@ -21,8 +21,8 @@ describe('hosts', () => {
     expect(hostsFile('172.30.0.2', 'box', [{ address: '10.0.0.1', names: 'db' }])).toBe(
       '127.0.0.1\tlocalhost\n' +
         '::1\tlocalhost ip6-localhost ip6-loopback\n' +
-        'fe00::\tip6-localnet\n' +
-        'ff00::\tip6-mcastprefix\n' +
+        'fe00::0\tip6-localnet\n' +
+        'ff00::0\tip6-mcastprefix\n' +
         'ff02::1\tip6-allnodes\n' +
         'ff02::2\tip6-allrouters\n' +
         '10.0.0.1\tdb\n' +
@@ -118,6 +118,12 @@ describe('the three files', () => {
     for (const name of ['hosts', 'hostname', 'resolv.conf']) {
       expect(statSync(join(directory, name)).mode & 0o777).toBe(0o644);
     }
+  });
+
+  test('a domain name makes the full name, in hosts alone', () => {
+    writeNetworkFiles({ ...base, domainname: 'example.org', directory, network: 'bridge', address: '172.30.0.2' });
+    expect(read('hosts')).toContain('172.30.0.2\tbox.example.org box\n');
+    expect(read('hostname')).toBe('box\n');
   });
 
   test('without a network there is no address', () => {

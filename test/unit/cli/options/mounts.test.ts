@@ -125,6 +125,9 @@ describe('--tmpfs', () => {
 
 test('two mounts cannot have one place', () => {
   expect(() => mountsOf(['/a:/x'], [], ['/x/'])).toThrow('Duplicate mount point: /x');
+  // The same twice is one, as in docker.
+  expect(mountsOf(['/a:/x', '/a:/x'], [], [])).toHaveLength(1);
+  expect(() => mountsOf(['/a:/x', '/b:/x'], [], [])).toThrow('Duplicate mount point: /x');
   // An anonymous volume yields instead.
   expect(() => mountsOf(['/x', '/x', '/a:/x'], [], [])).not.toThrow();
   expect(mountsOf(['/a:/x'], ['type=tmpfs,dst=/y'], ['/z']).map((mount) => mount.target)).toEqual(['/x', '/y', '/z']);

@@ -12,11 +12,17 @@ import { Script } from 'node:vm';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
 
-/** What is bundled: output name -> source. Each bundle is one file without `node_modules`, koffi apart. */
+/**
+ * What is bundled: output name -> source. Each bundle is one file without `node_modules`, koffi apart. `tsrun-often.cjs` has
+ * but the commands that bin/tsrun calls it for.
+ */
 const bundles = {
   'tsrun.cjs': 'src/cli/main.ts',
+  'tsrun-often.cjs': 'src/cli/main.ts',
   'unpack-worker.cjs': 'src/image/unpack/worker.ts',
 };
+/** Those that get a code cache. */
+const commandLines = ['tsrun.cjs', 'tsrun-often.cjs'];
 
 function fail(message, hint) {
   console.error(`build: ${message}`);
@@ -32,11 +38,12 @@ function newest(path) {
 }
 
 function isStale() {
-  const outputs = ['tsrun-syscall.so', 'tsrun-monitor', 'tsrun.cjs.cache', ...Object.keys(bundles)].map((name) =>
+  const caches = commandLines.map((name) => `${name}.cache`);
+  const outputs = ['tsrun-syscall.so', 'tsrun-monitor', ...caches, ...Object.keys(bundles)].map((name) =>
     join(dist, name),
   );
   if (!outputs.every((path) => existsSync(path))) return true;
-  const sources = ['src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
+  const sources = ['bin', 'src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return outputs.some((path) => statSync(path).mtimeMs < latest);
 }
@@ -51,6 +58,26 @@ function buildNative() {
       'needed are a C compiler and the kernel headers: apt install gcc libc6-dev linux-libc-dev',
     );
   }
+}
+
+/** Leaves the modules of all other commands out: commands.ts loads a command's module only when it is called. */
+function onlyOften() {
+  const list = /^const often = (\[.*\]);$/m.exec(readFileSync(join(checkout, 'bin', 'tsrun'), 'utf8'))?.[1];
+  if (list === undefined) fail('bin/tsrun does not say which commands are called often');
+  const often = JSON.parse(list.replaceAll("'", '"'));
+  return {
+    name: 'only-often',
+    setup(build) {
+      build.onResolve({ filter: /^\.\/commands\/[a-z-]+\.ts$/ }, ({ path, importer, kind }) => {
+        const name = /([a-z-]+)\.ts$/.exec(path)?.[1] ?? '';
+        const isTable = kind === 'dynamic-import' && importer === join(checkout, 'src', 'cli', 'commands.ts');
+        return isTable && !often.includes(name) ? { path: name, namespace: 'left-out' } : undefined;
+      });
+      build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+        contents: `throw new Error("the command ${path} is not in this bundle")`,
+      }));
+    },
+  };
 }
 
 async function buildBundles() {
@@ -85,6 +112,7 @@ async function buildBundles() {
       external: ['koffi'],
       define: { 'import.meta.dirname': '__dirname', TSRUN_VERSION: JSON.stringify(version) },
       logLevel: 'warning',
+      plugins: name === 'tsrun-often.cjs' ? [onlyOften()] : [],
     };
     try {
       await esbuild.build(options);
@@ -100,8 +128,8 @@ async function buildBundles() {
  * Compiles every function of the command line into V8's code cache: bin/tsrun then starts with a sixth less of CPU time.
  * Another version of Node refuses the cache and compiles by itself.
  */
-function buildCodeCache() {
-  const bundle = join(dist, 'tsrun.cjs');
+function buildCodeCache(name) {
+  const bundle = join(dist, name);
   const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(bundle, 'latin1')}\n})`;
   // Functions are compiled at their first call unless V8 is told otherwise; the flag must be gone when the cache is
   // written, since it is part of what the reader compares.
@@ -114,9 +142,10 @@ function buildCodeCache() {
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 mkdirSync(dist, { recursive: true });
-// What `run` and `exec` have learnt of an older bundle (bin/tsrun).
-for (const name of readdirSync(dist))
-  if (/\.(run|exec)-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
+// What commands have learnt of an older bundle (bin/tsrun).
+for (const name of readdirSync(dist)) {
+  if (/\.cjs\.[a-z]+-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
+}
 buildNative();
 await buildBundles();
-buildCodeCache();
+commandLines.forEach(buildCodeCache);

@@ -10,6 +10,8 @@ const timeout = 120_000;
 let intact: Map<string, string[]>;
 
 beforeAll(async () => {
+  // Layers of other tests would be compared each time.
+  await tsrunOk(['system', 'prune', '-af']);
   await tsrunOk(['pull', '-q', 'busybox']);
   intact = layers();
 });

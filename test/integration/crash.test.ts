@@ -19,6 +19,8 @@ const stock = 60;
 let intact: Map<string, string[]>;
 
 beforeAll(async () => {
+  // Layers of other tests would be compared each time.
+  await tsrunOk(['system', 'prune', '-af']);
   await tsrunOk(['pull', '-q', 'busybox']);
   intact = layers();
 });

@@ -177,7 +177,7 @@ test('a monitor is named, in a session of its own, not dumpable, and holds only 
   expect(readFileSync(`${proc}/environ`, 'utf8')).toBe('');
   expect(readFileSync(`${proc}/stat`, 'utf8').split(' ')[5]).toBe(String(fixture.handle.pid));
   expect(readlinkSync(`${proc}/cwd`)).toBe('/');
-  await until(() => readlinkSync(`${proc}/fd/4`) === 'anon_inode:[signalfd]');
+  await until(() => readlinkSync(`${proc}/fd/4`) === '/dev/null');
   const descriptors = Object.fromEntries(
     readdirSync(`${proc}/fd`).map((fd) => [fd, readlinkSync(`${proc}/fd/${fd}`).replace(/:.*$/, '')]),
   );
@@ -186,17 +186,20 @@ test('a monitor is named, in a session of its own, not dumpable, and holds only 
     '1': '/dev/null',
     '2': '/dev/null',
     '3': '/memfd', // the program
-    '4': 'anon_inode', // signalfd, where the sync socket was
+    '4': '/dev/null', // where the sync socket was: a restart has one there again
     '5': '/dev/null',
     '6': join(fixture.directory, 'container'),
     '7': fixture.lockPath,
     '8': '/dev/null',
     '9': '/dev/null',
     '10': 'socket',
-    '11': 'pipe',
-    '12': 'pipe',
-    '14': 'pipe', // stdout and stderr of the container
-    '16': 'pipe',
+    '11': '/dev/null', // no journal
+    '12': '/dev/null', // no health check
+    '13': 'pipe',
+    '14': 'pipe',
+    '15': 'anon_inode', // signalfd
+    '16': 'pipe', // stdout and stderr of the container
+    '18': 'pipe',
   });
   server.close();
   close(held.read);

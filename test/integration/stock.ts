@@ -18,22 +18,18 @@ const listings = [
   ['system', 'df'],
 ].filter(([first = '', second = '']) => findCommand(first) !== undefined || findCommand(`${first} ${second}`));
 
-/** Every file below a directory: mode, owner and content. */
-function fingerprint(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .sort()
-    .map((name) => {
-      const path = join(directory, name);
-      const { mode, uid, gid, size } = lstatSync(path);
-      const kind = mode & 0o170000;
-      const content =
-        kind === 0o100000
-          ? createHash('sha256').update(readFileSync(path)).digest('hex')
-          : kind === 0o120000
-            ? readlinkSync(path)
-            : '';
-      return `${name} ${mode.toString(8)} ${uid}:${gid} ${kind === 0o100000 ? size : ''} ${content}`;
-    });
+/** Every file below a directory: mode, owner and content. No link is followed. */
+function fingerprint(directory: string, below = ''): string[] {
+  return readdirSync(join(directory, below), { withFileTypes: true }).flatMap((entry) => {
+    const name = join(below, entry.name);
+    const path = join(directory, name);
+    const { mode, uid, gid, size } = lstatSync(path);
+    const line = `${name} ${mode.toString(8)} ${uid}:${gid}`;
+    if (entry.isDirectory()) return [line, ...fingerprint(directory, name)];
+    if (entry.isSymbolicLink()) return [`${line} ${readlinkSync(path)}`];
+    if (!entry.isFile()) return [line];
+    return [`${line} ${size} ${createHash('sha256').update(readFileSync(path)).digest('hex')}`];
+  });
 }
 
 /** The files of every layer that is there, by the layer's name. */

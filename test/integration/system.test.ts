@@ -81,7 +81,7 @@ describe('containers of three kinds', () => {
 
 test('volumes: what no container has', async () => {
   const volume = join(inject('root'), 'volumes/data');
-  mkdirSync(join(volume, '_data'), { recursive: true });
+  await tsrunOk(['volume', 'create', 'data']);
   writeFileSync(join(volume, '_data/file'), Buffer.alloc(5000));
   expect((await usage())['Local Volumes']).toMatchObject({ TotalCount: '1', Active: '0', Reclaimable: '5kB (100%)' });
   expect(await tsrunOk(['system', 'prune', '-f'])).toBe('Total reclaimed space: 0B');

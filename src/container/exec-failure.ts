@@ -2,9 +2,9 @@
  * Why a command could not be run. The failed process waits, so that its root can still be looked at through
  * /proc/PID/root; nothing there is executed or trusted.
  */
-import { closeSync, constants, fstatSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
-import { O_NONBLOCK, O_PATH, RESOLVE_IN_ROOT } from '../linux/constants.ts';
+import { O_PATH, RESOLVE_IN_ROOT } from '../linux/constants.ts';
 import { errno, errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
 import { candidates, searchPath } from '../runtime/compile/execute.ts';
@@ -157,7 +157,8 @@ function explainElf(lookAt: Look, head: Buffer, failed: Failed): TsrunError | un
 function look(root: number, path: string): Looked {
   let fd: number;
   try {
-    fd = openat2(root, path, constants.O_RDONLY | O_NONBLOCK, RESOLVE_IN_ROOT);
+    // Without opening it: to open a device of an image may do anything.
+    fd = openat2(root, path, O_PATH, RESOLVE_IN_ROOT);
   } catch {
     return { kind: 'missing', mode: 0, head: Buffer.alloc(0) };
   }
@@ -165,8 +166,18 @@ function look(root: number, path: string): Looked {
     const stats = fstatSync(fd);
     if (stats.isDirectory()) return { kind: 'directory', mode: stats.mode, head: Buffer.alloc(0) };
     if (!stats.isFile()) return { kind: 'other', mode: stats.mode, head: Buffer.alloc(0) };
+    return { kind: 'file', mode: stats.mode, head: headOf(fd) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The first bytes of the regular file behind a handle. */
+function headOf(handle: number): Buffer {
+  const fd = openSync(`/proc/self/fd/${handle}`, constants.O_RDONLY);
+  try {
     const buffer = Buffer.alloc(4096);
-    return { kind: 'file', mode: stats.mode, head: buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0)) };
+    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
   } finally {
     closeSync(fd);
   }

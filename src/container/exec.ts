@@ -27,7 +27,7 @@ import { buildProcess } from './process.ts';
 import type { Container } from './record.ts';
 import { RunningRoot } from './running-root.ts';
 import type { Foreground } from './start.ts';
-import { isAlive } from './state.ts';
+import { computeState, isAlive } from './state.ts';
 import type { ContainerStore } from './store.ts';
 import { resolveUser } from './users.ts';
 
@@ -70,11 +70,11 @@ export async function execInContainer(
   onNotice: (line: string) => void,
 ): Promise<ClientEnd> {
   requireRunning(container);
-  if (container.state.status === 'paused') {
-    throw new TsrunError('CONFLICT', `Container ${name} is paused, unpause the container before exec`, {
+  const isPaused = (): TsrunError =>
+    new TsrunError('CONFLICT', `Container ${name} is paused, unpause the container before exec`, {
       hint: `tsrun unpause ${name}`,
     });
-  }
+  if (container.state.status === 'paused') throw isPaused();
   const held: number[] = [];
   const execId = randomHex(32);
   const directory = execDirectory(store, container.record.id, execId);
@@ -121,7 +121,10 @@ export async function execInContainer(
     const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
     return await asClient(monitor, client, async () => {
       try {
-        await untilExecuted(monitor, program, process);
+        await untilExecuted(monitor, program, process, () => {
+          // Paused since it was looked at: the command was born frozen, perhaps for ever.
+          if (computeState(container.directory).status === 'paused') throw isPaused();
+        });
       } catch (error) {
         await giveUp(monitor);
         throw error;
@@ -206,12 +209,19 @@ function asExecError<T>(resolve: () => T): T {
   }
 }
 
-/** Follows the program until the command runs. Throws what a failed step means. */
-async function untilExecuted(monitor: MonitorHandle, program: Program, process: Process): Promise<void> {
+/** Follows the program until the command runs. Throws what a failed step means, and what `onSilence` does. */
+async function untilExecuted(
+  monitor: MonitorHandle,
+  program: Program,
+  process: Process,
+  onSilence: () => void,
+): Promise<void> {
   let pid = 0;
   let failed: { index: number; error: number } | undefined;
   for (;;) {
-    const message = await stepAsync({ phase: 'monitor', title: 'wait for the command' }, () => monitor.readSync());
+    const message = await stepAsync({ phase: 'monitor', title: 'wait for the command' }, () =>
+      monitor.readSync(undefined, onSilence),
+    );
     if (message === 'exec') break;
     if (message.kind === messageKinds.created) pid = message.words[0];
     else if (message.kind === messageKinds.error) failed ??= { index: message.words[0], error: message.words[2] };

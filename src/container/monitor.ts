@@ -142,6 +142,8 @@ export interface SpawnOptions extends OutputEvents {
 
 /** How long one wait for the sync socket may keep the event loop (and with it Ctrl-C) from running, in milliseconds. */
 const slice = 5;
+/** Milliseconds after which somebody may ask why nothing comes. */
+const silence = 1000;
 
 /** A monitor that runs, and the way to speak to it. */
 export class MonitorHandle {
@@ -164,10 +166,15 @@ export class MonitorHandle {
   /**
    * The next message of the start program; `exec` at the end of the stream, when the command was executed (or all that
    * could speak is dead: then the monitor says so, or is gone). After an error the failed process waits for `close`, so
-   * that /proc/PID/root can be looked at. Throws `INTERRUPTED` after `timeoutMs` milliseconds of silence.
+   * that /proc/PID/root can be looked at. Throws `INTERRUPTED` after `timeoutMs` milliseconds of silence, and whatever
+   * `onSilence` throws, which is called after each second of it.
    */
-  async readSync(timeoutMs = Number.POSITIVE_INFINITY): Promise<SyncMessage | 'exec'> {
+  async readSync(
+    timeoutMs = Number.POSITIVE_INFINITY,
+    onSilence: () => void = () => {},
+  ): Promise<SyncMessage | 'exec'> {
     const deadline = Date.now() + timeoutMs;
+    let since = Date.now();
     while (this.syncOpen) {
       waitReadable(this.sync, slice);
       const bytes = receive(this.sync, 64);
@@ -183,6 +190,10 @@ export class MonitorHandle {
       }
       if (Date.now() > deadline) {
         throw new TsrunError('INTERRUPTED', `the start program said nothing for ${timeoutMs} ms`);
+      }
+      if (Date.now() - since > silence) {
+        onSilence();
+        since = Date.now();
       }
       await nextTurn();
     }

@@ -35,7 +35,7 @@ export function membersOf(containers: readonly LiveContainer[], { id, bridge }: 
 }
 
 /** A network by name or id. Throws `NOT_FOUND` with docker's words. */
-export function resolveNetwork(text: string): NetworkRecord {
+function resolveNetwork(text: string): NetworkRecord {
   const found = findNetwork(text);
   if (found !== undefined) return found;
   throw new TsrunError('NOT_FOUND', `No such network: ${text}`, { hint: 'tsrun network ls lists all networks' });

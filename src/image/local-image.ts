@@ -117,7 +117,7 @@ function ociLayerType(mediaType: string): string {
 }
 
 /** A manifest for an image: of its config's bytes and its layers as they are recorded. */
-export function localManifest(config: Uint8Array, layers: readonly StoredLayer[]): Buffer {
+function localManifest(config: Uint8Array, layers: readonly StoredLayer[]): Buffer {
   const manifest = {
     schemaVersion: 2,
     mediaType: ociManifest,

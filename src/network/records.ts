@@ -92,7 +92,7 @@ export function allNetworks(): NetworkRecord[] {
 }
 
 /** A network of a user by its id; undefined where it is gone. */
-export function readRecord(id: string): NetworkRecord | undefined {
+function readRecord(id: string): NetworkRecord | undefined {
   const path = fileOf(id);
   let text: string;
   try {

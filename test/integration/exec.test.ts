@@ -3,6 +3,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { execInContainer } from '../../src/container/exec.ts';
+import { ContainerStore } from '../../src/container/store.ts';
 import { Terminal } from './terminal.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
@@ -245,4 +247,20 @@ test('the command has descriptors 0, 1 and 2 and nothing else', async () => {
   const script = 'exec 9</; ls /proc/self/fd | tr "\\n" " "';
   // 3 is the directory that ls reads; 9 is what the script opened.
   expect(await tsrunOk(['exec', 'box', 'sh', '-c', script])).toBe('0 1 2 3 9 ');
+});
+
+test('a container that is paused after it was looked at: the command is given up, and none of it is left', async () => {
+  await using('e-late', [], async () => {
+    const store = new ContainerStore(inject('root'), inject('state'));
+    const container = store.resolve('e-late');
+    await tsrunOk(['pause', 'e-late']);
+    const request = { command: ['true'], env: [], privileged: false, terminal: false, interactive: false };
+    const rest = { detach: false, detachKeys: new Uint8Array(), term: undefined };
+    await expect(execInContainer(store, container, 'e-late', { ...request, ...rest }, () => {})).rejects.toThrow(
+      'Container e-late is paused, unpause the container before exec',
+    );
+    await tsrunOk(['unpause', 'e-late']);
+    const cgroup = join(container.state.start?.cgroup ?? '', 'cgroup.procs');
+    await until(() => readFileSync(cgroup, 'utf8') === `${container.state.pid}\n`);
+  });
 });

@@ -14,7 +14,7 @@ const chunkSize = 1024 * 1024;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** man 2 read; 0 at the end. Waits where somebody made the descriptor non-blocking. */
-export function readSome(fd: number, buffer: Buffer): number {
+function readSome(fd: number, buffer: Buffer): number {
   for (;;) {
     const result = rawSyscall(NR.read, fd, addressOf(buffer), buffer.length);
     keepAlive(buffer);

@@ -20,7 +20,10 @@ import { checkCall } from './failures.ts';
 /** Directories below this depth are moved to the top first: then neither descriptors nor the stack can run out. */
 const depthMax = 64;
 
-/** Removes `path` (a file, a link or a directory with all its contents); nothing happens if it is not there. */
+/**
+ * Removes `path` (a file, a link or a directory with all its contents); nothing happens if it is not there. Others may be
+ * at work on the same tree: what a killed command left is taken away by whoever comes first.
+ */
 export function removeTree(path: string): void {
   const parent = openName(AT_FDCWD, bytePath(dirname(path)), O_PATH | O_DIRECTORY, 0);
   if (parent === -errno.ENOENT) return;
@@ -51,6 +54,7 @@ class Removal {
 
   run(): void {
     this.top = this.open(this.parent, this.name);
+    if (this.top < 0) return;
     try {
       let before: number;
       do {
@@ -60,9 +64,10 @@ class Removal {
     } finally {
       closeDescriptor(this.top);
     }
-    checkCall(removeDirectory(this.parent, this.name), 'unlinkat', this.name);
+    checkGone(removeDirectory(this.parent, this.name), 'unlinkat', this.name);
   }
 
+  /** Negative where it is gone already. */
   private open(directory: number, name: BytePath): number {
     const fd = openUnmounted(directory, name);
     if (fd === -errno.EXDEV) {
@@ -70,14 +75,14 @@ class Removal {
         hint: 'something is mounted there; unmount it',
       });
     }
-    return checkCall(fd, 'openat2', name);
+    return checkGone(fd, 'openat2', name);
   }
 
   /** Removes everything in `fd`; what is too deep is moved up to the top instead. */
   private empty(fd: number, depth: number): void {
     const names = listDirectory(fd);
     if (typeof names === 'number') {
-      checkCall(names, 'getdents64', this.name);
+      checkGone(names, 'getdents64', this.name);
       return;
     }
     for (const { name, isDirectory } of names) {
@@ -102,12 +107,13 @@ class Removal {
       return;
     }
     const inner = this.open(fd, name);
+    if (inner < 0) return;
     try {
       this.empty(inner, depth + 1);
     } finally {
       closeDescriptor(inner);
     }
-    checkCall(removeDirectory(fd, name), 'unlinkat', name);
+    checkGone(removeDirectory(fd, name), 'unlinkat', name);
   }
 
   private moveToTop(fd: number, name: BytePath): void {
@@ -117,6 +123,11 @@ class Removal {
       this.moved++;
       result = renameNew(fd, name, this.top, `.removing-${this.moved}`);
     }
-    checkCall(result, 'renameat2', name);
+    checkGone(result, 'renameat2', name);
   }
+}
+
+/** `checkCall`, but that somebody else was faster is no failure. */
+function checkGone(result: number, call: Parameters<typeof checkCall>[1], name: BytePath): number {
+  return result === -errno.ENOENT ? result : checkCall(result, call, name);
 }

@@ -14,6 +14,6 @@ if (process.env.TSRUN_LEAK_CHECK !== 'file') {
   beforeEach(() => {
     beforeTest = snapshot();
   });
-  afterEach(() => assertNothingLeft(beforeTest));
+  afterEach(() => assertNothingLeft(beforeTest, 'networks'));
 }
-afterAll(() => assertNothingLeft(beforeFile));
+afterAll(() => assertNothingLeft(beforeFile, 'nothing'));

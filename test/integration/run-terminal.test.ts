@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { Terminal } from './terminal.ts';
-import { tsrun, tsrunOk } from './tsrun.ts';
+import { tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 beforeAll(async () => {
   await tsrunOk(['pull', '-q', 'busybox']);
@@ -67,11 +67,12 @@ test('without a terminal Ctrl-C is passed on as a signal, and the container deci
   expect(terminal.screen()).toContain('caught');
 });
 
-test('what the terminal answers to a question of the container is not echoed', async () => {
-  const script = 'stty raw -echo; printf "\\033[6n"; head -c 6 >/dev/null; echo answered';
-  using terminal = Terminal.tsrun(['run', '--rm', '--network', 'none', '-it', 'busybox', 'sh', '-c', script]);
-  expect(await terminal.waitFor('answered')).not.toContain('^[');
+test('the terminal is raw before the command runs, so that its answers to questions are not echoed', async () => {
+  const script = `${tsrunPath} run --rm --network none -it -v $(tty):/caller busybox stty -F /caller -a`;
+  using terminal = new Terminal(['sh', '-c', script]);
   expect(await terminal.exit()).toBe(0);
+  expect(terminal.screen()).toContain('-icanon');
+  expect(terminal.screen()).toMatch(/ -echo /);
 });
 
 test('with -t alone Ctrl-C is the signal of the container', async () => {

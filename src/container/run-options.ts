@@ -198,3 +198,18 @@ export interface RunOptions {
     given?: Record<string, string>;
   };
 }
+
+/** The limits of memory, processors and processes: what `run` asks for and `update` may change. */
+export type LimitOptions = Pick<
+  RunOptions,
+  | 'memory'
+  | 'memoryReservation'
+  | 'memorySwap'
+  | 'nanoCpus'
+  | 'cpuShares'
+  | 'cpuQuota'
+  | 'cpuPeriod'
+  | 'cpusetCpus'
+  | 'cpusetMems'
+  | 'pidsLimit'
+>;

@@ -9,28 +9,12 @@ import { restartPolicies } from './monitor.ts';
 import { changePolicy } from './monitor-control.ts';
 import { resources } from './oci-config.ts';
 import type { ContainerRecord } from './record.ts';
-import type { RunOptions } from './run-options.ts';
+import type { LimitOptions, RunOptions } from './run-options.ts';
 import { computeState } from './state.ts';
 import type { ContainerStore } from './store.ts';
 
 /** What `update` may change; absent fields stay. */
-export type Update = Partial<
-  Pick<
-    RunOptions,
-    | 'memory'
-    | 'memoryReservation'
-    | 'memorySwap'
-    | 'nanoCpus'
-    | 'cpuShares'
-    | 'cpuQuota'
-    | 'cpuPeriod'
-    | 'cpusetCpus'
-    | 'cpusetMems'
-    | 'pidsLimit'
-    | 'blkioWeight'
-    | 'restart'
-  >
->;
+export type Update = Partial<LimitOptions & Pick<RunOptions, 'blkioWeight' | 'restart'>>;
 
 /** What contradicts the limits that the container has, in docker's words; undefined: nothing. */
 export function updateConflict(now: RunOptions, wanted: Update): string | undefined {

@@ -1,7 +1,7 @@
 /** Limits of memory, processors and processes, with the checks that docker makes before anything starts. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import type { DeviceOption, RunOptions, UlimitOption } from '../../container/run-options.ts';
+import type { DeviceOption, LimitOptions, RunOptions, UlimitOption } from '../../container/run-options.ts';
 import { TsrunError } from '../../error.ts';
 import { parseBytes } from '../units.ts';
 
@@ -28,20 +28,7 @@ export function parseCpus(text: string): number {
   return match[1] === '-' ? -nano : nano;
 }
 
-type Limits = Pick<
-  RunOptions,
-  | 'memory'
-  | 'memoryReservation'
-  | 'memorySwap'
-  | 'nanoCpus'
-  | 'cpuShares'
-  | 'cpuQuota'
-  | 'cpuPeriod'
-  | 'cpusetCpus'
-  | 'cpusetMems'
-  | 'pidsLimit'
-  | 'oomScoreAdj'
->;
+type Limits = LimitOptions & Pick<RunOptions, 'oomScoreAdj'>;
 
 /** Throws `USAGE` for limits that contradict one another or this machine. */
 export function checkLimits(limits: Limits, processors = availableParallelism()): void {

@@ -18,10 +18,10 @@ import {
 } from '../../linux/constants.ts';
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { NamespaceType, Process } from '../spec.ts';
+import { becomeCommand } from './become.ts';
 import { cloneChild, cloneFlags, tellPid } from './clone.ts';
-import { fdProgram, fdSync, fdTarget, openHow, type ProcessContext, quote } from './context.ts';
-import { compileExec as compileExecve } from './execute.ts';
-import { compileIdentity, compileRlimits } from './identity.ts';
+import { fdProgram, fdSync, fdTarget, openHow, type ProcessContext } from './context.ts';
+import { compileRlimits } from './identity.ts';
 import { monitorStdio, openPeer, openStdio, type Stdio, sendMaster, takeStdio } from './stdio.ts';
 
 export interface ExecOptions {
@@ -133,18 +133,7 @@ export function compileExec(options: ExecOptions): ExecProgram {
     why: 'the command is to see descriptors 0, 1 and 2 and nothing else (Linux 5.9)',
   });
   compileRlimits(c, process);
-  b.call('chdir', [b.text(process.cwd)], {
-    title: `go to the working directory ${process.cwd}`,
-    why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
-    shell: `cd ${quote(process.cwd)}`,
-    hints: {
-      ENOTDIR: 'the working directory is a file in this container',
-      ENOENT: 'the working directory does not exist in the container',
-    },
-  });
-  b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
-  compileIdentity(c, process);
-  compileExecve(c, process);
+  becomeCommand(c, process, { title: 'go to the working directory', where: 'container' });
   return {
     builder: b,
     pid,

@@ -22,6 +22,7 @@ import {
 } from '../../linux/constants.ts';
 import { type Label, type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { LinuxNamespace, NamespaceType } from '../spec.ts';
+import { becomeCommand } from './become.ts';
 import { cloneChild, cloneFlags, tellPid } from './clone.ts';
 import {
   type CompileOptions,
@@ -36,8 +37,7 @@ import {
   setAttributes,
 } from './context.ts';
 import { compileDevices } from './devices.ts';
-import { compileExec } from './execute.ts';
-import { compileIdentity, compileRlimits, writeProc } from './identity.ts';
+import { compileRlimits, writeProc } from './identity.ts';
 import { compileMasks, compileMounts, isBind, openBinds } from './mounts.ts';
 import { compileRoot } from './rootfs.ts';
 import { makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
@@ -132,18 +132,7 @@ export function compileStart(options: CompileOptions): StartProgram {
   takeStdio(b, process.user.uid, stdio, terminal);
   compileRlimits(context, process);
   closeDescriptors(context, exe);
-  b.call('chdir', [b.text(process.cwd)], {
-    title: `working directory ${process.cwd}`,
-    why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
-    shell: `cd ${quote(process.cwd)}`,
-    hints: {
-      ENOTDIR: 'the working directory is a file in this image',
-      ENOENT: 'the working directory does not exist in the container',
-    },
-  });
-  b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
-  compileIdentity(context, process);
-  compileExec(context, process);
+  becomeCommand(context, process, { title: 'working directory', where: 'image' });
   return {
     builder: b,
     pid,

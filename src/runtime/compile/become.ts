@@ -1,0 +1,26 @@
+/** How a process that is set up becomes the command: working directory, umask, identity, execve. Of a start and of an exec. */
+import type { Process } from '../spec.ts';
+import { type ProcessContext, quote } from './context.ts';
+import { compileExec } from './execute.ts';
+import { compileIdentity } from './identity.ts';
+
+/** The last operations of a program's child. `where` is what the working directory is looked for in, for hints. */
+export function becomeCommand(
+  c: ProcessContext,
+  process: Process,
+  { title, where }: { title: string; where: 'image' | 'container' },
+): void {
+  const { b } = c;
+  b.call('chdir', [b.text(process.cwd)], {
+    title: `${title} ${process.cwd}`,
+    why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
+    shell: `cd ${quote(process.cwd)}`,
+    hints: {
+      ENOTDIR: `the working directory is a file in this ${where}`,
+      ENOENT: 'the working directory does not exist in the container',
+    },
+  });
+  b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
+  compileIdentity(c, process);
+  compileExec(c, process);
+}

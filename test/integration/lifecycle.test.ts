@@ -129,8 +129,8 @@ test('container prune removes what does not run', async () => {
 });
 
 test('a container of --rm that could not start is destroyed, and neither started nor died', async () => {
-  const failed = await tsrun(['run', '--rm', '--network', 'none', '--name', 'never', 'busybox', '/nonexistent']);
+  const failed = await tsrun(['run', '--rm', '--network', 'none', '--name', 'unstartable', 'busybox', '/nonexistent']);
   expect(failed.code).toBe(127);
-  const all = ['events', '--since', '30s', '--until', '0s', '-f', 'container=never', '-f', 'type=container'];
+  const all = ['events', '--since', '30s', '--until', '0s', '-f', 'container=unstartable', '-f', 'type=container'];
   expect((await tsrunOk([...all, '--format', '{{.Action}}'])).split('\n')).toEqual(['create', 'attach', 'destroy']);
 });

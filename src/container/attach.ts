@@ -1,12 +1,12 @@
 /** `attach`: a further client of a container that runs, by the socket of its monitor. */
-import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
 import { isTty, windowSize } from '../linux/tty.ts';
+import { waitUntilReaped } from './claim.ts';
 import { asClient, type ClientEnd } from './foreground.ts';
 import { attachClient, type MonitorControl } from './monitor-control.ts';
 import type { Container } from './record.ts';
-import { signalProcess, waitUntilReaped } from './signal.ts';
+import { signalProcess } from './signal.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface AttachRequest {
@@ -78,7 +78,7 @@ function connect(
 ): MonitorControl {
   const { terminal } = record.process;
   try {
-    return attachClient(join(store.stateDirectory(record.id), 'attach.sock'), {
+    return attachClient(store.socket(record.id), {
       stdin: stdin ? 0 : -1,
       stdout: 1,
       // A terminal has one stream.

@@ -8,6 +8,7 @@ import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { isUp } from './active.ts';
+import { endAndReap, waitUntilReaped } from './claim.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
@@ -101,16 +102,6 @@ async function ended(fd: number, milliseconds: number): Promise<boolean> {
   }
 }
 
-/** Waits for whoever cleans up after the container: its lock is free then. */
-export async function waitUntilReaped(store: ContainerStore, id: string, milliseconds: number): Promise<boolean> {
-  const deadline = Date.now() + milliseconds;
-  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
-    if (!store.isLocked(id)) return true;
-    if (Date.now() >= deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
 const reapTimeout = 15_000;
 
 /**
@@ -131,15 +122,15 @@ export async function stopContainer(
     return;
   }
   const now = marked(store, container, { manual, final: true });
-  const fd = openProcess(now);
-  if (fd !== undefined) {
+  await endAndReap(store, now, reapTimeout, async () => {
+    const fd = openProcess(now);
+    if (fd === undefined) return;
     try {
       await endProcess(store, now, fd, number, seconds);
     } finally {
       close(fd);
     }
-  }
-  await waitUntilReaped(store, record.id, reapTimeout);
+  });
   recordContainerEvent(store.root, record, 'stop');
 }
 

@@ -84,13 +84,12 @@ export async function startContainer(
   let previous: StartRecord | undefined;
   try {
     previous = checkStartable(store, record);
-    const stateDirectory = store.stateDirectory(record.id);
     const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
 
     // First of all: a sweep looks where this socket is, should this process be killed.
-    const listen = listenSocket(join(stateDirectory, 'attach.sock'));
-    undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
+    const listen = listenSocket(store.socket(record.id));
+    undo.add(() => rmSync(store.socket(record.id), { force: true }));
     undo.add(() => close(listen));
     const network = connectNetwork(store, container, request.onNotice);
     undo.add(() => network.undo());

@@ -50,6 +50,11 @@ export class ContainerStore {
     return join(this.state, 'containers', id);
   }
 
+  /** Where the container's monitor listens; that it is there says that something may have to be cleaned up. */
+  socket(id: string): string {
+    return join(this.stateDirectory(id), 'attach.sock');
+  }
+
   /** Ids of all containers, in no order. */
   ids(): string[] {
     try {

@@ -1,8 +1,6 @@
 /** `update`: limits and restart policy of a container that exists, in its record and, where it runs, in its cgroup. */
-import { join } from 'node:path';
 import { updateCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { SyscallError } from '../linux/errno.ts';
 import { isUp } from './active.ts';
 import { recordContainerEvent } from './events.ts';
 import { restartPolicies } from './monitor.ts';
@@ -79,13 +77,7 @@ function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: 
     updateCgroup(start.cgroup, { ...others, ...(lifted === undefined ? {} : { pids: lifted }) });
   }
   if (restart === undefined || unsupervised) return;
-  let told = false;
-  try {
-    const socket = join(store.stateDirectory(id), 'attach.sock');
-    told = changePolicy(socket, restartPolicies[restart.name], restart.maximumRetryCount);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  }
+  const told = changePolicy(store.socket(id), restartPolicies[restart.name], restart.maximumRetryCount);
   if (!told && computeState(store.directory(id)).status === status) {
     throw new TsrunError('CONFLICT', `Cannot update container ${id}: its monitor does not answer`, {
       hint: 'eight clients are attached to it already, or it is ending: try again',

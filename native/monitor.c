@@ -108,6 +108,8 @@ static void start_container(void)
 	SYS(munmap, program, program->size);
 	SYS(chdir, "/");
 
+	if (config->flags & MONITOR_RECORD)
+		reserve_exit();
 	if (config->flags & MONITOR_LOG)
 		log_open(FD_DIRECTORY, config->log_max_size, config->log_max_files);
 	if (config->flags & MONITOR_FOREGROUND) {

@@ -55,6 +55,7 @@ void cgroup_freeze(int frozen);
 
 /* record.c */
 u64 cgroup_number(const char *file, const char *key, u64 key_length);
+void reserve_exit(void); /* so that a full disk does not keep it from being written */
 void write_exit(void);
 void write_run(int waiting);
 void record_started(void);

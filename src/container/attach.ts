@@ -35,7 +35,8 @@ export async function attachContainer(
   const { terminal, openStdin } = record.process;
   const stdin = request.stdin && openStdin;
   const control = connect(store, container, stdin, request.detachKeys, onNotice);
-  const proxy = request.sigProxy && !terminal ? (signal: number) => void signalProcess(container, signal) : undefined;
+  const proxy =
+    request.sigProxy && !terminal ? (signal: number) => void signalProcess(store, container, signal) : undefined;
   if (terminal && isTty(1)) {
     // Another size for a moment, as docker does it: who paints the screen there paints it again.
     const { rows, columns } = windowSize(1);

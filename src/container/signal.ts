@@ -40,7 +40,7 @@ function endsPolicy({ record }: Container, number: number): boolean {
 
 /** The container as it is after its mark has been set: see stop-mark.ts. */
 function marked(store: ContainerStore, container: Container, mark: { manual: boolean; final: boolean }): Container {
-  markStopped(container, mark);
+  markStopped(store, container, mark);
   return store.read(container.record.id) ?? container;
 }
 
@@ -74,9 +74,9 @@ function notRunning({ record }: Container): TsrunError {
 }
 
 /** Sends a signal to a pid and start time; for the foreground client, which proxies what it gets. As `kill` would. */
-export function signalProcess(container: Container, signal: number): boolean {
+export function signalProcess(store: ContainerStore, container: Container, signal: number): boolean {
   if (container.record.options.restart.name !== 'no') {
-    markStopped(container, { manual: true, final: endsPolicy(container, signal) });
+    markStopped(store, container, { manual: true, final: endsPolicy(container, signal) });
   }
   const fd = openProcess(container);
   if (fd === undefined) return false;

@@ -10,6 +10,7 @@ import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
 import { recordVolumeEvents } from './events.ts';
+import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
@@ -35,6 +36,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   // Once for each start: what comes again finds nothing left to do.
   if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');
   rmSync(socket, { force: true });
+  sweepExecs(store, record.id);
   if (record.options.remove) {
     step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
       discardContainer(store, record),

@@ -154,7 +154,9 @@ export class Engine {
     }
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
-    const proxy = attach.sigProxy ? (signal: number) => void signalProcess(running, signal) : undefined;
+    const proxy = attach.sigProxy
+      ? (signal: number) => void signalProcess(this.containers, running, signal)
+      : undefined;
     const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy, restore }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );

@@ -8,6 +8,7 @@ import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { isUp } from './active.ts';
+import { endAndReap, waitUntilReaped } from './claim.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
@@ -39,7 +40,7 @@ function endsPolicy({ record }: Container, number: number): boolean {
 
 /** The container as it is after its mark has been set: see stop-mark.ts. */
 function marked(store: ContainerStore, container: Container, mark: { manual: boolean; final: boolean }): Container {
-  markStopped(container, mark);
+  markStopped(store, container, mark);
   return store.read(container.record.id) ?? container;
 }
 
@@ -73,9 +74,9 @@ function notRunning({ record }: Container): TsrunError {
 }
 
 /** Sends a signal to a pid and start time; for the foreground client, which proxies what it gets. As `kill` would. */
-export function signalProcess(container: Container, signal: number): boolean {
+export function signalProcess(store: ContainerStore, container: Container, signal: number): boolean {
   if (container.record.options.restart.name !== 'no') {
-    markStopped(container, { manual: true, final: endsPolicy(container, signal) });
+    markStopped(store, container, { manual: true, final: endsPolicy(container, signal) });
   }
   const fd = openProcess(container);
   if (fd === undefined) return false;
@@ -101,16 +102,6 @@ async function ended(fd: number, milliseconds: number): Promise<boolean> {
   }
 }
 
-/** Waits for whoever cleans up after the container: its lock is free then. */
-export async function waitUntilReaped(store: ContainerStore, id: string, milliseconds: number): Promise<boolean> {
-  const deadline = Date.now() + milliseconds;
-  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
-    if (!store.isLocked(id)) return true;
-    if (Date.now() >= deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
 const reapTimeout = 15_000;
 
 /**
@@ -131,15 +122,15 @@ export async function stopContainer(
     return;
   }
   const now = marked(store, container, { manual, final: true });
-  const fd = openProcess(now);
-  if (fd !== undefined) {
+  await endAndReap(store, now, reapTimeout, async () => {
+    const fd = openProcess(now);
+    if (fd === undefined) return;
     try {
       await endProcess(store, now, fd, number, seconds);
     } finally {
       close(fd);
     }
-  }
-  await waitUntilReaped(store, record.id, reapTimeout);
+  });
   recordContainerEvent(store.root, record, 'stop');
 }
 

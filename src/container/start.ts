@@ -33,6 +33,7 @@ import { loadSeccomp } from './security.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
+import { heedUpdate } from './update.ts';
 import { resolveUser } from './users.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -75,7 +76,8 @@ export async function startContainer(
   container: Container,
   request: StartRequest,
 ): Promise<StartedContainer> {
-  const { record, directory } = container;
+  const { directory } = container;
+  let { record } = container;
   sweep(store, request.onNotice, record.id);
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
@@ -84,17 +86,18 @@ export async function startContainer(
   let previous: StartRecord | undefined;
   let startable = false;
   try {
-    previous = checkStartable(store, record);
+    const now = checkStartable(store, record);
+    previous = now.state.start;
+    record = now.record;
     startable = true;
-    const stateDirectory = store.stateDirectory(record.id);
     const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
 
     // First of all: a sweep looks where this socket is, should this process be killed.
-    const listen = listenSocket(join(stateDirectory, 'attach.sock'));
-    undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
+    const listen = listenSocket(store.socket(record.id));
+    undo.add(() => rmSync(store.socket(record.id), { force: true }));
     undo.add(() => close(listen));
-    const network = connectNetwork(store, container, request.onNotice);
+    const network = connectNetwork(store, now, request.onNotice);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
@@ -118,21 +121,15 @@ export async function startContainer(
       join(store.root, 'cache', 'seccomp'),
     );
     keepFilter(directory, seccomp);
-    const program = compile(
-      store,
-      container,
-      spec,
-      network,
-      { intoCgroup, seccomp, held: joined.held.length },
-      request,
-    );
+    const program = compile(store, now, spec, network, { intoCgroup, seccomp, held: joined.held.length }, request);
     const closeDescriptors = (): void => {
       for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
     };
     recordVolumeEvents(store.root, record, 'mount');
     clearStopMark(directory);
-    const started = await launch(container, {
+    const started = await launch(now, {
       ...request,
+      recorded: () => heedUpdate(store, now.record),
       program,
       health: healthProgram(record, spec, { intoCgroup, seccomp }),
       held: joined.held,
@@ -157,12 +154,12 @@ export async function startContainer(
   }
 }
 
-/** What was looked up before the lock was got may have changed. Returns the record of the last start. */
-function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
+/** What was looked up before the lock was got may have changed. Returns the container as it is now. */
+function checkStartable(store: ContainerStore, record: ContainerRecord): Container {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
   if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
-  return now.state.start;
+  return now;
 }
 
 /**

@@ -38,8 +38,10 @@ import { AT_FDCWD, check, close, mkdirat, openat, openat2 } from '../../linux/fs
 import { step } from '../../trace.ts';
 import type { Lock } from '../locked-directory.ts';
 import type { Container, ContainerRecord } from '../record.ts';
+import { readTextIn } from '../running-root.ts';
 import { isAlive } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
+import type { AccountFiles } from '../users.ts';
 import { volumeFiles } from '../volumes/options.ts';
 
 const linksFollowedMax = 40;
@@ -62,7 +64,7 @@ export interface Located {
   close(): void;
 }
 
-export class ContainerRoot {
+export class ContainerRoot implements AccountFiles {
   private constructor(
     readonly record: ContainerRecord,
     private readonly fd: number,
@@ -112,6 +114,11 @@ export class ContainerRoot {
       throw error;
     }
     return new ContainerRoot(container.record, fd, mounts, lock);
+  }
+
+  /** Of passwd and group, as the container sees them. */
+  readText(path: string): string | undefined {
+    return readTextIn(this.fd, path);
   }
 
   close(): void {

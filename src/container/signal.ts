@@ -11,7 +11,7 @@ import { isUp } from './active.ts';
 import { endAndReap, waitUntilReaped } from './claim.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
-import type { Container } from './record.ts';
+import type { Container, ContainerRecord } from './record.ts';
 import { markStopped } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -30,6 +30,13 @@ function send(fd: number, signal: number): boolean {
   if (result === -errno.ESRCH) return false;
   if (result < 0) throw new SyscallError('pidfd_send_signal', -result);
   return true;
+}
+
+/** Sends a signal and records it: first, since the monitor records the end that it brings at once. */
+function kill(store: ContainerStore, record: ContainerRecord, fd: number, number: number): boolean {
+  if (!send(fd, 0)) return false;
+  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
+  return send(fd, number);
 }
 
 /** Docker's rule for what ends a restart policy: SIGKILL, the stop signal, and any signal where none was chosen. */
@@ -60,13 +67,12 @@ export function killContainer(store: ContainerStore, container: Container, signa
     throw notRunning(container);
   }
   try {
-    send(fd, number);
+    if (!kill(store, record, fd, number)) return;
     // A frozen process takes no signal, not even SIGKILL on some kernels, before it is thawed; cgroup.kill does.
     if (number === SIGKILL && state.status === 'paused' && state.start?.cgroup) killCgroup(state.start.cgroup);
   } finally {
     close(fd);
   }
-  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
 }
 
 function notRunning({ record }: Container): TsrunError {
@@ -141,15 +147,12 @@ async function endProcess(
   number: number,
   seconds: number,
 ): Promise<void> {
-  const kill = (signal: number): void => {
-    if (send(fd, signal)) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
-  };
-  kill(number);
+  kill(store, record, fd, number);
   // The signal is taken as soon as it goes on.
   if (state.status === 'paused' && state.start?.cgroup) freezeCgroup(state.start.cgroup, false);
   const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
   if (await ended(fd, patience)) return;
-  kill(SIGKILL);
+  kill(store, record, fd, SIGKILL);
   if (await ended(fd, reapTimeout)) return;
   throw new TsrunError('CONFLICT', `cannot stop "${record.name}": process ${state.pid} does not end after SIGKILL`, {
     hint: 'it waits in the kernel, perhaps for a disk or a network filesystem: see /proc/PID/stack',

@@ -2,7 +2,7 @@
  * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
  * their unpacked layers. What people ask for is found as docker finds it.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { rootDirectory } from '../linux/paths.ts';
@@ -13,6 +13,7 @@ import { errorCode, storeError } from './errors.ts';
 import { type Held, LayerStore } from './layers.ts';
 import { findImage, noSuchImage } from './lookup.ts';
 import type { Platform } from './platform.ts';
+import { ReadableLayers } from './readable-layers.ts';
 import { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
 import { type ImageUser, type Removal, removeFromCatalogue } from './removal.ts';
 
@@ -161,23 +162,33 @@ export class ImageStore {
     return new CataloguedImage(this, id, entry, names);
   }
 
-  /** Where the tree of a layer is: `layers/<hex>/fs`. */
+  /** What people are shown as the place of a layer: `layers/<hex>/fs`, or the file that is mounted. */
   layerPath(chainId: string): string {
     return this.layers.path(chainId as Digest);
   }
 
-  /** The trees of an image's layers, lowest first. Throws `CORRUPT` when one is not there. */
-  layerPaths(image: StoredImage): string[] {
-    return image.layers.map((layer) => {
-      const path = this.layerPath(layer.chainId);
-      try {
-        if (statSync(path).isDirectory()) return path;
-      } catch (error) {
-        if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR')
-          throw storeError(error, `cannot read "${path}"`);
-      }
-      throw corrupt(`layer "${path}" is missing`, image.references[0]);
+  /**
+   * The layers of an image or container, lowest first, to be read until they are closed. Throws `CORRUPT` when one is not
+   * there; `name` is what to pull again then.
+   */
+  openLayers(chainIds: readonly string[], name?: string): ReadableLayers {
+    const places = chainIds.map((chainId) => {
+      const place = this.layers.place(chainId as Digest);
+      if (place !== undefined) return place;
+      throw corrupt(`layer "${this.layers.base(chainId as Digest)}" is missing or incomplete`, name);
     });
+    return new ReadableLayers(places);
+  }
+
+  /** Throws `CORRUPT` when a layer of the image is not there. */
+  checkLayers(image: StoredImage): void {
+    this.openImage(image).close();
+  }
+
+  /** `openLayers` for an image. */
+  openImage(image: StoredImage): ReadableLayers {
+    const chainIds = image.layers.map((layer) => layer.chainId);
+    return this.openLayers(chainIds, image.references[0]);
   }
 
   /** Keeps every layer until it is released: for who makes a container and has not recorded it yet. */

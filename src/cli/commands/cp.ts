@@ -16,6 +16,7 @@ import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { resolveUser } from '../../container/users.ts';
 import { TsrunError } from '../../error.ts';
+import type { ReadableLayers } from '../../image/readable-layers.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
@@ -78,11 +79,17 @@ type Use = (path: ContainerPath, store: ContainerStore, container: Container) =>
 async function withContainer({ container: name, path }: Argument, use: Use): Promise<void> {
   const store = new ContainerStore();
   const container = find(store, name, path);
-  const root = await ContainerRoot.open(store, container, layersOf(container, store));
+  const layers = layersOf(container, store);
   try {
-    await use({ root, name, path }, store, container);
+    // A running one needs none of them: they are opened when they are asked for.
+    const root = await ContainerRoot.open(store, container, () => layers.paths);
+    try {
+      await use({ root, name, path }, store, container);
+    } finally {
+      root.close();
+    }
   } finally {
-    root.close();
+    layers.close();
   }
 }
 
@@ -95,10 +102,8 @@ function find(store: ContainerStore, name: string, path: string): Container {
   }
 }
 
-/** Paths of the image's layers, lowest first. */
-function layersOf({ record }: Container, store: ContainerStore): string[] {
-  const images = new ImageStore(store.root);
-  return record.image.layers.map((chainId) => images.layerPath(chainId));
+function layersOf({ record }: Container, store: ContainerStore): ReadableLayers {
+  return new ImageStore(store.root).openLayers(record.image.layers);
 }
 
 function ownIds(): Owner {
@@ -110,12 +115,13 @@ function userOf(container: Container): Owner | undefined {
   const { user } = container.record.process;
   if (user === '') return undefined;
   const layers = layersOf(container, new ContainerStore());
-  const { uid, gid } = resolveUser(
-    new LayeredRoot([join(container.directory, 'upper'), ...layers.reverse()]),
-    user,
-    [],
-  );
-  return { uid, gid };
+  try {
+    const root = new LayeredRoot([join(container.directory, 'upper'), ...layers.paths.reverse()]);
+    const { uid, gid } = resolveUser(root, user, []);
+    return { uid, gid };
+  } finally {
+    layers.close();
+  }
 }
 
 const inputSize = 256 * 1024;

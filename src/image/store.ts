@@ -217,15 +217,20 @@ export class ImageStore {
    * Returns what rmi prints. Throws `NOT_FOUND`, `CONFLICT`.
    */
   remove(text: string, options: RemoveOptions): Removal[] {
-    const removals = this.#catalogue.update((catalogue) => {
+    const documents: Digest[] = [];
+    const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
       if (found === undefined) throw noSuchImage(text, 'typed');
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
       const result = removeFromCatalogue(catalogue, reference === undefined ? request : { ...request, reference });
-      if (entry !== undefined && !catalogue.images.has(id)) this.#removeDocuments(catalogue, id, entry);
+      if (entry !== undefined && !catalogue.images.has(id)) documents.push(...unneededDocuments(catalogue, id, entry));
       return result;
+    };
+    // When no image names them any more, and under the lock: no killed removal leaves an image without its config.
+    const removals = this.#catalogue.update(remove, undefined, () => {
+      for (const digest of documents) rmSync(this.#blobPath(digest), { force: true });
     });
     this.collectGarbage(options.layerInUse);
     return removals;
@@ -275,15 +280,6 @@ export class ImageStore {
     } finally {
       exclusive.release();
       for (const deletion of finish) deletion();
-    }
-  }
-
-  #removeDocuments(catalogue: Catalogue, id: Digest, entry: ImageEntry): void {
-    const needed = new Set<Digest>();
-    for (const [otherId, other] of catalogue.images)
-      for (const digest of [otherId, ...other.documents]) needed.add(digest);
-    for (const digest of [id, ...entry.documents]) {
-      if (!needed.has(digest)) rmSync(this.#blobPath(digest), { force: true });
     }
   }
 
@@ -360,6 +356,14 @@ export class ImageStore {
     if (bytes === undefined) throw corrupt(`"${this.#blobPath(id)}" is missing or not what its name says`, name);
     return bytes;
   }
+}
+
+/** The documents of an image that is gone, but for those that another one has too. */
+function unneededDocuments(catalogue: Catalogue, id: Digest, entry: ImageEntry): Digest[] {
+  const needed = new Set<Digest>();
+  for (const [otherId, other] of catalogue.images)
+    for (const digest of [otherId, ...other.documents]) needed.add(digest);
+  return [id, ...entry.documents].filter((digest) => !needed.has(digest));
 }
 
 function repairHint(name: string | undefined): string {

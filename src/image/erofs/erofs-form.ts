@@ -2,7 +2,7 @@
  * A layer that is kept as it came: its archive, and beside it the metadata of a filesystem whose files' contents are in that
  * archive. No file of the layer is ever made.
  *
- *     layers/<chain id>/archive.tar   the archive, inflated
+ *     layers/<chain id>/archive.tar   the archive, inflated; filled up with zeros to a whole block
  *     layers/<chain id>/tree.erofs    its tree (format.ts); mounted with the archive as its second device
  */
 import { closeSync, openSync, readSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { unpackError } from '../unpack/failures.ts';
 import { type LayerForm, UnpackedForm } from '../unpack/layer-form.ts';
 import type { UnpackOptions } from '../unpack/messages.ts';
 import { TarParser } from '../unpack/tar-parser.ts';
+import { blockBytes } from './format.ts';
 import { encodeImage } from './image.ts';
 import { MemoryTree } from './memory-tree.ts';
 import { archiveFile, metadataFile } from './names.ts';
@@ -60,6 +61,9 @@ export class ErofsForm implements LayerForm {
 
   finish(): DeferredEntry[] {
     this.parser.finish();
+    // The kernel reads whole blocks; an archive may end within one, and its size is in the layer's record.
+    const padding = (blockBytes - (this.size % blockBytes)) % blockBytes;
+    if (padding > 0) storing(() => writeAll(this.fd, Buffer.alloc(padding)));
     return this.tree.finish();
   }
 
@@ -83,8 +87,11 @@ export class ErofsForm implements LayerForm {
     const source = openSync(join(this.base, archiveFile), 'r');
     try {
       const buffer = Buffer.allocUnsafeSlow(chunkSize);
-      for (let got = readSync(source, buffer); got > 0; got = readSync(source, buffer)) {
+      for (let left = this.size; left > 0; ) {
+        const got = readSync(source, buffer, 0, Math.min(left, chunkSize), null);
+        if (got === 0) break;
         form.take(buffer.subarray(0, got));
+        left -= got;
       }
       form.settle({ ...layer, deferred: form.finish() }, lowers);
     } finally {

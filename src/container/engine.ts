@@ -4,6 +4,7 @@ import { TsrunError } from '../error.ts';
 // Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
 import type { PullEvent } from '../image/events.ts';
 import { parsePlatform, platformMatches } from '../image/platform.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
@@ -91,8 +92,13 @@ export class Engine {
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
-      const image = this.forContainer(this.images.require(found.id));
-      return await this.createWithVolumes(options, image, io);
+      const image = this.images.require(found.id);
+      const layers = this.images.openImage(image);
+      try {
+        return await this.createWithVolumes(options, this.forContainer(image, layers), io);
+      } finally {
+        layers.close();
+      }
     } finally {
       held.release();
     }
@@ -141,7 +147,7 @@ export class Engine {
       beforeCommand: () => {
         if (attach !== undefined) restore = rawTerminal({ terminal, stdin: attach.stdin });
       },
-      layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
+      layers: this.images.openLayers(record.image.layers),
       onNotice: (line) => io.notice(line),
     }).catch((error: unknown) => {
       restore?.();
@@ -177,6 +183,7 @@ export class Engine {
     try {
       return await startContainer(this.containers, container, request);
     } catch (error) {
+      request.layers.close();
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
@@ -192,13 +199,18 @@ export class Engine {
     }
   }
 
-  private forContainer(image: StoredImage): ImageForContainer {
+  private forContainer(image: StoredImage, layers: ReadableLayers): ImageForContainer {
     const { execution } = image.config;
     const { healthcheck: check } = execution;
     const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
-      layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
+      layers: image.layers.map(({ chainId }, index) => ({
+        chainId,
+        get path() {
+          return layers.path(index);
+        },
+      })),
       env: execution.env,
       entrypoint: execution.entrypoint,
       cmd: execution.cmd,

@@ -7,9 +7,12 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
+import type { LayerPlace } from '../image/layers.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { close } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
+import type { LowerLayer } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
@@ -50,8 +53,7 @@ export interface Foreground {
 
 export interface StartRequest {
   foreground: Foreground | undefined;
-  /** Paths of the layers, lowest first. */
-  layers: readonly string[];
+  layers: ReadableLayers;
   /** Lines for stderr: warnings, notices. */
   onNotice: (line: string) => void;
   /** Called when all is set up, before the command of the container runs. */
@@ -90,8 +92,10 @@ export async function startContainer(
     previous = now.state.start;
     record = now.record;
     startable = true;
-    const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
+    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
+    // The start program mounts what it needs itself.
+    request.layers.close();
 
     // First of all: a sweep looks where this socket is, should this process be killed.
     const listen = listenSocket(store.socket(record.id));
@@ -232,7 +236,7 @@ function compile(
         spec,
         root: {
           kind: 'overlay',
-          lowers: request.layers,
+          lowers: request.layers.places.map(lowerLayer),
           upper: join(directory, 'upper'),
           work: join(directory, 'work'),
           mountPoint: store.stateDirectory(record.id),
@@ -258,6 +262,10 @@ function compile(
       return request.transform?.(program) ?? program;
     },
   );
+}
+
+function lowerLayer(place: LayerPlace): LowerLayer {
+  return place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive };
 }
 
 /** Whether the running kernel is at least `major.minor`. */

@@ -74,7 +74,11 @@ export class ContainerRoot implements AccountFiles {
   ) {}
 
   /** `layers`: paths of the image's layers, lowest first. A stopped container cannot be started until `close`. */
-  static async open(store: ContainerStore, container: Container, layers: readonly string[]): Promise<ContainerRoot> {
+  static async open(
+    store: ContainerStore,
+    container: Container,
+    layers: () => readonly string[],
+  ): Promise<ContainerRoot> {
     const { id, name } = container.record;
     for (let attempt = 0; attempt < lockPolls; attempt++) {
       const now = store.read(id);
@@ -84,7 +88,7 @@ export class ContainerRoot implements AccountFiles {
       const lock = store.lock(id, false);
       if (lock !== undefined) {
         try {
-          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers, lock);
+          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers(), lock);
         } catch (error) {
           lock.release();
           throw error;

@@ -7,6 +7,7 @@ import { parsePlatform, platformMatches } from '../image/platform.ts';
 import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
+import { stepAsync } from '../trace.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent } from './events.ts';
@@ -18,6 +19,7 @@ import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
 import { signalProcess } from './signal.ts';
 import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
+import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
@@ -87,7 +89,7 @@ export class Engine {
 
   /** No image may be removed between its being found and the container's being there. */
   private async createHolding(options: RunOptions, io: EngineIo): Promise<Container> {
-    const found = await this.ensureImage(options, io);
+    const found = await stepAsync(findImage(options.image), () => this.ensureImage(options, io));
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
@@ -190,7 +192,8 @@ export class Engine {
     }
   }
 
-  private forContainer(image: StoredImage): ImageForContainer {
+  /** What a container takes from an image. */
+  forContainer(image: StoredImage): ImageForContainer {
     const { execution } = image.config;
     const { healthcheck: check } = execution;
     const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);

@@ -20,6 +20,7 @@ import { reap } from './reap.ts';
 import type { Container, StartRecord } from './record.ts';
 import type { Foreground, StartedContainer, StartRequest } from './start.ts';
 import { bootId, processStartTime } from './state.ts';
+import { startMonitor } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import type { Undo } from './undo.ts';
 import { writeRecord } from './write-record.ts';
@@ -51,11 +52,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
   for (const name of ['run.json', 'health.json']) rmSync(join(directory, name), { force: true });
-  const info = {
-    title: 'start the monitor',
-    why: 'the parent of a container must outlive the command line and be small',
-  };
-  const monitor = step({ phase: 'monitor', ...info }, () =>
+  const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
       stdio: clientDescriptors(l.foreground),

@@ -152,7 +152,7 @@ function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
 }
 
 /** How each of a container's networks is to be attached: published ports go by the way out, or wait at the first. */
-function plansOf(
+export function plansOf(
   record: ContainerRecord,
 ): Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'>[] {
   const endpoints = endpointsOf(record).map((endpoint, index) => {

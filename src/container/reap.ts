@@ -14,6 +14,7 @@ import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
+import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /** The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm. */
@@ -22,11 +23,11 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   // at once, which is worth it only where its name may be wanted again.
   const cable = record.options.remove ? 'leave' : 'delete';
   const first = existsSync(join(store.stateDirectory(record.id), 'attach.sock'));
-  step({ phase: 'teardown', title: 'disconnect the network' }, () =>
+  step(steps.disconnectNetwork(), () =>
     disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
   );
   if (start !== undefined && start.cgroup !== '') {
-    step({ phase: 'teardown', title: 'remove the cgroup' }, () => {
+    step(steps.removeCgroup(), () => {
       killCgroup(start.cgroup);
       removeCgroup(start.cgroup);
     });
@@ -36,9 +37,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');
   rmSync(socket, { force: true });
   if (record.options.remove) {
-    step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
-      discardContainer(store, record),
-    );
+    step(steps.removeContainer(true), () => discardContainer(store, record));
   }
 }
 

@@ -1,11 +1,13 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { step } from '../trace.ts';
 import { isUp } from './active.ts';
 import { discardContainer } from './discard.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer, waitUntilReaped } from './signal.ts';
 import { readStart } from './state.ts';
+import { removeContainer as removeStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /**
@@ -19,15 +21,7 @@ export async function removeContainer(
 ): Promise<void> {
   const { record, state } = container;
   if (isUp(state)) {
-    if (!force) {
-      const status = state.status;
-      throw new TsrunError(
-        'CONFLICT',
-        status === 'paused'
-          ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
-          : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
-      );
-    }
+    if (!force) throw stillRunning(container);
     try {
       killContainer(store, container, 'SIGKILL');
     } catch (error) {
@@ -56,8 +50,18 @@ export async function removeContainer(
     reap(store, now.record, readStart(container.directory));
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
-    discardContainer(store, now.record, { volumes });
+    step(removeStep(false), () => discardContainer(store, now.record, { volumes }));
   } finally {
     lock.release();
   }
+}
+
+/** The error for a container that runs and is not to be forced, in docker's words. */
+export function stillRunning({ record, state: { status } }: Container): TsrunError {
+  return new TsrunError(
+    'CONFLICT',
+    status === 'paused'
+      ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
+      : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
+  );
 }

@@ -6,11 +6,13 @@ import { POLLIN } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
-import { signalNumber } from '../linux/signals.ts';
+import { signalName, signalNumber } from '../linux/signals.ts';
+import { step, stepAsync } from '../trace.ts';
 import { isUp } from './active.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
+import { sendSignal, waitForCleaning, waitForEnd } from './steps.ts';
 import { markStopped } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -139,7 +141,7 @@ export async function stopContainer(
       close(fd);
     }
   }
-  await waitUntilReaped(store, record.id, reapTimeout);
+  await stepAsync(waitForCleaning(), () => waitUntilReaped(store, record.id, reapTimeout));
   recordContainerEvent(store.root, record, 'stop');
 }
 
@@ -151,13 +153,14 @@ async function endProcess(
   seconds: number,
 ): Promise<void> {
   const kill = (signal: number): void => {
-    if (send(fd, signal)) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
+    const sent = step(sendSignal(signalName(signal), state.pid), () => send(fd, signal));
+    if (sent) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
   };
   kill(number);
   // The signal is taken as soon as it goes on.
   if (state.status === 'paused' && state.start?.cgroup) freezeCgroup(state.start.cgroup, false);
   const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
-  if (await ended(fd, patience)) return;
+  if (await stepAsync(waitForEnd(seconds), () => ended(fd, patience))) return;
   kill(SIGKILL);
   if (await ended(fd, reapTimeout)) return;
   throw new TsrunError('CONFLICT', `cannot stop "${record.name}": process ${state.pid} does not end after SIGKILL`, {

@@ -10,6 +10,7 @@ import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
+import type { CompileOptions } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
@@ -30,6 +31,7 @@ import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
+import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
@@ -89,7 +91,7 @@ export async function startContainer(
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
 
     // First of all: a sweep looks where this socket is, should this process be killed.
-    const listen = listenSocket(join(stateDirectory, 'attach.sock'));
+    const listen = step(steps.listenForClients(), () => listenSocket(join(stateDirectory, 'attach.sock')));
     undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
     undo.add(() => close(listen));
     const network = connectNetwork(store, container, request.onNotice);
@@ -110,10 +112,9 @@ export async function startContainer(
     writeRecord(join(directory, 'start.json'), intendedStart(cgroup.path, network));
 
     const intoCgroup = cgroup.fd >= 0;
-    const seccomp = loadSeccomp(
-      record.options,
-      spec.process?.capabilities?.bounding ?? [],
-      join(store.root, 'cache', 'seccomp'),
+    const bounding = spec.process?.capabilities?.bounding ?? [];
+    const seccomp = step(steps.compileSeccomp(), () =>
+      loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
     const program = compile(
@@ -221,44 +222,50 @@ function compile(
   { intoCgroup, seccomp, held }: { intoCgroup: boolean; seccomp: Uint8Array | undefined; held: number },
   request: StartRequest,
 ): Program {
-  const { record, directory } = container;
-  return step(
-    {
-      phase: 'monitor',
-      title: 'compile the start program',
-      why: 'all decisions are made here; the machine only runs them',
+  const { record } = container;
+  return step(steps.compileProgram(), () => {
+    const joinNetns = network.netns >= 0;
+    const started = compileStart(
+      compileOptions(store, record, spec, { layers: request.layers, joinNetns, intoCgroup, seccomp }),
+    );
+    const config = monitorConfig(started, {
+      record,
+      foreground: request.foreground,
+      portCount: network.portFds.length + held,
+      reap: ownCommand(store, ['reap', record.id]),
+      root: store.root,
+    });
+    const program = started.build(config);
+    return request.transform?.(program) ?? program;
+  });
+}
+
+/** What the program of a start is compiled from. */
+export function compileOptions(
+  store: ContainerStore,
+  record: ContainerRecord,
+  spec: Spec,
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly string[] },
+): CompileOptions {
+  const { layers, ...rest } = made;
+  const directory = store.directory(record.id);
+  return {
+    ...rest,
+    spec,
+    root: {
+      kind: 'overlay',
+      lowers: layers,
+      upper: join(directory, 'upper'),
+      work: join(directory, 'work'),
+      mountPoint: store.stateDirectory(record.id),
+      // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
+      appendLowers: kernelAtLeast(6, 8),
     },
-    () => {
-      const started = compileStart({
-        spec,
-        root: {
-          kind: 'overlay',
-          lowers: request.layers,
-          upper: join(directory, 'upper'),
-          work: join(directory, 'work'),
-          mountPoint: store.stateDirectory(record.id),
-          // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
-          appendLowers: kernelAtLeast(6, 8),
-        },
-        joinNetns: network.netns >= 0,
-        intoCgroup,
-        stdin: record.process.openStdin,
-        init: record.options.init,
-        seccomp,
-        exists: existsSync,
-        lenientRlimit: isLenient(record.options),
-      });
-      const config = monitorConfig(started, {
-        record,
-        foreground: request.foreground,
-        portCount: network.portFds.length + held,
-        reap: ownCommand(store, ['reap', record.id]),
-        root: store.root,
-      });
-      const program = started.build(config);
-      return request.transform?.(program) ?? program;
-    },
-  );
+    stdin: record.process.openStdin,
+    init: record.options.init,
+    exists: existsSync,
+    lenientRlimit: isLenient(record.options),
+  };
 }
 
 /** Whether the running kernel is at least `major.minor`. */

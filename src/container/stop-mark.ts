@@ -10,8 +10,10 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
+import { step } from '../trace.ts';
 import type { Container } from './record.ts';
 import { isMonitored } from './state.ts';
+import { markStopped as markStep } from './steps.ts';
 
 /** `manual`: by a person's hand. `final`: no policy holds any more, until the next start. */
 export interface StopMark {
@@ -31,7 +33,11 @@ export function readStopMark(directory: string): StopMark {
 }
 
 /** Marks the container as stopped, beside what was marked before, and has its monitor look. */
-export function markStopped({ record, directory, state }: Container, mark: StopMark): void {
+export function markStopped(container: Container, mark: StopMark): void {
+  step(markStep(), () => setMark(container, mark));
+}
+
+function setMark({ record, directory, state }: Container, mark: StopMark): void {
   const before = readStopMark(directory);
   const words = [...(before.manual || mark.manual ? ['manual'] : []), ...(before.final || mark.final ? ['final'] : [])];
   const path = join(directory, 'stop');

@@ -272,7 +272,7 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
 }
 
 /** -p, and with -P every exposed port on a port that the kernel chooses. */
-function portRequests(record: ContainerRecord): PublishOption[] {
+export function portRequests(record: ContainerRecord): PublishOption[] {
   const { options } = record;
   if (!options.publishAll) return options.publish;
   const published = new Set(options.publish.map((port) => `${port.containerPort}/${port.protocol}`));

@@ -2,13 +2,24 @@
  * What `attachUnderLock` and `detachBridge` would do on this machine as it is now, step by step, without doing it. Reads by
  * netlink and /proc, which needs no root; what only root sees (the table) is taken as it usually is.
  */
+import { codeOf } from '../error.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkError, NetlinkSocket } from '../linux/netlink.ts';
 import { IFF_UP, type Link } from '../linux/netlink-link.ts';
 import type { Step } from '../trace.ts';
 import type { AttachOptions, BridgeAttachment } from './attach.ts';
-import { decideNetwork, findLink, isStanding, readSysctl, uplinkMtu } from './bridge.ts';
-import { address6For, type BridgeNetwork, bridgeName, lastAddress, macOf, nextAddress } from './ipam.ts';
+import { decideNetwork, findLink, isStanding, networkOnBridge, readSysctl, routesOf, uplinkMtu } from './bridge.ts';
+import {
+  address6For,
+  type BridgeNetwork,
+  bridgeName,
+  chooseSubnet,
+  lastAddress,
+  macOf,
+  networkOf,
+  nextAddress,
+} from './ipam.ts';
 import { distinct, type PublishedPort } from './ports.ts';
+import { hostNameservers } from './resolver.ts';
 import { rulesetVersion } from './ruleset.ts';
 import * as steps from './steps.ts';
 import { tableVersion } from './table.ts';
@@ -80,7 +91,7 @@ export function planAttach(look: NetworkLook, options: AttachPlanOptions): Attac
   const found = findLink(route, options.network?.bridge ?? bridgeName);
   const { network, standing } =
     options.network === undefined
-      ? decideNetwork(
+      ? decide(
           route,
           found,
           inUse.some(({ bridge = bridgeName }) => bridge === bridgeName),
@@ -112,6 +123,23 @@ export function planAttach(look: NetworkLook, options: AttachPlanOptions): Attac
     ...(internal ? { internal: true } : {}),
   };
   return { steps: planned, network, attachment };
+}
+
+/** Who may not read the data root is shown what a fresh one would have. */
+function decide(
+  route: NetlinkSocket,
+  found: Link | undefined,
+  inUse: boolean,
+): { network: BridgeNetwork; standing: boolean } {
+  try {
+    return decideNetwork(route, found, inUse);
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES') throw error;
+    const standing = found === undefined ? undefined : networkOnBridge(route, found);
+    const fresh = (): BridgeNetwork =>
+      networkOf('bridge', bridgeName, chooseSubnet(routesOf(route), hostNameservers()));
+    return { network: standing ?? fresh(), standing: standing !== undefined };
+  }
 }
 
 /** What is made once and stays: the table, the bridge, forwarding. */

@@ -3,7 +3,16 @@
  * as `<name>`, and what the kernel fills in as `{name}`.
  */
 import { capabilityNames, namesOfSet } from '../linux/capabilities.ts';
-import { AT_FDCWD, F_SETFD, PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_DUMPABLE, SIOCSIFFLAGS, TIOCGPTPEER, TIOCSPTLCK } from '../linux/constants.ts';
+import {
+  AT_FDCWD,
+  F_SETFD,
+  PR_CAP_AMBIENT,
+  PR_CAPBSET_DROP,
+  PR_SET_DUMPABLE,
+  SIOCSIFFLAGS,
+  TIOCGPTPEER,
+  TIOCSPTLCK,
+} from '../linux/constants.ts';
 import {
   flagNames,
   modeText,

@@ -1,9 +1,10 @@
 /** The network's part of a start, as `connectNetwork` would do it. */
-import { type AttachPlan, NetworkLook, planAttach, planDetach } from '../../network/plan.ts';
+import { codeOf } from '../../error.ts';
+import { type AttachPlan, type AttachPlanOptions, NetworkLook, planAttach, planDetach } from '../../network/plan.ts';
 import { nameFiles, newNamespace } from '../../network/steps.ts';
 import type { Step } from '../../trace.ts';
 import { networkMode } from '../endpoints.ts';
-import { addressesOf, plansOf } from '../network.ts';
+import { addressesOf, plansOf, portRequests } from '../network.ts';
 import { liveContainers } from '../network-names.ts';
 import type { ContainerRecord } from '../record.ts';
 import type { ContainerStore } from '../store.ts';
@@ -32,7 +33,7 @@ export function planNetwork(store: ContainerStore, record: ContainerRecord): Net
   const look = new NetworkLook();
   try {
     const others = live(store);
-    const networks = plansOf(record).map((plan) =>
+    const networks = plans(record).map((plan) =>
       planAttach(look, { ...plan, containerId: record.id, inUse: () => addressesOf(others) }),
     );
     const cable = record.options.remove ? 'leave' : 'delete';
@@ -46,6 +47,16 @@ export function planNetwork(store: ContainerStore, record: ContainerRecord): Net
     };
   } finally {
     look.close();
+  }
+}
+
+/** Who may not read the records of networks is shown the default one, which needs none. */
+function plans(record: ContainerRecord): Omit<AttachPlanOptions, 'containerId' | 'inUse'>[] {
+  try {
+    return plansOf(record);
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES' || networkMode(record.options) !== 'bridge') throw error;
+    return [{ ports: portRequests(record), mac: record.options.macAddress }];
   }
 }
 

@@ -1,12 +1,13 @@
 /** The image that is explained: the one that is here, the one that is pulled now, or one as most images are. */
 import { codeOf } from '../../error.ts';
+import type { StoredImage } from '../../image/store.ts';
 import type { ImageForContainer } from '../create.ts';
 import type { Engine, EngineIo } from '../engine.ts';
 import type { RunOptions } from '../run-options.ts';
 
 const standIn: ImageForContainer = {
   id: `sha256:${'0'.repeat(64)}`,
-  layers: [{ chainId: `sha256:${'0'.repeat(64)}`, path: '' }],
+  layers: [],
   env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
   entrypoint: [],
   cmd: ['/bin/sh'],
@@ -18,23 +19,35 @@ const standIn: ImageForContainer = {
   stopSignal: '',
 };
 
+export interface LookedUpImage {
+  /** The stand-in has no layers that anybody could look into. */
+  image: ImageForContainer;
+  /** Paths, lowest first. */
+  layers: string[];
+  isStandIn: boolean;
+}
+
 /** Throws what a pull throws, and `INVALID_REFERENCE`. */
 export async function lookUpImage(
   engine: Engine,
   options: RunOptions,
   io: EngineIo,
   pull: boolean,
-): Promise<{ image: ImageForContainer; isStandIn: boolean }> {
-  if (pull) return { image: engine.forContainer(await engine.ensureImage(options, io)), isStandIn: false };
+): Promise<LookedUpImage> {
+  if (pull) return asItIs(engine, await engine.ensureImage(options, io));
   try {
     const found = engine.images.resolve(options.image);
-    if (found !== undefined) return { image: engine.forContainer(found), isStandIn: false };
+    if (found !== undefined) return asItIs(engine, found);
   } catch (error) {
     // Only root may read the store; anybody may have it explained.
     if (!isRefusal(error)) throw error;
   }
-  const chainId = standIn.layers[0]?.chainId ?? '';
-  return { image: { ...standIn, layers: [{ chainId, path: engine.images.layerPath(chainId) }] }, isStandIn: true };
+  return { image: standIn, layers: [engine.images.layerPath(standIn.id)], isStandIn: true };
+}
+
+function asItIs(engine: Engine, stored: StoredImage): LookedUpImage {
+  const image = engine.forContainer(stored);
+  return { image, layers: image.layers.map(({ path }) => path), isStandIn: false };
 }
 
 function isRefusal(error: unknown): boolean {

@@ -28,15 +28,14 @@ import { lookUpImage } from './stand-in.ts';
 export async function planRun(engine: Engine, options: RunOptions, io: EngineIo, pull: boolean): Promise<Explanation> {
   validateSecurityOptions(options.securityOpt);
   const store = engine.containers;
-  const { image, isStandIn } = await lookUpImage(engine, options, io, pull);
+  const { image, layers, isStandIn } = await lookUpImage(engine, options, io, pull);
   const mounts = planMounts(options, image.volumes, (text) => store.resolve(text).record).map((mount) =>
     withSource(store, mount),
   );
   const record = newRecord(options, image, (line) => io.notice(line), mounts);
   const directory = store.directory(record.id);
-  const layers = image.layers.map(({ path }) => path);
   const user = standInUser(isStandIn, () =>
-    resolveUser(new LayeredRoot([...layers].reverse()), record.process.user, options.groupAdd),
+    resolveUser(new LayeredRoot(image.layers.map(({ path }) => path).reverse()), record.process.user, options.groupAdd),
   );
   const network = planNetwork(store, record);
   const spec = buildSpec({

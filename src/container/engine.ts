@@ -18,7 +18,7 @@ import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
 import { signalProcess } from './signal.ts';
-import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
+import { type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
 import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
 
@@ -31,6 +31,8 @@ export interface EngineIo {
   /** Called before a pull that a missing image makes necessary; returns where its events go. */
   pulling(reference: string): (event: PullEvent) => void;
   signal?: AbortSignal;
+  /** Of the start of a container. */
+  observer?: StartObserver | undefined;
 }
 
 export class Engine {
@@ -145,6 +147,7 @@ export class Engine {
       },
       layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
       onNotice: (line) => io.notice(line),
+      observer: io.observer,
     }).catch((error: unknown) => {
       restore?.();
       throw error;

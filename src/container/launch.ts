@@ -28,6 +28,8 @@ import { writeRecord } from './write-record.ts';
 /** What a start has prepared. */
 export interface Launch extends StartRequest {
   program: Program;
+  /** -1: it is not traced. */
+  traceFd: number;
   /** The encoded program of the health check. */
   health: Uint8Array | undefined;
   network: ContainerNetwork;
@@ -62,6 +64,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       ...(network.netns < 0 ? {} : { netns: network.netns }),
       listen,
       health: l.health,
+      trace: l.traceFd,
       ports: [...network.portFds, ...l.held],
       foreground: l.foreground !== undefined,
       name: record.id,
@@ -81,15 +84,21 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     const message = await stepAsync({ phase: 'monitor', title: 'wait for the container' }, () => monitor.readSync());
     if (message === 'exec') break;
     if (message.kind === messageKinds.error) {
+      l.observer?.settled({ index: message.words[0], error: message.words[2] });
       throw startFailure(container, l, pid, message.words[0], message.words[2]);
     }
     // The pid comes from the monitor and the readiness from its child: nothing puts one before the other.
     if (message.kind === messageKinds.created) pid = message.words[0];
-    else ready = true;
+    else if (message.kind === messageKinds.ready) ready = true;
+    else {
+      await l.observer?.stopped?.(pid);
+      monitor.proceed();
+    }
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
+      l.observer?.ready();
       l.beforeCommand?.();
       monitor.proceed();
     }
@@ -99,6 +108,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
     });
   }
+  l.observer?.settled(undefined);
   // The monitor has its own copies of all descriptors.
   l.closeDescriptors();
   close(directoryFd);

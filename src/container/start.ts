@@ -22,7 +22,7 @@ import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { Lock } from './locked-directory.ts';
-import { fdFirstPort, type MonitorHandle } from './monitor.ts';
+import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
@@ -59,6 +59,20 @@ export interface StartRequest {
   beforeCommand?: (() => void) | undefined;
   /** For tests: changes the program before it runs. */
   transform?: (program: Program) => Program;
+  /** Looks on, or interferes. */
+  observer?: StartObserver | undefined;
+}
+
+/** Who wants to see a start step by step. What it throws gives the start up. */
+export interface StartObserver {
+  /** The program as it is to run, and where its results are noted: at the descriptor `monitorFd` of the monitor. */
+  begin(program: Program, monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number };
+  /** A barrier of the observer's own (`messageMounted`), which waits until this has settled. */
+  stopped?(pid: number): Promise<void>;
+  /** All is set up; the command runs when this returns. */
+  ready(): void;
+  /** The command runs, or the start has failed at the operation with that index. */
+  settled(failed: { index: number; error: number } | undefined): void;
 }
 
 export interface StartedContainer {
@@ -117,7 +131,7 @@ export async function startContainer(
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const program = compile(
+    const compiled = compile(
       store,
       container,
       spec,
@@ -125,6 +139,8 @@ export async function startContainer(
       { intoCgroup, seccomp, held: joined.held.length },
       request,
     );
+    const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
+    const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
     const closeDescriptors = (): void => {
       for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
     };
@@ -133,6 +149,7 @@ export async function startContainer(
     const started = await launch(container, {
       ...request,
       program,
+      traceFd,
       health: healthProgram(record, spec, { intoCgroup, seccomp }),
       held: joined.held,
       network,

@@ -25,13 +25,13 @@ import {
 } from './flags.ts';
 import type { Argument, Operation, Place, Program } from './program.ts';
 
-/** A program's memory, to look into structs. */
-type Memory = Pick<Program, 'memory' | 'relocations'>;
+/** A program's memory, to look into structs; what operations have stored, by its place, where it has run. */
+type Memory = Pick<Program, 'memory' | 'relocations'> & { values?: ReadonlyMap<number, number> };
 type Render = (argument: Argument, memory: Memory) => string;
 
-const plain: Render = (argument) => {
+const plain: Render = (argument, memory) => {
   if (typeof argument === 'number' || typeof argument === 'bigint') return String(argument);
-  if (argument.kind === 'load') return `<${argument.label}>`;
+  if (argument.kind === 'load') return String(memory.values?.get(argument.offset) ?? `<${argument.label}>`);
   return argument.isText ? quoted(argument.label) : `{${argument.label}}`;
 };
 
@@ -169,7 +169,8 @@ function ioctl([descriptor = 0, request = 0, value = 0]: readonly Argument[], me
 const device = number((value) => {
   const major = (value >>> 8) & 0xfff;
   const minor = (value & 0xff) | ((value >>> 12) & 0xfff00);
-  return `makedev(0x${major.toString(16)}, 0x${minor.toString(16)})`;
+  const part = (value: number): string => (value === 0 ? '0' : `0x${value.toString(16)}`);
+  return `makedev(${part(major)}, ${part(minor)})`;
 });
 
 const fd = plain;

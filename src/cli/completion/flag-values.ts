@@ -74,6 +74,7 @@ const sources: Readonly<Record<string, Source>> = {
   state: directories,
   'stop-signal': () => values(signalNames().map((name) => `SIG${name}`)),
   tail: words('all 10 100'),
+  'trace-file': files,
   type: words('container image network volume'),
   ulimit: () => values(['core=', 'cpu=', 'data=', 'fsize=', 'memlock=', 'nofile=', 'nproc=', 'stack='], { open: true }),
   userns: words('host'),

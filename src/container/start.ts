@@ -3,11 +3,11 @@
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
+import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import { compileStart } from '../runtime/compile/start.ts';
@@ -237,8 +237,7 @@ function compile(
           upper: join(directory, 'upper'),
           work: join(directory, 'work'),
           mountPoint: store.stateDirectory(record.id),
-          // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
-          appendLowers: kernelAtLeast(6, 8),
+          appendLowers: appendsLayers(),
         },
         joinNetns: network.netns >= 0,
         intoCgroup,
@@ -259,10 +258,4 @@ function compile(
       return request.transform?.(program) ?? program;
     },
   );
-}
-
-/** Whether the running kernel is at least `major.minor`. */
-export function kernelAtLeast(major: number, minor: number): boolean {
-  const [a = 0, b = 0] = release().split('.').map(Number);
-  return a > major || (a === major && b >= minor);
 }

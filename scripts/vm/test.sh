@@ -7,6 +7,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 need_node
 need_compiler
-install_packages mmdebstrap mkfs.ext4:e2fsprogs setpriv:util-linux qemu-system-x86_64:qemu-system-x86
+install_packages "${packages_of_guest[@]}"
 need_node_modules
+bash scripts/vm/build.sh >/dev/null
 npx vitest run --project vm "$@"

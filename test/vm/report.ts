@@ -69,14 +69,15 @@ function resultsOf(guest: GuestResult): TestResult[] {
 export async function guestTests(title: string, run: GuestRun, expected: number): Promise<void> {
   const guest = await runGuest(run);
   const results = resultsOf(guest);
-  const console = existsSync(guest.console) ? readFileSync(guest.console, 'latin1') : '';
+  const shown = existsSync(guest.console) ? readFileSync(guest.console, 'latin1') : '';
+  console.log(`${title}: ${results.length} tests, ${Math.round(guest.seconds)} s`);
   const explain = (why: string): never => {
-    const end = console.split('\n').slice(-shownLines).join('\n');
+    const end = shown.split('\n').slice(-shownLines).join('\n');
     return expect.fail(`${why} (console: ${guest.console})\n${end}`);
   };
 
   describe(title, () => {
-    test(`the guest boots, runs everything and ends (${Math.round(guest.seconds)} s)`, () => {
+    test('the guest boots, runs everything and ends', () => {
       if (guest.failure !== undefined) explain(guest.failure);
       if (results.length < expected) explain(`only ${results.length} tests ran in the guest, not ${expected}`);
     });

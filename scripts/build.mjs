@@ -149,17 +149,29 @@ async function buildExecutable() {
     return;
   }
   const directory = mkdtempSync(join(dist, 'executable.'));
+  const contents = Object.fromEntries(embedded.map((name) => [name, readFileSync(join(dist, name), 'base64')]));
+  const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
   try {
-    const contents = Object.fromEntries(embedded.map((name) => [name, readFileSync(join(dist, name), 'base64')]));
-    const define = { TSRUN_EMBEDDED: JSON.stringify(contents) };
-    for (const [name, source] of Object.entries(bundles)) await bundle(source, join(directory, name), { define });
     const output = join(directory, 'tsrun');
     execFileSync(
       bun,
       [
-        ...['build', '--compile', '--bytecode', '--format=cjs', '--minify-whitespace', '--minify-syntax'],
+        // Every import() becomes a file of its own in the executable: a command reads but its own part of the program.
+        ...[
+          'build',
+          '--compile',
+          '--bytecode',
+          '--format=esm',
+          '--splitting',
+          '--minify-whitespace',
+          '--minify-syntax',
+        ],
+        // What a command does is done before compiling it to machine code, in threads of their own, could pay.
+        '--compile-jit-policy=100',
         ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--compile-executable-path', bun],
-        ...['--external', 'koffi', '--outfile', output, ...Object.keys(bundles)],
+        ...Object.entries(define).flatMap(([name, value]) => ['--define', `${name}=${value}`]),
+        ...['--external', 'koffi', '--entry-naming', '[name].[ext]', '--outfile', output],
+        ...Object.values(bundles).map((source) => join(checkout, source)),
       ],
       { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
     );

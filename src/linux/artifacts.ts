@@ -34,9 +34,9 @@ export function artifactBytes(name: string): Buffer {
   return embedded === undefined ? readFileSync(artifact(name)) : Buffer.from(embedded, 'base64');
 }
 
-/** What a `Worker` is made from: the path of a built script, which in the executable is in its own file system. */
-export function workerScript(name: string): string {
-  return isExecutable ? `/$bunfs/root/${name}` : artifact(name);
+/** What the `Worker` that unpacks layers is made from: a built script, which the executable has in a file system of its own. */
+export function unpackWorker(): string {
+  return isExecutable ? '/$bunfs/root/worker.js' : artifact('unpack-worker.cjs');
 }
 
 /** The words that start tsrun itself, before those of a command line. */

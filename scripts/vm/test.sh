@@ -1,6 +1,6 @@
 #!/bin/bash
 # `npm run test:vm`: the tests that need a kernel and a hierarchy of cgroups of their own, in a guest. Installs QEMU.
-# TSRUN_VM_ALL=1 runs all integration tests in it, TSRUN_VM_KEEP=FILE keeps the console, TSRUN_VM_ACCEL=tcg|kvm decides.
+# TSRUN_VM_ALL=1 runs all integration tests in it, TSRUN_VM_KEEP=FILE keeps the consoles, TSRUN_VM_ACCEL=tcg|kvm decides.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . scripts/lib.sh

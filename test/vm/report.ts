@@ -78,7 +78,8 @@ export async function guestTests(title: string, run: GuestRun, expected: number)
 
   describe(title, () => {
     test('the guest boots, runs everything and ends', () => {
-      if (guest.failure !== undefined) explain(guest.failure);
+      const twice = guest.earlier === undefined ? '' : `; the first attempt: ${guest.earlier}`;
+      if (guest.failure !== undefined) explain(guest.failure + twice);
       if (results.length < expected) explain(`only ${results.length} tests ran in the guest, not ${expected}`);
     });
     for (const file of new Set(results.map((result) => result.file))) {
@@ -99,7 +100,7 @@ export async function guestTests(title: string, run: GuestRun, expected: number)
     guest.failure === undefined && results.length >= expected && results.every(({ status }) => status !== 'failed');
   afterAll(() => {
     const kept = process.env.TSRUN_VM_KEEP;
-    if (kept) cpSync(guest.console, kept);
+    if (kept) cpSync(guest.console, `${kept}.${run.profile}`);
     if (isGood) guest.remove();
   });
 }

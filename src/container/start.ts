@@ -3,13 +3,13 @@
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { close } from '../linux/fs.ts';
+import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
 import type { CompileOptions, LowerLayer } from '../runtime/compile/context.ts';
@@ -277,8 +277,7 @@ export function compileOptions(
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
       mountPoint: store.stateDirectory(record.id),
-      // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
-      appendLowers: kernelAtLeast(6, 8),
+      appendLowers: appendsLayers(),
     },
     stdin: record.process.openStdin,
     init: record.options.init,
@@ -289,10 +288,4 @@ export function compileOptions(
 
 function lowerLayer(place: LayerPlace): LowerLayer {
   return place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive };
-}
-
-/** Whether the running kernel is at least `major.minor`. */
-export function kernelAtLeast(major: number, minor: number): boolean {
-  const [a = 0, b = 0] = release().split('.').map(Number);
-  return a > major || (a === major && b >= minor);
 }

@@ -2,10 +2,11 @@
  * The directories of commands in containers: `exec-<id>` in the state of their container, for what whoever cleans up after
  * them must know. Each is locked (flock) as long as its command has a monitor, so that what a killed one left is told apart.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../error.ts';
 import { close, flock } from '../linux/fs.ts';
+import { namesIn } from '../linux/optional.ts';
 import { lockDirectory, openDirectory } from './locked-directory.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -56,12 +57,7 @@ export function sweepExecs(store: ContainerStore, id: string): void {
 }
 
 function execIds(store: ContainerStore, id: string): string[] {
-  try {
-    return readdirSync(store.stateDirectory(id))
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => name.slice(prefix.length));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  return namesIn(store.stateDirectory(id))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
 }

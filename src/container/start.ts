@@ -104,9 +104,9 @@ export async function startContainer(
   let startable = false;
   try {
     const now = checkStartable(store, record);
+    startable = true;
     previous = now.state.start;
     record = now.record;
-    startable = true;
     const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
     // The start program mounts what it needs itself.

@@ -14,6 +14,7 @@ import { removeTree } from '../image/unpack/remove-tree.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
+import { namesIn, readIfThere } from '../linux/optional.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { randomHex } from '../linux/random.ts';
 import { ListCache } from './list-cache.ts';
@@ -60,12 +61,7 @@ export class ContainerStore {
 
   /** Ids of all containers, in no order. */
   ids(): string[] {
-    try {
-      return readdirSync(join(this.root, 'containers')).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    }
+    return namesIn(join(this.root, 'containers')).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   /**
@@ -101,13 +97,8 @@ export class ContainerStore {
     const path = `${directory}/container.json`;
     const early = wanted === undefined ? undefined : computeState(directory);
     if (early !== undefined && wanted?.(early) === false) return undefined;
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = readIfThere(path);
+    if (text === undefined) return undefined;
     return { record: parseContainerRecord(text, path, id), state: early ?? computeState(directory), directory };
   }
 

@@ -34,8 +34,10 @@ import { AT_FDCWD, check, close, mkdirat, openat, openat2 } from '../../linux/fs
 import { step } from '../../trace.ts';
 import type { Lock } from '../locked-directory.ts';
 import type { Container, ContainerRecord } from '../record.ts';
+import { readTextIn } from '../running-root.ts';
 import { isAlive } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
+import type { AccountFiles } from '../users.ts';
 import { volumeFiles } from '../volumes/options.ts';
 import { detachedOverlay } from './detached-overlay.ts';
 
@@ -59,7 +61,7 @@ export interface Located {
   close(): void;
 }
 
-export class ContainerRoot {
+export class ContainerRoot implements AccountFiles {
   private constructor(
     readonly record: ContainerRecord,
     private readonly fd: number,
@@ -69,7 +71,11 @@ export class ContainerRoot {
   ) {}
 
   /** `layers`: paths of the image's layers, lowest first. A stopped container cannot be started until `close`. */
-  static async open(store: ContainerStore, container: Container, layers: readonly string[]): Promise<ContainerRoot> {
+  static async open(
+    store: ContainerStore,
+    container: Container,
+    layers: () => readonly string[],
+  ): Promise<ContainerRoot> {
     const { id, name } = container.record;
     for (let attempt = 0; attempt < lockPolls; attempt++) {
       const now = store.read(id);
@@ -79,7 +85,7 @@ export class ContainerRoot {
       const lock = store.lock(id, false);
       if (lock !== undefined) {
         try {
-          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers, lock);
+          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers(), lock);
         } catch (error) {
           lock.release();
           throw error;
@@ -109,6 +115,11 @@ export class ContainerRoot {
       throw error;
     }
     return new ContainerRoot(container.record, fd, mounts, lock);
+  }
+
+  /** Of passwd and group, as the container sees them. */
+  readText(path: string): string | undefined {
+    return readTextIn(this.fd, path);
   }
 
   close(): void {

@@ -37,7 +37,7 @@ vitest() {
     "$@" </dev/null
 }
 
-# run_tests NAME PROJECT [FILTER...] leaves the results in NAME.json. Up to three files with a failure get a second attempt,
+# run_tests NAME PROJECT [FILTER...] leaves the results in NAME.json. Up to six files with a failure get a second attempt,
 # alone and once: on a machine that others load, one late process in thousands of tests says nothing about the code. What
 # passed only then is named beside the closing line.
 run_tests() {
@@ -46,7 +46,7 @@ run_tests() {
   say "$name tests"
   vitest "$name" --project "$project" "$@" && return
   mapfile -t again < <(node scripts/sum-results.mjs --failed-files "$results/$name.json")
-  ((${#again[@]} > 0 && ${#again[@]} <= 3)) || return 0
+  ((${#again[@]} > 0 && ${#again[@]} <= 6)) || return 0
   say "once more: ${again[*]}"
   vitest "$name.again" --project "$project" "${again[@]}" || true
 }

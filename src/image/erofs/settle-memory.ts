@@ -5,16 +5,12 @@
  */
 import { S_IFLNK } from '../../linux/constants.ts';
 import type { BytePath } from '../unpack/byte-path.ts';
-import * as calls from '../unpack/calls.ts';
-import { readXattrs } from '../unpack/copy-node.ts';
 import type { DeferredEntry } from '../unpack/deferred.ts';
 import type { LayerDirectory } from '../unpack/directory-tree.ts';
-import type { Attributes } from '../unpack/entry.ts';
-import { unpackError } from '../unpack/failures.ts';
 import { Hidden } from '../unpack/hidden.ts';
 import { splitLast } from '../unpack/layer-access.ts';
 import { MergedView } from '../unpack/merged-view.ts';
-import { unknownDirectory } from '../unpack/settle.ts';
+import { attributesOf, pruneImplied, unknownDirectory } from '../unpack/settle.ts';
 import { whiteout } from './inode.ts';
 import { addMember, isTaken } from './memory-tree.ts';
 import { Unfit } from './unfit.ts';
@@ -54,7 +50,10 @@ class Settlement {
       if (kind === 'whiteout') this.whiteout(path, this.hidden.above(path));
       else if (kind === 'opaque') this.makeOpaque(path);
     }
-    const kept = this.prune(deferred);
+    const kept = pruneImplied(deferred, {
+      isBelow: (path) => this.lowerDirectory(path) !== undefined,
+      removeEmpty: (path) => this.removeEmpty(path),
+    });
     for (const path of kept) this.describe(path);
   }
 
@@ -91,18 +90,6 @@ class Settlement {
     if (node !== undefined) node.opaque = true;
   }
 
-  /** Removes directories that nothing but useless whiteouts implied; returns the other implied ones. */
-  private prune(entries: readonly DeferredEntry[]): BytePath[] {
-    const kept: BytePath[] = [];
-    for (const entry of entries.toReversed()) {
-      if (entry.kind !== 'directory') continue;
-      const { bare, path } = entry;
-      const useless = bare && path !== '' && this.lowerDirectory(path) === undefined;
-      if (!useless || !this.removeEmpty(path)) kept.push(path);
-    }
-    return kept;
-  }
-
   private removeEmpty(path: BytePath): boolean {
     const node = this.directory(path);
     if (node === undefined || (node.children?.size ?? 0) > 0 || (node.members?.size ?? 0) > 0) return false;
@@ -123,11 +110,4 @@ class Settlement {
     const lower = this.lowerDirectory(path);
     node.attributes = lower === undefined ? unknownDirectory : attributesOf(lower, path);
   }
-}
-
-function attributesOf(fd: number, path: BytePath): Attributes {
-  const stat = calls.stat(fd, '');
-  if (typeof stat === 'number') throw unpackError('look at the lower', path, stat);
-  const { mode, uid, gid, mtime, atime } = stat;
-  return { mode, uid, gid, mtime, atime, xattrs: readXattrs({ fd, name: '.' }) };
 }

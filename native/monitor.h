@@ -16,7 +16,7 @@ enum {
 	FD_CGROUP = 8,	  /* the cgroup's directory, or /dev/null */
 	FD_NETNS = 9,	  /* keeps the network namespace; or /dev/null */
 	FD_LISTEN = 10,	  /* unix SOCK_STREAM that listens for further clients; or /dev/null */
-	FD_RESYNC = 11, /* at first /dev/null; in a restart the monitor's own end of a new sync socket, which the child closes */
+	FD_RESYNC = 11, /* at first /dev/null, or where the program is traced to; in a restart the monitor's own end of a new sync socket, which the child closes */
 	FD_HEALTH = 12, /* sealed memfd with the program of the health check; or /dev/null */
 	FD_FIRST_PORT = 13, /* bound sockets of published ports, config.port_count of them: only held */
 };

@@ -2,9 +2,11 @@
  * Who ends a container also cleans up after it, where nobody else is to: by a claim that its monitor grants (CONTROL_CLAIM of
  * native/monitor.h). Without one the monitor executes `tsrun reap`, which costs a start of this program for each container.
  */
+import { stepAsync } from '../trace.ts';
 import { claimReaping, type MonitorControl } from './monitor-control.ts';
 import type { Container } from './record.ts';
 import { readStart } from './state.ts';
+import { waitForCleaning } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /** Waits for whoever cleans up after the container: its lock is free then. */
@@ -36,7 +38,7 @@ export async function endAndReap(
     // The monitor has it done, as without a claim.
     if (!reaped) control?.close();
   }
-  return waitUntilReaped(store, id, milliseconds);
+  return stepAsync(waitForCleaning(), () => waitUntilReaped(store, id, milliseconds));
 }
 
 async function reapClaimed(

@@ -9,7 +9,7 @@ import { applyInstructions } from '../image/instructions.ts';
 import { addLocalImage, makeLayer } from '../image/local-image.ts';
 import type { Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
-import { containerChanges } from './changes.ts';
+import { type Change, containerChanges } from './changes.ts';
 import { writeLayerOfChanges } from './layer-of-changes.ts';
 import { holdFrozen } from './monitor-control.ts';
 import type { Container, ContainerRecord, Healthcheck } from './record.ts';
@@ -102,7 +102,13 @@ async function changesAsLayer(
   base: StoredImage,
   { onWarning, signal }: CommitOptions,
 ): Promise<StoredLayer | undefined> {
-  const changes = containerChanges(container.directory, images.layerPaths(base), { everyFile: true });
+  const layers = images.openImage(base);
+  let changes: Change[];
+  try {
+    changes = containerChanges(container.directory, layers.paths, { everyFile: true });
+  } finally {
+    layers.close();
+  }
   if (changes.length === 0) return undefined;
   return makeLayer(images.layers, base.layers, {
     source: 'commit',

@@ -28,6 +28,7 @@ import type { Container } from './record.ts';
 import { RunningRoot } from './running-root.ts';
 import type { Foreground } from './start.ts';
 import { computeState, isAlive } from './state.ts';
+import { startCommandMonitor } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { resolveUser } from './users.ts';
 
@@ -101,7 +102,7 @@ export async function execInContainer(
       foreground,
       execId,
     });
-    const monitor = step({ phase: 'monitor', title: 'start the monitor of the command' }, () =>
+    const monitor = step(startCommandMonitor(), () =>
       spawnMonitor({
         program: encodeProgram(program),
         stdio: [foreground.stdin ? 0 : -1, foreground.stdout ? 1 : -1, foreground.stderr ? 2 : -1],
@@ -145,12 +146,13 @@ export async function execInContainer(
   }
 }
 
-function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequest): Foreground {
+/** The client of a command: which streams it has. */
+export function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequest): Foreground {
   return foregroundOf({ stdin: interactive && !detach, stdout: !detach, stderr: !detach }, terminal, detachKeys);
 }
 
 /** Who the command becomes, by the container's present passwd and group: the image's may be long out of date. */
-function processOf(container: Container, request: ExecRequest): Process {
+export function processOf(container: Container, request: ExecRequest): Process {
   const { record, state } = container;
   const root = openRoot(container);
   try {

@@ -15,6 +15,7 @@ import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { isAlive, readStart } from './state.ts';
+import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /** The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm. */
@@ -23,11 +24,11 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   // at once, which is worth it only where its name may be wanted again.
   const cable = record.options.remove ? 'leave' : 'delete';
   const first = existsSync(store.socket(record.id));
-  step({ phase: 'teardown', title: 'disconnect the network' }, () =>
+  step(steps.disconnectNetwork(), () =>
     disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
   );
   if (start !== undefined && start.cgroup !== '') {
-    step({ phase: 'teardown', title: 'remove the cgroup' }, () => {
+    step(steps.removeCgroup(), () => {
       killCgroup(start.cgroup);
       removeCgroup(start.cgroup);
     });
@@ -38,9 +39,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   rmSync(socket, { force: true });
   sweepExecs(store, record.id);
   if (record.options.remove) {
-    step({ phase: 'teardown', title: 'remove the container', why: 'it was run with --rm' }, () =>
-      discardContainer(store, record),
-    );
+    step(steps.removeContainer(true), () => discardContainer(store, record));
   }
 }
 

@@ -1,5 +1,6 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { step } from '../trace.ts';
 import { isUp } from './active.ts';
 import { endAndReap, waitUntilReaped } from './claim.ts';
 import { discardContainer } from './discard.ts';
@@ -7,6 +8,7 @@ import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import { killContainer } from './signal.ts';
 import { readStart } from './state.ts';
+import { removeContainer as removeStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /** Milliseconds that the cleaning up may take. */
@@ -23,15 +25,7 @@ export async function removeContainer(
 ): Promise<void> {
   const { record, state } = container;
   if (isUp(state)) {
-    if (!force) {
-      const status = state.status;
-      throw new TsrunError(
-        'CONFLICT',
-        status === 'paused'
-          ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
-          : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
-      );
-    }
+    if (!force) throw stillRunning(container);
     await endAndReap(store, container, patience, () => {
       try {
         killContainer(store, container, 'SIGKILL');
@@ -62,8 +56,18 @@ export async function removeContainer(
     reap(store, now.record, readStart(container.directory));
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
-    discardContainer(store, now.record, { volumes });
+    step(removeStep(false), () => discardContainer(store, now.record, { volumes }));
   } finally {
     lock.release();
   }
+}
+
+/** The error for a container that runs and is not to be forced, in docker's words. */
+export function stillRunning({ record, state: { status } }: Container): TsrunError {
+  return new TsrunError(
+    'CONFLICT',
+    status === 'paused'
+      ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
+      : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
+  );
 }

@@ -6,12 +6,14 @@ import { POLLIN } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
-import { signalNumber } from '../linux/signals.ts';
+import { signalName, signalNumber } from '../linux/signals.ts';
+import { step, stepAsync } from '../trace.ts';
 import { isUp } from './active.ts';
 import { endAndReap, waitUntilReaped } from './claim.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
+import { sendSignal, waitForEnd } from './steps.ts';
 import { markStopped } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -32,6 +34,13 @@ function send(fd: number, signal: number): boolean {
   return true;
 }
 
+/** Sends a signal and records it: first, since the monitor records the end that it brings at once. */
+function kill(store: ContainerStore, { record, state }: Container, fd: number, number: number): boolean {
+  if (!send(fd, 0)) return false;
+  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
+  return step(sendSignal(signalName(number), state.pid), () => send(fd, number));
+}
+
 /** Docker's rule for what ends a restart policy: SIGKILL, the stop signal, and any signal where none was chosen. */
 function endsPolicy({ record }: Container, number: number): boolean {
   const chosen = record.options.stopSignal !== undefined || record.stopSignal !== 'SIGTERM';
@@ -50,7 +59,6 @@ function marked(store: ContainerStore, container: Container, mark: { manual: boo
  */
 export function killContainer(store: ContainerStore, container: Container, signal: string): void {
   const number = parseSignal(signal);
-  const { record } = container;
   const { status } = container.state;
   if (!isUp(container.state)) throw notRunning(container);
   const { state } = marked(store, container, { manual: true, final: endsPolicy(container, number) });
@@ -60,13 +68,12 @@ export function killContainer(store: ContainerStore, container: Container, signa
     throw notRunning(container);
   }
   try {
-    send(fd, number);
+    if (!kill(store, { ...container, state }, fd, number)) return;
     // A frozen process takes no signal, not even SIGKILL on some kernels, before it is thawed; cgroup.kill does.
     if (number === SIGKILL && state.status === 'paused' && state.start?.cgroup) killCgroup(state.start.cgroup);
   } finally {
     close(fd);
   }
-  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
 }
 
 function notRunning({ record }: Container): TsrunError {
@@ -136,20 +143,18 @@ export async function stopContainer(
 
 async function endProcess(
   store: ContainerStore,
-  { record, state }: Container,
+  container: Container,
   fd: number,
   number: number,
   seconds: number,
 ): Promise<void> {
-  const kill = (signal: number): void => {
-    if (send(fd, signal)) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
-  };
-  kill(number);
+  const { record, state } = container;
+  kill(store, container, fd, number);
   // The signal is taken as soon as it goes on.
   if (state.status === 'paused' && state.start?.cgroup) freezeCgroup(state.start.cgroup, false);
   const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
-  if (await ended(fd, patience)) return;
-  kill(SIGKILL);
+  if (await stepAsync(waitForEnd(seconds), () => ended(fd, patience))) return;
+  kill(store, container, fd, SIGKILL);
   if (await ended(fd, reapTimeout)) return;
   throw new TsrunError('CONFLICT', `cannot stop "${record.name}": process ${state.pid} does not end after SIGKILL`, {
     hint: 'it waits in the kernel, perhaps for a disk or a network filesystem: see /proc/PID/stack',

@@ -10,9 +10,11 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
+import { step } from '../trace.ts';
 import { tellStopped } from './monitor-control.ts';
 import type { Container } from './record.ts';
 import { isMonitored } from './state.ts';
+import { markStopped as markStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { writeWhole } from './write-record.ts';
 
@@ -38,6 +40,10 @@ export function readStopMark(directory: string): StopMark {
  * nothing else keeps its policy from undoing the stop. That it was by hand is forgotten with the monitor then.
  */
 export function markStopped(store: ContainerStore, container: Container, mark: StopMark): void {
+  step(markStep(), () => setMark(store, container, mark));
+}
+
+function setMark(store: ContainerStore, container: Container, mark: StopMark): void {
   const { record, state } = container;
   try {
     writeMark(container, mark);

@@ -115,6 +115,15 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
+/** A memfd of `size` zero bytes, to be shared. */
+export function memoryFile(name: string, size: number): number {
+  let fd = syscall('memfd_create', name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  if (fd === -errno.EINVAL) fd = syscall('memfd_create', name, MFD_CLOEXEC);
+  check(fd, 'memfd_create', name);
+  check(syscall('ftruncate', fd, size), 'ftruncate', name);
+  return fd;
+}
+
 /**
  * A memfd with `bytes` in it, sealed against every change (man 2 memfd_create, man 2 fcntl).
  * `executable` asks for MFD_EXEC (Linux 6.3); older kernels do not know the flag and make all memfds executable.

@@ -111,7 +111,7 @@ test('update in the moment of a start is heeded by the new monitor', async () =>
   const container = engine.containers.resolve(id);
   const { monitor, lock } = await startContainer(engine.containers, container, {
     foreground: undefined,
-    layers: container.record.image.layers.map((chainId) => engine.images.layerPath(chainId)),
+    layers: engine.images.openLayers(container.record.image.layers),
     onNotice: () => {},
     // The program and with it the monitor's policy are made: nothing of the container can be seen yet.
     transform: (program) => {

@@ -14,6 +14,7 @@ import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { resolveUser } from '../../container/users.ts';
 import { TsrunError } from '../../error.ts';
+import type { ReadableLayers } from '../../image/readable-layers.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
@@ -76,11 +77,17 @@ type Use = (path: ContainerPath, store: ContainerStore) => Promise<void>;
 async function withContainer({ container: name, path }: Argument, use: Use): Promise<void> {
   const store = new ContainerStore();
   const container = find(store, name, path);
-  const root = await ContainerRoot.open(store, container, layersOf(container, store));
+  const layers = layersOf(container, store);
   try {
-    await use({ root, name, path }, store);
+    // A running one needs none of them: they are opened when they are asked for.
+    const root = await ContainerRoot.open(store, container, () => layers.paths);
+    try {
+      await use({ root, name, path }, store);
+    } finally {
+      root.close();
+    }
   } finally {
-    root.close();
+    layers.close();
   }
 }
 
@@ -93,10 +100,8 @@ function find(store: ContainerStore, name: string, path: string): Container {
   }
 }
 
-/** Paths of the image's layers, lowest first. */
-function layersOf({ record }: Container, store: ContainerStore): string[] {
-  const images = new ImageStore(store.root);
-  return record.image.layers.map((chainId) => images.layerPath(chainId));
+function layersOf({ record }: Container, store: ContainerStore): ReadableLayers {
+  return new ImageStore(store.root).openLayers(record.image.layers);
 }
 
 function ownIds(): Owner {

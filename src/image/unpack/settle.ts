@@ -56,7 +56,7 @@ export function settleLayer({ directory, lowers, deferred, archive }: SettleOpti
   }
 }
 
-const unknownDirectory: Attributes = {
+export const unknownDirectory: Attributes = {
   mode: 0o755,
   uid: 0,
   gid: 0,

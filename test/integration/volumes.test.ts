@@ -83,7 +83,9 @@ describe('a named volume', () => {
     const list = [
       'sh',
       '-c',
-      'cd "$0" && find . -mindepth 1 | sort | xargs stat -c "%n %a %u:%g %s %Y %N" | grep -v -e hosts -e resolv -e hostname',
+      'cd "$0" && find . -mindepth 1 | sort | xargs stat -c "%n %a %u:%g %s %Y %F %N" | grep -v -e hosts -e resolv -e hostname |' +
+        // The size of a directory is the filesystem's business.
+        ' sed -E "s/ [0-9]+ ([0-9]+) directory/ \\1 directory/"',
     ];
     const image = await run('debian', ...list, '/etc');
     expect(image.split('\n').length).toBeGreaterThan(20);

@@ -67,7 +67,7 @@ function append(file: string, comparisons: readonly Comparison[]): void {
       ]),
     );
     const { title, unit, ours } = comparison;
-    results.comparisons.push({ title, unit, ours, contestants, target: judge(comparison) });
+    results.comparisons.push({ title, unit, ours, contestants, targets: judge(comparison) });
   }
   writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
 }

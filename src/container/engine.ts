@@ -8,6 +8,7 @@ import type { ReadableLayers } from '../image/readable-layers.ts';
 import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
+import { stepAsync } from '../trace.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent } from './events.ts';
@@ -18,7 +19,8 @@ import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
 import { signalProcess } from './signal.ts';
-import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
+import { type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
+import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
@@ -30,6 +32,8 @@ export interface EngineIo {
   /** Called before a pull that a missing image makes necessary; returns where its events go. */
   pulling(reference: string): (event: PullEvent) => void;
   signal?: AbortSignal;
+  /** Of the start of a container. */
+  observer?: StartObserver | undefined;
 }
 
 export class Engine {
@@ -88,7 +92,7 @@ export class Engine {
 
   /** No image may be removed between its being found and the container's being there. */
   private async createHolding(options: RunOptions, io: EngineIo): Promise<Container> {
-    const found = await this.ensureImage(options, io);
+    const found = await stepAsync(findImage(options.image), () => this.ensureImage(options, io));
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
@@ -149,6 +153,7 @@ export class Engine {
       },
       layers: this.images.openLayers(record.image.layers),
       onNotice: (line) => io.notice(line),
+      observer: io.observer,
     }).catch((error: unknown) => {
       restore?.();
       throw error;
@@ -160,7 +165,9 @@ export class Engine {
     }
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
-    const proxy = attach.sigProxy ? (signal: number) => void signalProcess(running, signal) : undefined;
+    const proxy = attach.sigProxy
+      ? (signal: number) => void signalProcess(this.containers, running, signal)
+      : undefined;
     const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy, restore }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );
@@ -197,7 +204,8 @@ export class Engine {
     }
   }
 
-  private forContainer(image: StoredImage, layers: ReadableLayers): ImageForContainer {
+  /** What a container takes from an image. */
+  forContainer(image: StoredImage, layers: ReadableLayers): ImageForContainer {
     const { execution } = image.config;
     const { healthcheck: check } = execution;
     const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);

@@ -1,6 +1,5 @@
 /** `tsrun cp`: copy between a container and the host. */
 import { readSync } from 'node:fs';
-import { join } from 'node:path';
 import { ContainerRoot } from '../../container/copy/container-root.ts';
 import {
   type ContainerPath,
@@ -11,7 +10,6 @@ import {
 } from '../../container/copy/copy.ts';
 import type { Owner } from '../../container/copy/place.ts';
 import { recordContainerEvent } from '../../container/events.ts';
-import { LayeredRoot } from '../../container/layered-root.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { resolveUser } from '../../container/users.ts';
@@ -51,8 +49,8 @@ export const cp: Command = {
       return 0;
     }
     if (to.container === '') throw new TsrunError('USAGE', 'must specify at least one container source');
-    await withContainer(to, async (path, store, container) => {
-      const owner = archive ? userOf(container) : undefined;
+    await withContainer(to, async (path, store) => {
+      const owner = archive ? userOf(path.root) : undefined;
       if (source === '-') await copyFromArchive(readInput(), path, owner);
       else copyToContainer(source, path, followLink, owner);
       recordContainerEvent(store.root, path.root.record, 'extract-to-dir');
@@ -74,7 +72,7 @@ export function splitArgument(text: string): Argument {
   return { container: text.slice(0, colon), path: text.slice(colon + 1) };
 }
 
-type Use = (path: ContainerPath, store: ContainerStore, container: Container) => Promise<void>;
+type Use = (path: ContainerPath, store: ContainerStore) => Promise<void>;
 
 async function withContainer({ container: name, path }: Argument, use: Use): Promise<void> {
   const store = new ContainerStore();
@@ -84,7 +82,7 @@ async function withContainer({ container: name, path }: Argument, use: Use): Pro
     // A running one needs none of them: they are opened when they are asked for.
     const root = await ContainerRoot.open(store, container, () => layers.paths);
     try {
-      await use({ root, name, path }, store, container);
+      await use({ root, name, path }, store);
     } finally {
       root.close();
     }
@@ -111,17 +109,11 @@ function ownIds(): Owner {
 }
 
 /** Whom --archive gives files to: the user of the container, if it names one. */
-function userOf(container: Container): Owner | undefined {
-  const { user } = container.record.process;
+function userOf(root: ContainerRoot): Owner | undefined {
+  const { user } = root.record.process;
   if (user === '') return undefined;
-  const layers = layersOf(container, new ContainerStore());
-  try {
-    const root = new LayeredRoot([join(container.directory, 'upper'), ...layers.paths.reverse()]);
-    const { uid, gid } = resolveUser(root, user, []);
-    return { uid, gid };
-  } finally {
-    layers.close();
-  }
+  const { uid, gid } = resolveUser(root, user, []);
+  return { uid, gid };
 }
 
 const inputSize = 256 * 1024;

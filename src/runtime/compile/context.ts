@@ -75,6 +75,8 @@ export interface CompileOptions extends ProcessOptions {
   stdin: boolean;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
+  /** What a path of the host is, for those who compile without it being there; by default the host is asked. */
+  isDirectory?: (path: string) => boolean;
 }
 
 /** What is needed to turn a process into the container's. */

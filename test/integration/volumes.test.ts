@@ -20,7 +20,8 @@ import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 const quiet = ['--network', 'none'];
 const run = (...args: string[]): Promise<string> => tsrunOk(['run', '--rm', ...quiet, ...args]);
 const files = (name: string): string => join(inject('root'), 'volumes', name, '_data');
-const volumeNames = (): string[] => readdirSync(join(inject('root'), 'volumes')).filter((name) => !name.startsWith('.'));
+const volumeNames = (): string[] =>
+  readdirSync(join(inject('root'), 'volumes')).filter((name) => !name.startsWith('.'));
 
 beforeAll(async () => {
   await tsrunOk(['pull', '-q', 'busybox']);

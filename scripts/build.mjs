@@ -19,10 +19,11 @@ const dist = join(checkout, 'dist');
 const bundles = {
   'tsrun.cjs': 'src/cli/main.ts',
   'tsrun-often.cjs': 'src/cli/main.ts',
+  'tsrun-oci.cjs': 'src/cli/oci/entry.ts',
   'unpack-worker.cjs': 'src/image/unpack/worker.ts',
 };
 /** Those that get a code cache. */
-const commandLines = ['tsrun.cjs', 'tsrun-often.cjs'];
+const commandLines = ['tsrun.cjs', 'tsrun-often.cjs', 'tsrun-oci.cjs'];
 
 function fail(message, hint) {
   console.error(`build: ${message}`);

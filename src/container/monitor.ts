@@ -3,14 +3,13 @@
  * descriptors, and the sync socket over which the start program tells how far it is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
-import { artifact } from '../linux/artifacts.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
+import { monitorExecutable } from '../linux/monitor-executable.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
@@ -251,14 +250,6 @@ export class MonitorHandle {
   }
 }
 
-let executable: number | undefined;
-
-/** The monitor's executable: a sealed memfd, so that nothing in a container can reach a file of the host through it. */
-function executableMemfd(): number {
-  executable ??= sealedMemfd('tsrun-monitor', readFileSync(artifact('tsrun-monitor')), true);
-  return executable;
-}
-
 /**
  * Starts a monitor; it runs its program at once.
  * Throws `SYSCALL` where it cannot be started.
@@ -297,7 +288,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       ...options.ports,
     ].map((fd) => (fd === undefined || fd < 0 ? unused : fd));
     // By the descriptor table of this process: in the child's the number may be one of those that are laid out.
-    const child = spawn(`/proc/${process.pid}/fd/${executableMemfd()}`, [options.name ?? ''], {
+    const child = spawn(`/proc/${process.pid}/fd/${monitorExecutable()}`, [options.name ?? ''], {
       argv0: 'tsrun-monitor',
       cwd: '/',
       detached: true,

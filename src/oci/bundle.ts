@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
-import { capabilityNumber } from '../linux/capabilities.ts';
+import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts';
 import { parseExactJson } from '../runtime/json.ts';
 import { parseSpec } from '../runtime/parse-spec.ts';
 import type { LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '../runtime/spec.ts';
@@ -52,7 +52,7 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
   checkMappings(spec, namespaces);
   return {
     ...spec,
-    ...(spec.process === undefined ? {} : { process: checkProcess(spec.process, warn) }),
+    ...(spec.process === undefined ? {} : { process: checkProcess(spec.process, isMapped(namespaces), warn) }),
     root: { ...spec.root, path: resolve(bundle, spec.root.path) },
     mounts: (spec.mounts ?? []).map((mount) => normalizeMount(mount, bundle)),
     linux: { ...linux, namespaces },
@@ -108,8 +108,16 @@ function normalizeMount(mount: Mount, bundle: string): Mount {
   return { ...mount, destination, source: resolve(bundle, mount.source) };
 }
 
-/** `process` of a container or of an exec: known capabilities, and a working directory that is absolute. */
-export function checkProcess(process: Process, warn: Warn): Process {
+/** In a user namespace of its own a process has all capabilities, whatever the caller lacks. */
+export function isMapped(namespaces: readonly LinuxNamespace[] | undefined): boolean {
+  return (namespaces ?? []).some(({ type }) => type === 'user');
+}
+
+/**
+ * `process` of a container or of an exec: capabilities that are there, and a working directory that is absolute. `mapped`: in
+ * a user namespace.
+ */
+export function checkProcess(process: Process, mapped: boolean, warn: Warn): Process {
   if (!process.cwd.startsWith('/')) throw new TsrunError('USAGE', `Cwd must be an absolute path: "${process.cwd}"`);
   if ((process.args ?? []).length === 0) throw new TsrunError('USAGE', 'args must not be empty');
   for (const entry of process.env ?? []) {
@@ -118,18 +126,25 @@ export function checkProcess(process: Process, warn: Warn): Process {
     }
   }
   const { capabilities } = process;
-  return capabilities === undefined ? process : { ...process, capabilities: knownCapabilities(capabilities, warn) };
+  return capabilities === undefined
+    ? process
+    : { ...process, capabilities: knownCapabilities(capabilities, mapped, warn) };
 }
 
-/** Unknown names are passed over, as runc does it: the configuration may be made for a newer kernel. */
-function knownCapabilities(sets: LinuxCapabilities, warn: Warn): LinuxCapabilities {
+/**
+ * Names that are unknown or cannot be handed on are passed over, as runc does it: the configuration may be made for a newer
+ * kernel, or this machine may be a guest that lacks some.
+ */
+function knownCapabilities(sets: LinuxCapabilities, mapped: boolean, warn: Warn): LinuxCapabilities {
   const known: LinuxCapabilities = {};
+  const available = new Set(mapped ? capabilityNames : availableCapabilities());
+  const missing = new Set<string>();
   for (const name of ['bounding', 'effective', 'inheritable', 'permitted', 'ambient'] as const) {
     const set = sets[name];
     if (set === undefined) continue;
-    const unknown = set.filter((capability) => capabilityNumber(capability) === undefined);
-    if (unknown.length > 0) warn(`ignoring unknown or unavailable capabilities: [${unknown.join(' ')}]`);
-    known[name] = set.filter((capability) => capabilityNumber(capability) !== undefined);
+    for (const capability of set) if (!available.has(capability)) missing.add(capability);
+    known[name] = set.filter((capability) => available.has(capability));
   }
+  if (missing.size > 0) warn(`ignoring unknown or unavailable capabilities: [${[...missing].join(' ')}]`);
   return known;
 }

@@ -72,6 +72,14 @@ export function meaningful(resources: LinuxResources): LinuxResources {
   return kept;
 }
 
+/** What a new cgroup has anyway needs no controller: ctr and others send the usual share. */
+function withoutUsual(limits: LinuxResources): LinuxResources {
+  if (limits.cpu?.shares !== usualShares) return limits;
+  const { shares: _, ...cpu } = limits.cpu;
+  return { ...limits, cpu };
+}
+const usualShares = 1024;
+
 export interface MadeCgroup {
   /** Absolute; empty: none. */
   path: string;
@@ -88,7 +96,7 @@ export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): Made
     if (!asked) return { path: '', fd: -1 };
   }
   return createCgroupAt(cgroupPath(id, spec.linux?.cgroupsPath, manager).slice(1), {
-    ...limits,
+    ...withoutUsual(limits),
     devices: [...devices, ...always],
   });
 }
@@ -97,10 +105,13 @@ export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): Made
  * A mount of type cgroup in a container without a cgroup namespace shows its own cgroup: a new mount would show those of
  * the whole host.
  */
-export function ownCgroupMounts(spec: Spec, path: string): Mount[] {
+export function ownCgroupMounts(spec: Spec, made: string): Mount[] {
   const mounts = spec.mounts ?? [];
-  const own = (spec.linux?.namespaces ?? []).some(({ type }) => type === 'cgroup');
-  if (own || path === '') return mounts;
+  if ((spec.linux?.namespaces ?? []).some(({ type }) => type === 'cgroup')) return mounts;
+  // Without one of its own it is the caller's.
+  const found = findCgroup2();
+  const path = made || (found === undefined ? '' : join(found.mountPoint, found.ownPath));
+  if (path === '') return mounts;
   return mounts.map((mount) => {
     if (mount.type !== 'cgroup' && mount.type !== 'cgroup2') return mount;
     return { ...mount, type: 'bind', source: path, options: ['bind', ...(mount.options ?? [])] };

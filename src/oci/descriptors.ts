@@ -1,8 +1,6 @@
 /** Descriptors that a caller hands on: --preserve-fds, and LISTEN_FDS (man 3 sd_listen_fds). */
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
-import { F_GETFD } from '../linux/constants.ts';
-import { syscall } from '../linux/ffi.ts';
 import { connectSocket } from '../linux/unix-socket.ts';
 import type { Process } from '../runtime/spec.ts';
 
@@ -13,9 +11,7 @@ export function handOn(process: Process, asked: number, env: NodeJS.ProcessEnv):
   const listening = /^\d+$/.test(env.LISTEN_FDS ?? '') ? Number(env.LISTEN_FDS) : 0;
   const count = listening + asked;
   for (let fd = first; fd < first + count; fd++) {
-    // What was opened since this program runs is closed by execve: it is not the caller's.
-    const flags = syscall('fcntl', fd, F_GETFD, 0);
-    if (flags >= 0 && (flags & 1) === 0) continue;
+    if (isCallers(fd)) continue;
     throw new TsrunError('USAGE', `unable to hand on descriptor ${fd}: it is not open`, {
       hint: '--preserve-fds N and LISTEN_FDS=N hand on the descriptors from 3 on: all of them must be open',
     });
@@ -26,6 +22,18 @@ export function handOn(process: Process, asked: number, env: NodeJS.ProcessEnv):
     process: { ...process, env: [...(process.env ?? []), `LISTEN_FDS=${listening}`, 'LISTEN_PID=1', ...names] },
     count,
   };
+}
+
+/**
+ * The JavaScript engine opens descriptors of its own at the lowest free numbers, an epoll first: where the caller's end, there is
+ * that one.
+ */
+function isCallers(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) !== 'anon_inode:[eventpoll]';
+  } catch {
+    return false;
+  }
 }
 
 /** Connects to --console-socket, which the process's terminal asks for or must not have. */

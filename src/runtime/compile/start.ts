@@ -131,11 +131,13 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
 
   // The child: the container's first process.
   b.mark(child);
-  b.call('close', [fdResync], {
-    title: "close the monitor's end of the sync socket",
-    why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
-    tolerate: ['EBADF'],
-  });
+  if (handover === undefined) {
+    b.call('close', [fdResync], {
+      title: "close the monitor's end of the sync socket",
+      why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
+      tolerate: ['EBADF'],
+    });
+  }
   b.call('umask', [0], {
     title: 'no umask',
     why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',

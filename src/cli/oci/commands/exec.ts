@@ -4,7 +4,7 @@ import { TsrunError } from '../../../error.ts';
 import { SOCK_STREAM } from '../../../linux/constants.ts';
 import { close } from '../../../linux/fs.ts';
 import { socketPair } from '../../../linux/unix-socket.ts';
-import { checkProcess } from '../../../oci/bundle.ts';
+import { checkProcess, isMapped } from '../../../oci/bundle.ts';
 import { connectConsole } from '../../../oci/descriptors.ts';
 import { execProcess } from '../../../oci/exec.ts';
 import { becomeSubreaper, waitForProcess } from '../../../oci/foreground.ts';
@@ -47,7 +47,9 @@ export const exec: OciCommand = {
     if (status === 'paused' && !flags.boolean('ignore-paused')) {
       throw new TsrunError('CONFLICT', 'cannot exec in a paused container (use --ignore-paused to override)');
     }
-    const process = checkProcess(processOf(flags, args.slice(1), container), (message) => log.warn(message));
+    const mapped = isMapped(container.spec().linux?.namespaces);
+    const asked = processOf(flags, args.slice(1), container);
+    const process = checkProcess(asked, mapped, (message) => log.warn(message));
     const detached = flags.boolean('detach');
     if (!detached) becomeSubreaper();
     let master: number | undefined;

@@ -24,7 +24,15 @@ import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
 import { keepSteps } from './steps.ts';
-import { type ContainerRecord, OciContainer, type OciStore, removeDirectory, writeJson, writeWhole } from './store.ts';
+import {
+  type ContainerRecord,
+  checkId,
+  OciContainer,
+  type OciStore,
+  removeDirectory,
+  writeJson,
+  writeWhole,
+} from './store.ts';
 import { MappingHolders, writeMappings } from './user-namespace.ts';
 
 export interface CreateOptions {
@@ -44,6 +52,7 @@ export interface CreateOptions {
 
 /** Creates a container. Where it fails nothing is left. */
 export function createContainer(store: OciStore, options: CreateOptions): OciContainer {
+  checkId(options.id);
   const spec = readBundle(options.bundle, options.warn);
   if (!existsSync(spec.root?.path ?? '')) {
     throw new TsrunError('NOT_FOUND', `root.path: "${spec.root?.path}" does not exist`);

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { namesOfSet } from '../linux/capabilities.ts';
+import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, sealedMemfd } from '../linux/fs.ts';
 import { openPidfd } from '../linux/process.ts';
@@ -12,9 +12,6 @@ import type { Hook, Process, State } from '../runtime/spec.ts';
 import { hookFailed } from './hooks.ts';
 import { failureOf, Machine } from './machine.ts';
 import type { OciContainer } from './store.ts';
-
-/** All of what the kernel may know; those that this process lacks are not given either. */
-const all = namesOfSet((1n << 41n) - 1n);
 
 /** As `runHooks`, as root with all capabilities where the container's first process is. */
 export function runHooksInside(
@@ -47,24 +44,27 @@ function run(hook: Hook, container: OciContainer, stdio: [number, number, number
   const { record } = container;
   const target = openPidfd(record.pid, record.startTime);
   if (target === undefined) throw new TsrunError('PROGRAM', 'the container has ended');
+  const namespaces = foreignNamespaces(record.pid);
+  // Who enters a user namespace has all of them there.
+  const all = namespaces.includes('user') ? capabilityNames : availableCapabilities();
   const command: Process = {
     cwd: '/',
     user: { uid: 0, gid: 0 },
     args: [hook.path, ...(hook.args ?? []).slice(1)],
     env: hook.env ?? [],
-    capabilities: { bounding: all, effective: all, permitted: all },
+    capabilities: { bounding: [...all], effective: [...all], permitted: [...all] },
   };
   try {
     const program = compileUnattendedExec({
       process: command,
-      namespaces: foreignNamespaces(record.pid),
+      namespaces,
       intoCgroup: false,
       stdin: true,
       target: 'inherited',
       sync: true,
       seccomp: undefined,
       lenientRlimit: () => true,
-      unattended: { console: false, preserved: 0, seccompFlags: 0, labels: {} },
+      unattended: { console: false, preserved: 0, seccompFlags: 0, labels: {}, stays: true },
     });
     const machine = new Machine(program, { target, preserved: 0, stdio, stays: true });
     try {

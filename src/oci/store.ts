@@ -178,7 +178,7 @@ export class OciStore {
 }
 
 /** runc's rule: letters, digits, `_+-.`; not `.` and `..`. */
-function checkId(id: string): void {
+export function checkId(id: string): void {
   if (/^[\w+.-]{1,1024}$/.test(id) && !/^\.+$/.test(id) && id !== '.seccomp') return;
   throw new TsrunError('USAGE', `invalid container ID format: ${JSON.stringify(id)}`, {
     hint: 'an id is made of letters, digits, "_", "+", "-" and "."',

@@ -72,6 +72,8 @@ export interface UnattendedExec extends Unattended {
   seccompFlags: number;
   /** By file of /proc/self/attr: labels of AppArmor and SELinux for what execve makes of the process. */
   labels: Readonly<Record<string, string>>;
+  /** Who runs the program waits for the command. */
+  stays?: boolean;
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -157,6 +159,14 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   }
   if (options.sync) tellPid(b, pid);
   monitorStdio(b, stdio);
+  if (unattended?.stays === true) {
+    for (const fd of [fdSync, errorFd]) {
+      b.call('close', [fd], {
+        title: 'close the sync socket',
+        why: 'who waits for the end of the command is not to hide that it runs',
+      });
+    }
+  }
   b.call('end', [], { title: 'monitor: go on with supervising' });
 
   // The child.

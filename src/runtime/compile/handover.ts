@@ -111,7 +111,7 @@ export function waitForMappings(c: Context): void {
   });
 }
 
-/** The sources are open: from here on files are made, which an unmapped user cannot. */
+/** Sources and root are open, by who may open them: from here on files are made, which an unmapped user cannot. */
 export function becomeRoot(c: ProcessContext): void {
   const { b } = c;
   b.enter('identity');

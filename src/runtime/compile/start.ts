@@ -147,10 +147,10 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   else if (namespaces.has('user')) waitForMappings(context);
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
-  if (handover?.userNamespace === true) becomeRoot(context);
   if (handover !== undefined) openProc(context);
   privateMounts(context);
   compileRoot(context);
+  if (handover?.userNamespace === true) becomeRoot(context);
   compileMounts(context, binds);
   compileDevices(context, taken?.devices);
   const terminal = makeTerminal(context, stdio);

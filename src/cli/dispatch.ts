@@ -30,8 +30,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (global.args.length === 0) return await showHelp([]);
     if (global.args[0] === 'help') return await showHelp(global.args.slice(1));
     applyGlobal(global.flags);
-    // Another command line altogether: runc's, with options of its own before its commands.
-    if (global.args[0] === 'oci') return await (await import('./oci/main.ts')).main(global.args.slice(1));
     const { entry, words } = findEntry(global.args);
     if (entry === undefined) {
       if (global.flags.boolean('help') || wantsHelp(global.args)) return await showHelp(words);

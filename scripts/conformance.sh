@@ -14,11 +14,15 @@ trap 'rm -rf "$work"' EXIT
 suites=("$@")
 ((${#suites[@]})) || suites=(bats crun)
 
+install_packages runc:runc crun:crun dpkg-source:dpkg-dev
+# TSRUN_CONFORMANCE_RUNTIMES="PATH …" measures others.
+read -ra runtimes <<<"${TSRUN_CONFORMANCE_RUNTIMES:-$(command -v runc) $(command -v crun) $checkout/bin/tsrun-oci}"
+
 # sources PACKAGE unpacks the source package into $work and prints the directory.
 sources() {
   local lists=$work/sources.list
   if [[ ! -e $lists ]]; then
-    sed -n 's/^deb \(.*\)/deb-src \1/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null >"$lists"
+    sed -n 's/^deb \(.*\)/deb-src \1/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null >"$lists" || true
     # The format deb822 has both kinds in one entry.
     [[ -s $lists ]] || cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '
       /^URIs:/ { uri = $2 } /^Suites:/ { $1 = ""; suites = $0 }
@@ -36,7 +40,7 @@ sources() {
 score() { awk '/^ok.*# skip/ { s++; next } /^ok/ { p++ } /^not ok/ { f++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }'; }
 
 run_bats() {
-  install_packages bats:bats jq:jq busybox:busybox-static runc:runc crun:crun
+  install_packages bats:bats jq:jq busybox:busybox-static
   local tree rootfs runtime
   tree=$(sources runc)
   # The suite's images are those of docker.io: a busybox of the machine takes their place.
@@ -46,7 +50,7 @@ run_bats() {
   busybox --list | while read -r applet; do ln -sf busybox "$rootfs/bin/$applet"; done
   printf 'root:x:0:0:root:/root:/bin/sh\n' >"$rootfs/etc/passwd"
   tar -C "$rootfs" -cf "$work/busybox.tar" .
-  for runtime in "$(command -v runc)" "$(command -v crun)" "$checkout/bin/tsrun-oci"; do
+  for runtime in "${runtimes[@]}"; do
     printf '%-12s runc bats: ' "${runtime##*/}"
     (cd "$tree/tests/integration" && RUNC=$runtime BUSYBOX_IMAGE=$work/busybox.tar timeout 1800 bats --tap ./*.bats 2>"$work/bats.err") |
       tee "$work/${runtime##*/}.bats.tap" | score
@@ -55,11 +59,12 @@ run_bats() {
 }
 
 run_crun() {
-  install_packages python3:python3 gcc:gcc runc:runc crun:crun
+  install_packages python3:python3 cc:gcc
   local tree runtime test
   tree=$(sources crun)
-  cc -static -o "$work/init" "$tree/tests/init.c" || die "crun's tests/init.c does not compile"
-  for runtime in "$(command -v runc)" "$(command -v crun)" "$checkout/bin/tsrun-oci"; do
+  : >"$work/config.h" # what ./configure would write: nothing of it is needed
+  cc -static -D_GNU_SOURCE -I"$work" -o "$work/init" "$tree/tests/init.c" || die "crun's tests/init.c does not compile"
+  for runtime in "${runtimes[@]}"; do
     printf '%-12s crun tests: ' "${runtime##*/}"
     for test in "$tree"/tests/test_*.py; do
       (cd "$tree" && INIT=$work/init OCI_RUNTIME=$runtime timeout 300 python3 "$test" 2>/dev/null) || true

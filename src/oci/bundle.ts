@@ -1,6 +1,6 @@
 /** A bundle's config.json as it will be served: paths made absolute, what cannot be served refused with its name. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts';
 import { parseExactJson } from '../runtime/json.ts';
@@ -10,9 +10,9 @@ import type { LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '..
 /** What is wrong with the configuration but does not stop it. */
 export type Warn = (message: string) => void;
 
-/** Reads `<bundle>/config.json`. Throws `NOT_FOUND`, `USAGE`, `UNSUPPORTED`. */
-export function readBundle(bundle: string, warn: Warn): Spec {
-  const path = join(bundle, 'config.json');
+/** Reads the configuration of a bundle, `config` below it. Throws `NOT_FOUND`, `USAGE`, `UNSUPPORTED`. */
+export function readBundle(bundle: string, config: string, warn: Warn): Spec {
+  const path = resolve(bundle, config);
   let source: string;
   try {
     source = readFileSync(path, 'utf8');

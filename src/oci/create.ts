@@ -39,6 +39,8 @@ export interface CreateOptions {
   id: string;
   /** Absolute. */
   bundle: string;
+  /** The name of its configuration. */
+  config: string;
   /** Connects the socket that gets the terminal's master, where the process has one. */
   connectConsole: (process: Process | undefined) => number | undefined;
   preserveFds: number;
@@ -53,7 +55,7 @@ export interface CreateOptions {
 /** Creates a container. Where it fails nothing is left. */
 export function createContainer(store: OciStore, options: CreateOptions): OciContainer {
   checkId(options.id);
-  const spec = readBundle(options.bundle, options.warn);
+  const spec = readBundle(options.bundle, options.config, options.warn);
   if (!existsSync(spec.root?.path ?? '')) {
     throw new TsrunError('NOT_FOUND', `root.path: "${spec.root?.path}" does not exist`);
   }

@@ -19,6 +19,7 @@ const createFlags: readonly Flag[] = [
     type: 'string',
     description: 'Directory of config.json; the working directory by default',
   },
+  { name: 'config', short: 'f', type: 'string', description: 'Another name than config.json in the bundle' },
   { name: 'console-socket', type: 'string', description: "Unix socket that gets the terminal's master" },
   { name: 'pid-file', type: 'string', description: 'File that the pid is written to' },
   { name: 'no-pivot', type: 'bool', description: 'Do not use pivot_root (for a host on an initramfs)' },
@@ -35,6 +36,7 @@ function createOptions({ flags, args, log, manager }: OciInvocation): CreateOpti
   return {
     id: args[0] ?? '',
     bundle: resolve(flags.string('bundle') || '.'),
+    config: flags.string('config') || 'config.json',
     connectConsole: (process) => connectConsole(process, flags.string('console-socket')),
     preserveFds: flags.integer('preserve-fds') ?? 0,
     noPivot: flags.boolean('no-pivot'),

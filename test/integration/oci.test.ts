@@ -63,15 +63,15 @@ test('the parent of the first process is the subreaper above, and gets its exit 
   const script = [
     'import ctypes, os, subprocess, sys',
     'ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)',
-    'oci = sys.argv[1:3]',
-    `subprocess.run(oci + ["--root", sys.argv[3], "create", "--bundle", sys.argv[4], "--pid-file", sys.argv[5], "orphan"], check=True)`,
-    `subprocess.run(oci + ["--root", sys.argv[3], "start", "orphan"], check=True)`,
-    'pid = int(open(sys.argv[5]).read())',
+    'oci = sys.argv[1:2]',
+    `subprocess.run(oci + ["--root", sys.argv[2], "create", "--bundle", sys.argv[3], "--pid-file", sys.argv[4], "orphan"], check=True)`,
+    `subprocess.run(oci + ["--root", sys.argv[2], "start", "orphan"], check=True)`,
+    'pid = int(open(sys.argv[4]).read())',
     'print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))',
-    `subprocess.run(oci + ["--root", sys.argv[3], "delete", "orphan"], check=True)`,
+    `subprocess.run(oci + ["--root", sys.argv[2], "delete", "orphan"], check=True)`,
   ].join('\n');
   const pidFile = join(world.directory, 'orphan.pid');
-  const result = await run('python3', ['-c', script, process.execPath, ociPath, world.root, bundle, pidFile]);
+  const result = await run('python3', ['-c', script, ociPath, world.root, bundle, pidFile]);
   expect([result.stdout, result.stderr]).toEqual(['7\n', '']);
 });
 
@@ -113,11 +113,14 @@ test('the walls: namespaces, capabilities, descriptors, masks, devices', async (
 });
 
 test('exec: exit status, user, environment, working directory, and a process from a file', async () => {
-  await world.createOk('exec', 'exec sleep 1000');
+  await world.createOk('exec', 'exec sleep 1000', (spec) => spec.process.env?.push('B=old'));
   await world.ok(['start', 'exec']);
   const shell = (...flags: string[]) =>
-    world.oci(['exec', ...flags, 'exec', 'sh', '-c', 'id -u; pwd; echo $A; exit 5']);
-  expect(await shell('-u', '5:6', '--cwd', '/tmp', '-e', 'A=b')).toMatchObject({ code: 5, stdout: '5\n/tmp\nb\n' });
+    world.oci(['exec', ...flags, 'exec', 'sh', '-c', 'id -u; pwd; echo $A $B; exit 5']);
+  expect(await shell('-u', '5:6', '--cwd', '/tmp', '-e', 'A=b', '-e', 'B=new')).toMatchObject({
+    code: 5,
+    stdout: '5\n/tmp\nb new\n',
+  });
   const missing = await world.oci(['exec', 'exec', 'nope']);
   expect([missing.code, missing.stderr]).toEqual([255, expect.stringMatching(/executable file not found in \$PATH/)]);
 
@@ -151,7 +154,7 @@ test('a terminal goes to the console socket, of create and of exec', async () =>
     'message, ancillary, _, _ = connection.recvmsg(4096, 64)',
     'master = array.array("i", ancillary[0][2])[0]',
     'assert child.wait() == 0',
-    'if "create" in command: subprocess.run(command[:4] + ["start", command[-1]], check=True)',
+    'if "create" in command: subprocess.run(command[:3] + ["start", command[-1]], check=True)',
     'text = b""',
     'try:',
     '  while True: text += os.read(master, 4096)',
@@ -163,7 +166,7 @@ test('a terminal goes to the console socket, of create and of exec', async () =>
     spec.process.terminal = true;
     spec.process.consoleSize = { height: 33, width: 77 };
   });
-  const oci = [process.execPath, ociPath, '--root', world.root];
+  const oci = [ociPath, '--root', world.root];
   const created = await run('python3', [
     ...['-c', script, socket, ...oci, 'create', '--bundle', bundle, '--console-socket', socket, 'tty'],
   ]);

@@ -89,13 +89,20 @@ function processOf(flags: ParsedFlags, command: readonly string[], container: Oc
     args: [...command],
     terminal: flags.boolean('tty'),
     cwd: flags.string('cwd') ?? base.cwd,
-    env: [...(base.env ?? []), ...flags.strings('env')],
+    env: withVariables(base.env ?? [], flags.strings('env')),
     user: userOf(flags, base),
     ...(flags.has('no-new-privs') ? { noNewPrivileges: flags.boolean('no-new-privs') } : {}),
     ...(profile === undefined ? {} : { apparmorProfile: profile }),
     ...(label === undefined ? {} : { selinuxLabel: label }),
     ...capabilitiesOf(flags.strings('cap'), base),
   };
+}
+
+/** What is given takes the place of what the container has: getenv(3) would find the first. */
+function withVariables(base: readonly string[], given: readonly string[]): string[] {
+  const nameOf = (entry: string): string => entry.slice(0, entry.indexOf('='));
+  const names = new Set(given.map(nameOf));
+  return [...base.filter((entry) => !names.has(nameOf(entry))), ...given];
 }
 
 function userOf(flags: ParsedFlags, { user }: Process): Process['user'] {

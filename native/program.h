@@ -32,7 +32,17 @@ struct program_header {
 	s32 error_fd;	     /* SOCK_SEQPACKET, close-on-exec in the container: where failures are told */
 	u64 size;	     /* of the whole file */
 	u32 config_offset;   /* into the memory block: struct monitor_config, or PROGRAM_NONE */
-	u32 reserved[5];
+	s32 trace_fd;	     /* 0: none; else a memory file with room for op_count struct program_trace */
+	u32 trace_flags;     /* TRACE_* */
+	u32 reserved[3];
+};
+
+#define TRACE_UNTIMED_FILTER 1u /* the seccomp filter may refuse clock_gettime: no times behind it */
+
+/* What became of an operation: written when its call has returned, also when it failed. Zeros: it has not. */
+struct program_trace {
+	s64 result;
+	u64 end; /* CLOCK_MONOTONIC, nanoseconds; 1 where it is not known */
 };
 
 #define PROGRAM_NONE 0xffffffffu

@@ -5,6 +5,7 @@ import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { step } from '../trace.ts';
 import { parseKeyed, pause, readControl, waitForEvent, writeControl } from './files.ts';
 import { readWords } from './mount.ts';
+import * as steps from './steps.ts';
 
 /** How long processes may take to die or to stop, in milliseconds; one that sleeps in the kernel may take longer. */
 const PATIENCE = 10_000;
@@ -15,12 +16,7 @@ const PATIENCE = 10_000;
  */
 export function killCgroup(path: string, milliseconds: number = PATIENCE): boolean {
   if (!isPopulated(path)) return true;
-  const info = {
-    phase: 'teardown' as const,
-    title: 'kill all processes of the cgroup',
-    why: 'the kernel does it at once and sees processes that are being made (Linux 5.14)',
-    shell: `echo 1 > ${join(path, 'cgroup.kill')}`,
-  };
+  const info = steps.killAll(path);
   return step(info, () => {
     try {
       writeControl(join(path, 'cgroup.kill'), '1');
@@ -104,12 +100,7 @@ export function isPopulated(path: string): boolean {
  */
 export function removeCgroup(path: string, milliseconds: number = PATIENCE): void {
   if (path === '' || !existsSync(path)) return;
-  const info = {
-    phase: 'teardown' as const,
-    title: `remove the cgroup ${path}`,
-    why: 'cgroups outlive their processes',
-    shell: `find ${path} -depth -type d -exec rmdir {} +`,
-  };
+  const info = steps.removeOwn(path);
   step(info, () => removeTree(path, performance.now() + milliseconds));
 }
 

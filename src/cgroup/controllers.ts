@@ -8,9 +8,10 @@ import { step } from '../trace.ts';
 import { readControl, writeControl } from './files.ts';
 import type { Setting } from './limits.ts';
 import { missingController, offeredControllers, readWords } from './mount.ts';
+import { enableController } from './steps.ts';
 
 /** Switched on where they are offered, so that `stats` has numbers without any limit. */
-const accounting = ['cpu', 'memory', 'io', 'pids'];
+export const accounting = ['cpu', 'memory', 'io', 'pids'];
 
 /** The controllers that `settings` need, by name with who wants them. Throws where one is not offered. */
 export function requireControllers(mountPoint: string, settings: readonly Setting[]): Map<string, string> {
@@ -45,12 +46,7 @@ export function enable(directory: string, mountPoint: string, needed: ReadonlyMa
     const wantedBy = needed.get(controller);
     if (wantedBy === undefined && (occupied || !accounting.includes(controller))) continue;
     if (wantedBy !== undefined && occupied) throw occupiedParent(controller, wantedBy, directory, mountPoint);
-    const info = {
-      phase: 'cgroup' as const,
-      title: `enable the controller ${controller} in ${directory}`,
-      why: 'a controller works in a cgroup only when its parent hands it down',
-      shell: `echo +${controller} > ${file}`,
-    };
+    const info = enableController(controller, directory);
     step(info, () => {
       try {
         writeControl(file, `+${controller}`);

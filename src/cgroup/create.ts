@@ -19,6 +19,7 @@ import { controlDevices } from './devices.ts';
 import { readControl, writeControl } from './files.ts';
 import { type Setting, settingsFor } from './limits.ts';
 import { requireCgroup2 } from './mount.ts';
+import * as steps from './steps.ts';
 
 /** The directory of all containers' cgroups, below the mount point. */
 export const PARENT = 'tsrun';
@@ -87,8 +88,7 @@ function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<s
   const parent = join(mountPoint, relative);
   for (const directory of ancestors(mountPoint, parent)) {
     if (directory !== mountPoint && !existsSync(directory)) {
-      const info = { phase: 'cgroup' as const, title: `make the cgroup ${directory}`, shell: `mkdir ${directory}` };
-      step(info, () => makeDirectory(directory));
+      step(steps.makeParent(directory), () => makeDirectory(directory));
     }
     enable(directory, mountPoint, needed);
   }
@@ -96,12 +96,7 @@ function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<s
 
 /** The container's own directory. What a crash left of an earlier one is removed when nothing lives in it. */
 function makeLeaf(path: string): void {
-  const info = {
-    phase: 'cgroup' as const,
-    title: `make the cgroup ${path}`,
-    why: 'processes start inside it, so that nothing ever runs without its limits, and it ends all of them at once',
-    shell: `mkdir ${path}`,
-  };
+  const info = steps.makeOwn(path);
   step(info, () => {
     if (makeDirectory(path)) return;
     if (isPopulated(path)) {
@@ -134,12 +129,7 @@ function applySetting(path: string, setting: Setting): void {
   const { file, value } =
     setting.preferred !== undefined && existsSync(join(path, setting.preferred.file)) ? setting.preferred : setting;
   const target = join(path, file);
-  const info = {
-    phase: 'cgroup' as const,
-    title: `${file} = ${value}`,
-    why: setting.why,
-    shell: `echo ${value} > ${target}`,
-  };
+  const info = steps.writeLimit(path, { file, value }, setting.why);
   step(info, () => {
     try {
       writeControl(target, value);

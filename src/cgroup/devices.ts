@@ -23,6 +23,7 @@ import {
 import { close } from '../linux/fs.ts';
 import type { LinuxDeviceCgroup } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
+import { deviceControl } from './steps.ts';
 
 function device(type: 'c' | 'b', major?: number, minor?: number, access = 'rwm'): LinuxDeviceCgroup {
   return { allow: true, type, ...(major !== undefined && { major }), ...(minor !== undefined && { minor }), access };
@@ -190,12 +191,7 @@ function test({ type, major, minor, access }: DeviceException, allowedOtherwise:
 export function controlDevices(cgroup: number, rules: readonly LinuxDeviceCgroup[]): void {
   const policy = devicePolicy(rules);
   if (policy.allowed && policy.exceptions.length === 0) return;
-  const info = {
-    phase: 'cgroup' as const,
-    title: `device control by a BPF program (${policy.exceptions.length} exceptions)`,
-    why: 'root in the container may make any device node; the program refuses to open those of the host',
-    shell: '# bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE), bpf(BPF_PROG_ATTACH): there is no command for it',
-  };
+  const info = deviceControl(policy.exceptions.length);
   step(info, () => {
     try {
       const program = loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, deviceProgram(policy), 'tsrun_devices');

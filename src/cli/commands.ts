@@ -3,6 +3,7 @@ import type { CommandEntry, CommandGroup } from './command.ts';
 
 export const groups: readonly CommandGroup[] = [
   { name: 'container', summary: 'Manage containers' },
+  { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
   { name: 'network', summary: 'Manage networks' },
   { name: 'system', summary: 'Manage tsrun' },
@@ -71,6 +72,26 @@ export const commands: readonly CommandEntry[] = [
     names: ['exec', 'container exec'],
     summary: 'Run a command in a running container',
     load: async () => (await import('./commands/exec.ts')).exec,
+  },
+  {
+    names: ['explain exec'],
+    summary: 'Show how a command would come to run in a container',
+    load: async () => (await import('./commands/explain.ts')).explainExec,
+  },
+  {
+    names: ['explain rm'],
+    summary: 'Show how a container would be removed',
+    load: async () => (await import('./commands/explain.ts')).explainRm,
+  },
+  {
+    names: ['explain run'],
+    summary: 'Show how a container would be made and started',
+    load: async () => (await import('./commands/explain.ts')).explainRun,
+  },
+  {
+    names: ['explain stop'],
+    summary: 'Show how a container would be stopped',
+    load: async () => (await import('./commands/explain.ts')).explainStop,
   },
   {
     names: ['export', 'container export'],

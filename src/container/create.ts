@@ -4,6 +4,7 @@ import { hostname as hostHostname } from 'node:os';
 import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { candidates } from '../runtime/compile/execute.ts';
+import { step } from '../trace.ts';
 import { mergeEnvironment } from './environment.ts';
 import { isChecked, mergeHealthcheck } from './health.ts';
 import { LayeredRoot } from './layered-root.ts';
@@ -12,13 +13,15 @@ import { isName } from './names.ts';
 import { randomName } from './random-name.ts';
 import type { Container, ContainerRecord, Healthcheck, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
+import { makeRecord } from './steps.ts';
 import { type ContainerStore, newId } from './store.ts';
 
 /** What a container takes from its image. */
 export interface ImageForContainer {
   /** `sha256:…` */
   id: string;
-  layers: { chainId: string; path: string }[];
+  /** Lowest first; a path may be asked for as long as the container is being made. */
+  layers: { chainId: string; readonly path: string }[];
   env: string[];
   entrypoint: string[];
   cmd: string[];
@@ -42,16 +45,15 @@ const otherNames: Readonly<Record<string, { path: string; says: string }>> = {
 };
 
 /**
- * Makes the container. `onNotice` gets lines for stderr; `mounts` are those of its record, volumes being there already.
- * Throws `USAGE` for what does not fit the image, `CONFLICT` for a name that is taken.
+ * The record of a container to be; makes nothing. `onNotice` gets lines for stderr. Throws `USAGE` for what does not fit
+ * the image.
  */
-export function createContainer(
-  store: ContainerStore,
+export function newRecord(
   options: RunOptions,
   image: ImageForContainer,
   onNotice: (line: string) => void,
-  mounts: readonly MountRecord[] = options.mounts.map(mountRecord),
-): Container {
+  mounts: readonly MountRecord[],
+): ContainerRecord {
   if (options.name !== undefined && !isName(options.name)) {
     throw new TsrunError(
       'USAGE',
@@ -69,7 +71,7 @@ export function createContainer(
   const healthcheck = mergeHealthcheck(options.health, image.healthcheck);
   // A kind that cannot be run is told now, not at the first start.
   isChecked(healthcheck);
-  const record: ContainerRecord = {
+  return {
     version: 1,
     id,
     name: options.name ?? '',
@@ -94,15 +96,31 @@ export function createContainer(
     ...(healthcheck === undefined ? {} : { healthcheck }),
     mounts: [...mounts],
   };
+}
+
+/**
+ * Makes the container. `mounts` are those of its record, volumes being there already. Throws as `newRecord` does, and
+ * `CONFLICT` for a name that is taken.
+ */
+export function createContainer(
+  store: ContainerStore,
+  options: RunOptions,
+  image: ImageForContainer,
+  onNotice: (line: string) => void,
+  mounts: readonly MountRecord[] = options.mounts.map(mountRecord),
+): Container {
+  const record = newRecord(options, image, onNotice, mounts);
   for (const mount of options.mounts) prepareSource(mount);
-  if (options.name !== undefined) return store.create(record);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return store.create({ ...record, name: randomName(attempt) });
-    } catch (error) {
-      if (!(error instanceof TsrunError) || error.code !== 'CONFLICT' || attempt > 20) throw error;
+  return step(makeRecord(record.id), () => {
+    if (options.name !== undefined) return store.create(record);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return store.create({ ...record, name: randomName(attempt) });
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CONFLICT' || attempt > 20) throw error;
+      }
     }
-  }
+  });
 }
 
 function commandOf(options: RunOptions, image: ImageForContainer): { args: string[]; entrypointLength: number } {

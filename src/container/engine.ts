@@ -4,9 +4,11 @@ import { TsrunError } from '../error.ts';
 // Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
 import type { PullEvent } from '../image/events.ts';
 import { parsePlatform, platformMatches } from '../image/platform.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
+import { stepAsync } from '../trace.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
 import { recordContainerEvent } from './events.ts';
@@ -17,7 +19,8 @@ import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
 import { signalProcess } from './signal.ts';
-import { type StartedContainer, type StartRequest, startContainer } from './start.ts';
+import { type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
+import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
@@ -29,6 +32,8 @@ export interface EngineIo {
   /** Called before a pull that a missing image makes necessary; returns where its events go. */
   pulling(reference: string): (event: PullEvent) => void;
   signal?: AbortSignal;
+  /** Of the start of a container. */
+  observer?: StartObserver | undefined;
 }
 
 export class Engine {
@@ -87,12 +92,17 @@ export class Engine {
 
   /** No image may be removed between its being found and the container's being there. */
   private async createHolding(options: RunOptions, io: EngineIo): Promise<Container> {
-    const found = await this.ensureImage(options, io);
+    const found = await stepAsync(findImage(options.image), () => this.ensureImage(options, io));
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
-      const image = this.forContainer(this.images.require(found.id));
-      return await this.createWithVolumes(options, image, io);
+      const image = this.images.require(found.id);
+      const layers = this.images.openImage(image);
+      try {
+        return await this.createWithVolumes(options, this.forContainer(image, layers), io);
+      } finally {
+        layers.close();
+      }
     } finally {
       held.release();
     }
@@ -141,8 +151,9 @@ export class Engine {
       beforeCommand: () => {
         if (attach !== undefined) restore = rawTerminal({ terminal, stdin: attach.stdin });
       },
-      layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
+      layers: this.images.openLayers(record.image.layers),
       onNotice: (line) => io.notice(line),
+      observer: io.observer,
     }).catch((error: unknown) => {
       restore?.();
       throw error;
@@ -154,7 +165,9 @@ export class Engine {
     }
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
-    const proxy = attach.sigProxy ? (signal: number) => void signalProcess(running, signal) : undefined;
+    const proxy = attach.sigProxy
+      ? (signal: number) => void signalProcess(this.containers, running, signal)
+      : undefined;
     const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy, restore }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );
@@ -175,6 +188,7 @@ export class Engine {
     try {
       return await startContainer(this.containers, container, request);
     } catch (error) {
+      request.layers.close();
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
@@ -190,13 +204,19 @@ export class Engine {
     }
   }
 
-  private forContainer(image: StoredImage): ImageForContainer {
+  /** What a container takes from an image. */
+  forContainer(image: StoredImage, layers: ReadableLayers): ImageForContainer {
     const { execution } = image.config;
     const { healthcheck: check } = execution;
     const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
-      layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
+      layers: image.layers.map(({ chainId }, index) => ({
+        chainId,
+        get path() {
+          return layers.path(index);
+        },
+      })),
       env: execution.env,
       entrypoint: execution.entrypoint,
       cmd: execution.cmd,

@@ -18,6 +18,7 @@ import { ownCommand } from './own-command.ts';
 import { buildProcess, isLenient } from './process.ts';
 import type { Container } from './record.ts';
 import type { Foreground } from './start.ts';
+import { compileCommand as compileStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 
 /**
@@ -57,8 +58,7 @@ export function compileCommand(
     execId: string;
   },
 ): Program {
-  const info = { title: 'compile the program of the command', why: 'all decisions are made here' };
-  return step({ phase: 'monitor', ...info }, () => {
+  return step(compileStep(), () => {
     const { foreground } = setup;
     const started = compileExec({
       process,

@@ -20,6 +20,7 @@ import { reap } from './reap.ts';
 import type { Container, StartRecord } from './record.ts';
 import type { Foreground, StartedContainer, StartRequest } from './start.ts';
 import { bootId, processStartTime } from './state.ts';
+import { startMonitor } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import type { Undo } from './undo.ts';
 import { writeRecord } from './write-record.ts';
@@ -27,6 +28,8 @@ import { writeRecord } from './write-record.ts';
 /** What a start has prepared. */
 export interface Launch extends StartRequest {
   program: Program;
+  /** -1: it is not traced. */
+  traceFd: number;
   /** The encoded program of the health check. */
   health: Uint8Array | undefined;
   network: ContainerNetwork;
@@ -38,6 +41,8 @@ export interface Launch extends StartRequest {
   /** Closes what the monitor was given. */
   closeDescriptors: () => void;
   spec: Spec;
+  /** Called when others can see that it runs. */
+  recorded: () => void;
   /** Descriptors that the monitor is to keep. */
   held: readonly number[];
 }
@@ -51,11 +56,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
   for (const name of ['run.json', 'health.json']) rmSync(join(directory, name), { force: true });
-  const info = {
-    title: 'start the monitor',
-    why: 'the parent of a container must outlive the command line and be small',
-  };
-  const monitor = step({ phase: 'monitor', ...info }, () =>
+  const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
       stdio: clientDescriptors(l.foreground),
@@ -65,6 +66,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       ...(network.netns < 0 ? {} : { netns: network.netns }),
       listen,
       health: l.health,
+      trace: l.traceFd,
       ports: [...network.portFds, ...l.held],
       foreground: l.foreground !== undefined,
       name: record.id,
@@ -84,15 +86,22 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     const message = await stepAsync({ phase: 'monitor', title: 'wait for the container' }, () => monitor.readSync());
     if (message === 'exec') break;
     if (message.kind === messageKinds.error) {
+      l.observer?.settled({ index: message.words[0], error: message.words[2] });
       throw startFailure(container, l, pid, message.words[0], message.words[2]);
     }
     // The pid comes from the monitor and the readiness from its child: nothing puts one before the other.
     if (message.kind === messageKinds.created) pid = message.words[0];
-    else ready = true;
+    else if (message.kind === messageKinds.ready) ready = true;
+    else {
+      await l.observer?.stopped?.(pid);
+      monitor.proceed();
+    }
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
+      l.recorded();
+      l.observer?.ready();
       l.beforeCommand?.();
       monitor.proceed();
     }
@@ -102,6 +111,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
     });
   }
+  l.observer?.settled(undefined);
   // The monitor has its own copies of all descriptors.
   l.closeDescriptors();
   close(directoryFd);

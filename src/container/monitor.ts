@@ -20,6 +20,8 @@ export const monitorConfigSize = 80;
 export const monitorVersion = 2;
 /** The first of `SpawnOptions.ports`, FD_FIRST_PORT. */
 export const fdFirstPort = 13;
+/** FD_RESYNC, which only a restart needs. */
+export const fdTrace = 11;
 export const monitorFlags = { tty: 1, stdin: 2, stdinOnce: 4, foreground: 8, log: 16, record: 32 } as const;
 
 /** The numbers of restart policies, RESTART_*. */
@@ -132,6 +134,8 @@ export interface SpawnOptions extends OutputEvents {
   listen?: number | undefined;
   /** The encoded program of the health check, with its configuration. */
   health?: Uint8Array | undefined;
+  /** A memory file that the program is traced to. */
+  trace?: number | undefined;
   /** Bound sockets of published ports, and whatever else is to live as long as the container. */
   ports: readonly number[];
   foreground: boolean;
@@ -283,7 +287,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       options.cgroup,
       options.netns,
       options.listen,
-      unused,
+      options.trace,
       health,
       ...options.ports,
     ].map((fd) => (fd === undefined || fd < 0 ? unused : fd));

@@ -152,7 +152,7 @@ function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
 }
 
 /** How each of a container's networks is to be attached: published ports go by the way out, or wait at the first. */
-function plansOf(
+export function plansOf(
   record: ContainerRecord,
 ): Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'>[] {
   const endpoints = endpointsOf(record).map((endpoint, index) => {
@@ -272,7 +272,7 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
 }
 
 /** -p, and with -P every exposed port on a port that the kernel chooses. */
-function portRequests(record: ContainerRecord): PublishOption[] {
+export function portRequests(record: ContainerRecord): PublishOption[] {
   const { options } = record;
   if (!options.publishAll) return options.publish;
   const published = new Set(options.publish.map((port) => `${port.containerPort}/${port.protocol}`));

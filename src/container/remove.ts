@@ -1,12 +1,18 @@
 /** `rm`. */
 import { TsrunError } from '../error.ts';
+import { step } from '../trace.ts';
 import { isUp } from './active.ts';
+import { endAndReap, waitUntilReaped } from './claim.ts';
 import { discardContainer } from './discard.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
-import { killContainer, waitUntilReaped } from './signal.ts';
+import { killContainer } from './signal.ts';
 import { readStart } from './state.ts';
+import { removeContainer as removeStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
+
+/** Milliseconds that the cleaning up may take. */
+const patience = 15_000;
 
 /**
  * Removes a container, with `volumes` its anonymous volumes too. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
@@ -19,23 +25,17 @@ export async function removeContainer(
 ): Promise<void> {
   const { record, state } = container;
   if (isUp(state)) {
-    if (!force) {
-      const status = state.status;
-      throw new TsrunError(
-        'CONFLICT',
-        status === 'paused'
-          ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
-          : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
-      );
-    }
-    try {
-      killContainer(store, container, 'SIGKILL');
-    } catch (error) {
-      if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
-    }
+    if (!force) throw stillRunning(container);
+    await endAndReap(store, container, patience, () => {
+      try {
+        killContainer(store, container, 'SIGKILL');
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
+      }
+    });
     if (state.unsupervised) await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  await waitUntilReaped(store, record.id, 15_000);
+  await waitUntilReaped(store, record.id, patience);
   if (store.read(record.id) === undefined) return;
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
@@ -56,8 +56,18 @@ export async function removeContainer(
     reap(store, now.record, readStart(container.directory));
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
-    discardContainer(store, now.record, { volumes });
+    step(removeStep(false), () => discardContainer(store, now.record, { volumes }));
   } finally {
     lock.release();
   }
+}
+
+/** The error for a container that runs and is not to be forced, in docker's words. */
+export function stillRunning({ record, state: { status } }: Container): TsrunError {
+  return new TsrunError(
+    'CONFLICT',
+    status === 'paused'
+      ? `You cannot remove a paused container ${record.id}. Unpause and then stop the container before attempting removal or force remove`
+      : `You cannot remove a ${status} container ${record.id}. Stop the container before attempting removal or force remove`,
+  );
 }

@@ -3,13 +3,16 @@
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
+import type { LayerPlace } from '../image/layers.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { close } from '../linux/fs.ts';
+import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
+import type { CompileOptions, LowerLayer } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
@@ -21,7 +24,7 @@ import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { Lock } from './locked-directory.ts';
-import { fdFirstPort, type MonitorHandle } from './monitor.ts';
+import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
@@ -30,9 +33,11 @@ import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import { loadSeccomp } from './security.ts';
+import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
+import { heedUpdate } from './update.ts';
 import { resolveUser } from './users.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -49,14 +54,27 @@ export interface Foreground {
 
 export interface StartRequest {
   foreground: Foreground | undefined;
-  /** Paths of the layers, lowest first. */
-  layers: readonly string[];
+  layers: ReadableLayers;
   /** Lines for stderr: warnings, notices. */
   onNotice: (line: string) => void;
   /** Called when all is set up, before the command of the container runs. */
   beforeCommand?: (() => void) | undefined;
   /** For tests: changes the program before it runs. */
   transform?: (program: Program) => Program;
+  /** Looks on, or interferes. */
+  observer?: StartObserver | undefined;
+}
+
+/** Who wants to see a start step by step. What it throws gives the start up. */
+export interface StartObserver {
+  /** The program as it is to run, and where its results are noted: at the descriptor `monitorFd` of the monitor. */
+  begin(program: Program, monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number };
+  /** A barrier of the observer's own (`messageMounted`), which waits until this has settled. */
+  stopped?(pid: number): Promise<void>;
+  /** All is set up; the command runs when this returns. */
+  ready(): void;
+  /** The command runs, or the start has failed at the operation with that index. */
+  settled(failed: { index: number; error: number } | undefined): void;
 }
 
 export interface StartedContainer {
@@ -75,7 +93,8 @@ export async function startContainer(
   container: Container,
   request: StartRequest,
 ): Promise<StartedContainer> {
-  const { record, directory } = container;
+  const { directory } = container;
+  let { record } = container;
   sweep(store, request.onNotice, record.id);
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
@@ -84,17 +103,20 @@ export async function startContainer(
   let previous: StartRecord | undefined;
   let startable = false;
   try {
-    previous = checkStartable(store, record);
+    const now = checkStartable(store, record);
     startable = true;
-    const stateDirectory = store.stateDirectory(record.id);
-    const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
+    previous = now.state.start;
+    record = now.record;
+    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
+    // The start program mounts what it needs itself.
+    request.layers.close();
 
     // First of all: a sweep looks where this socket is, should this process be killed.
-    const listen = listenSocket(join(stateDirectory, 'attach.sock'));
-    undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
+    const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
+    undo.add(() => rmSync(store.socket(record.id), { force: true }));
     undo.add(() => close(listen));
-    const network = connectNetwork(store, container, request.onNotice);
+    const network = connectNetwork(store, now, request.onNotice);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
@@ -112,28 +134,24 @@ export async function startContainer(
     writeRecord(join(directory, 'start.json'), intendedStart(cgroup.path, network));
 
     const intoCgroup = cgroup.fd >= 0;
-    const seccomp = loadSeccomp(
-      record.options,
-      spec.process?.capabilities?.bounding ?? [],
-      join(store.root, 'cache', 'seccomp'),
+    const bounding = spec.process?.capabilities?.bounding ?? [];
+    const seccomp = step(steps.compileSeccomp(), () =>
+      loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const program = compile(
-      store,
-      container,
-      spec,
-      network,
-      { intoCgroup, seccomp, held: joined.held.length },
-      request,
-    );
+    const compiled = compile(store, now, spec, network, { intoCgroup, seccomp, held: joined.held.length }, request);
+    const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
+    const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
     const closeDescriptors = (): void => {
       for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
     };
     recordVolumeEvents(store.root, record, 'mount');
     clearStopMark(directory);
-    const started = await launch(container, {
+    const started = await launch(now, {
       ...request,
+      recorded: () => heedUpdate(store, now.record),
       program,
+      traceFd,
       health: healthProgram(record, spec, { intoCgroup, seccomp }),
       held: joined.held,
       network,
@@ -157,12 +175,12 @@ export async function startContainer(
   }
 }
 
-/** What was looked up before the lock was got may have changed. Returns the record of the last start. */
-function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
+/** What was looked up before the lock was got may have changed. Returns the container as it is now. */
+function checkStartable(store: ContainerStore, record: ContainerRecord): Container {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
   if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
-  return now.state.start;
+  return now;
 }
 
 /**
@@ -223,48 +241,51 @@ function compile(
   { intoCgroup, seccomp, held }: { intoCgroup: boolean; seccomp: Uint8Array | undefined; held: number },
   request: StartRequest,
 ): Program {
-  const { record, directory } = container;
-  return step(
-    {
-      phase: 'monitor',
-      title: 'compile the start program',
-      why: 'all decisions are made here; the machine only runs them',
-    },
-    () => {
-      const started = compileStart({
-        spec,
-        root: {
-          kind: 'overlay',
-          lowers: request.layers,
-          upper: join(directory, 'upper'),
-          work: join(directory, 'work'),
-          mountPoint: store.stateDirectory(record.id),
-          // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
-          appendLowers: kernelAtLeast(6, 8),
-        },
-        joinNetns: network.netns >= 0,
-        intoCgroup,
-        stdin: record.process.openStdin,
-        init: record.options.init,
-        seccomp,
-        exists: existsSync,
-        lenientRlimit: isLenient(record.options),
-      });
-      const config = monitorConfig(started, {
-        record,
-        foreground: request.foreground,
-        portCount: network.portFds.length + held,
-        reap: ownCommand(store, ['reap', record.id]),
-        root: store.root,
-      });
-      const program = started.build(config);
-      return request.transform?.(program) ?? program;
-    },
-  );
+  const { record } = container;
+  return step(steps.compileProgram(), () => {
+    const joinNetns = network.netns >= 0;
+    const started = compileStart(
+      compileOptions(store, record, spec, { layers: request.layers.places, joinNetns, intoCgroup, seccomp }),
+    );
+    const config = monitorConfig(started, {
+      record,
+      foreground: request.foreground,
+      portCount: network.portFds.length + held,
+      reap: ownCommand(store, ['reap', record.id]),
+      root: store.root,
+    });
+    const program = started.build(config);
+    return request.transform?.(program) ?? program;
+  });
 }
 
-/** Whether the running kernel is at least `major.minor`. */
-export function kernelAtLeast(major: number, minor: number): boolean {
-  const [a = 0, b = 0] = release().split('.').map(Number);
-  return a > major || (a === major && b >= minor);
+/** What the program of a start is compiled from. */
+export function compileOptions(
+  store: ContainerStore,
+  record: ContainerRecord,
+  spec: Spec,
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly LayerPlace[] },
+): CompileOptions {
+  const { layers, ...rest } = made;
+  const directory = store.directory(record.id);
+  return {
+    ...rest,
+    spec,
+    root: {
+      kind: 'overlay',
+      lowers: layers.map(lowerLayer),
+      upper: join(directory, 'upper'),
+      work: join(directory, 'work'),
+      mountPoint: store.stateDirectory(record.id),
+      appendLowers: appendsLayers(),
+    },
+    stdin: record.process.openStdin,
+    init: record.options.init,
+    exists: existsSync,
+    lenientRlimit: isLenient(record.options),
+  };
+}
+
+function lowerLayer(place: LayerPlace): LowerLayer {
+  return place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive };
 }

@@ -4,6 +4,7 @@
  */
 import {
   AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
   F_ADD_SEALS,
   F_OFD_SETLK,
   F_SEAL_GROW,
@@ -114,6 +115,15 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
+/** A memfd of `size` zero bytes, to be shared. */
+export function memoryFile(name: string, size: number): number {
+  let fd = syscall('memfd_create', name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  if (fd === -errno.EINVAL) fd = syscall('memfd_create', name, MFD_CLOEXEC);
+  check(fd, 'memfd_create', name);
+  check(syscall('ftruncate', fd, size), 'ftruncate', name);
+  return fd;
+}
+
 /**
  * A memfd with `bytes` in it, sealed against every change (man 2 memfd_create, man 2 fcntl).
  * `executable` asks for MFD_EXEC (Linux 6.3); older kernels do not know the flag and make all memfds executable.
@@ -139,3 +149,13 @@ export function sealedMemfd(name: string, bytes: Uint8Array, executable = false)
 }
 
 export { AT_FDCWD };
+
+/** Gives a name to an open file that has none (man 2 open, O_TMPFILE). Throws `SyscallError` EEXIST where it is taken. */
+export function nameFile(fd: number, path: string): void {
+  const opened = `/proc/self/fd/${fd}`;
+  check(
+    uninterrupted(() => syscall('linkat', AT_FDCWD, opened, AT_FDCWD, path, AT_SYMLINK_FOLLOW)),
+    'linkat',
+    path,
+  );
+}

@@ -13,6 +13,12 @@ export function signalNumber(text: string): number | undefined {
   return table[name];
 }
 
+/** `SIGTERM`; `SIGRTMIN+1` for those of the real-time range. */
+export function signalName(number: number): string {
+  const found = Object.entries(constants.signals).find(([, value]) => value === number);
+  return found?.[0] ?? `SIGRTMIN+${number - 34}`;
+}
+
 /** The names without SIG, as people type them. */
 export function signalNames(): string[] {
   return Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ''));

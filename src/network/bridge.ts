@@ -25,6 +25,7 @@ import {
 } from './ipam.ts';
 import { userNetworks } from './records.ts';
 import { hostNameservers } from './resolver.ts';
+import * as steps from './steps.ts';
 
 /** Bytes; less where the way out takes less. */
 const defaultMtu = 1500;
@@ -45,18 +46,28 @@ export function ensureNetwork(
   bridge: Link | undefined,
   inUse: boolean,
 ): { network: BridgeNetwork; standing: boolean } {
+  const { isNew, ...decided } = decideNetwork(socket, bridge, inUse);
+  if (isNew) saveNetwork(decided.network);
+  return decided;
+}
+
+/** As `ensureNetwork`, but writes nothing; `isNew` tells that the choice is made now. */
+export function decideNetwork(
+  socket: NetlinkSocket,
+  bridge: Link | undefined,
+  inUse: boolean,
+): { network: BridgeNetwork; standing: boolean; isNew: boolean } {
   const found = bridge === undefined ? undefined : networkOnBridge(socket, bridge);
-  if (found !== undefined) return { network: found, standing: true };
+  if (found !== undefined) return { network: found, standing: true, isNew: false };
   const stored = loadNetwork('bridge');
-  if (stored !== undefined && inUse) return { network: stored, standing: false };
+  if (stored !== undefined && inUse) return { network: stored, standing: false, isNew: false };
   const routes = routesOf(socket);
   const nameservers = hostNameservers();
   const others = userNetworks().map(({ subnet }) => subnet);
   if (stored !== undefined && !overlaps(stored.subnet, routes, nameservers, others))
-    return { network: stored, standing: false };
+    return { network: stored, standing: false, isNew: false };
   const network = networkOf('bridge', bridgeName, chooseSubnet(routes, nameservers, others));
-  saveNetwork(network);
-  return { network, standing: false };
+  return { network, standing: false, isNew: true };
 }
 
 /**
@@ -105,7 +116,7 @@ export function ensureBridge(
   found: Link | undefined,
   standing: boolean,
 ): Link {
-  const { bridge, gateway, prefix, subnet, ipv6 } = network;
+  const { bridge, gateway, prefix, ipv6 } = network;
   if (found !== undefined && found.kind !== 'bridge') {
     throw new TsrunError('CONFLICT', `the interface "${bridge}" is not a bridge`, {
       hint: `rename or remove it: ip link delete ${bridge}`,
@@ -113,14 +124,8 @@ export function ensureBridge(
   }
   const link = found ?? addBridge(socket, network);
   if ((link.flags & IFF_UP) === 0 || !standing) {
-    step(
-      {
-        phase: 'network',
-        title: `give ${bridge} the address ${gateway}/${prefix} and set it up`,
-        why: `the host is the router of ${subnet}`,
-        shell: `ip address add ${gateway}/${prefix} brd + dev ${bridge} && ip link set ${bridge} up`,
-      },
-      () => socket.run([addAddress(link.index, gateway, prefix), changeLink(link.index, { up: true })]),
+    step(steps.bridgeAddress(network), () =>
+      socket.run([addAddress(link.index, gateway, prefix), changeLink(link.index, { up: true })]),
     );
     if (ipv6 !== undefined) addIpv6(socket, link, ipv6);
   }
@@ -129,16 +134,8 @@ export function ensureBridge(
 
 /** An address of its own and the link-local one, by which the kernel asks for its neighbours. */
 function addIpv6(socket: NetlinkSocket, link: Link, ipv6: NonNullable<BridgeNetwork['ipv6']>): void {
-  step(
-    {
-      phase: 'network',
-      title: `give ${link.name} the addresses ${ipv6.gateway}/${ipv6.prefix} and fe80::1/64`,
-      why: `the host is the router of ${ipv6.subnet}, and asks for neighbours under a link-local address`,
-      shell:
-        `ip address add ${ipv6.gateway}/${ipv6.prefix} dev ${link.name} nodad && ` +
-        `ip address add fe80::1/64 dev ${link.name} nodad`,
-    },
-    () => socket.run([addAddress(link.index, ipv6.gateway, ipv6.prefix), addAddress(link.index, 'fe80::1', 64)]),
+  step(steps.bridgeAddress6(link.name, ipv6), () =>
+    socket.run([addAddress(link.index, ipv6.gateway, ipv6.prefix), addAddress(link.index, 'fe80::1', 64)]),
   );
 }
 
@@ -156,34 +153,27 @@ export function removeBridge(socket: NetlinkSocket, { bridge }: BridgeNetwork): 
   );
 }
 
-function addBridge(socket: NetlinkSocket, { bridge, gateway, ipv6, mtu: asked }: BridgeNetwork): Link {
+function addBridge(socket: NetlinkSocket, network: BridgeNetwork): Link {
+  const { bridge, gateway, ipv6, mtu: asked } = network;
   const mac = macOf(gateway);
   const mtu = asked ?? uplinkMtu(socket);
-  const link = step(
-    {
-      phase: 'network',
-      title: `create the bridge ${bridge}`,
-      why: 'a switch inside the kernel that the containers are plugged into',
-      shell: `ip link add ${bridge} address ${mac} mtu ${mtu} type bridge`,
-    },
-    () => {
-      const answers = socket.run([
-        createBridge(bridge, mac, mtu),
-        changeLink(bridge, { noLinkLocal: true }),
-        getLink(bridge),
-      ]);
-      const message = answers[2]?.messages[0];
-      if (message === undefined) throw new TsrunError('NOT_FOUND', `the bridge "${bridge}" was removed meanwhile`);
-      return parseLink(message);
-    },
-  );
+  const link = step(steps.makeBridge(network, mac, mtu), () => {
+    const answers = socket.run([
+      createBridge(bridge, mac, mtu),
+      changeLink(bridge, { noLinkLocal: true }),
+      getLink(bridge),
+    ]);
+    const message = answers[2]?.messages[0];
+    if (message === undefined) throw new TsrunError('NOT_FOUND', `the bridge "${bridge}" was removed meanwhile`);
+    return parseLink(message);
+  });
   if (ipv6 === undefined) quietIpv6(bridge);
   else guardIpv6(bridge);
   return link;
 }
 
 /** What the interface of the default route takes at most, but not more than the usual. */
-function uplinkMtu(socket: NetlinkSocket): number {
+export function uplinkMtu(socket: NetlinkSocket): number {
   const uplink = routesOf(socket).find(({ prefix, interface: index }) => prefix === 0 && index !== 0);
   if (uplink === undefined) return defaultMtu;
   const message = socket.run([getLink(uplink.interface)])[0]?.messages[0];
@@ -196,38 +186,22 @@ function uplinkMtu(socket: NetlinkSocket): number {
  * any container could send a router advertisement and so become the router of its neighbours, or of the host.
  */
 export function quietIpv6(name: string): void {
-  step(
-    {
-      phase: 'network',
-      title: `no IPv6 and no router advertisements on ${name}`,
-      why: 'any neighbour on the bridge could pose as a router',
-      shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.disable_ipv6=1`,
-    },
-    () => {
-      setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
-      setSysctl(`ipv6/conf/${name}/disable_ipv6`, '1');
-    },
-  );
+  step(steps.noIpv6(name), () => {
+    setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
+    setSysctl(`ipv6/conf/${name}/disable_ipv6`, '1');
+  });
 }
 
 /** IPv6 on an interface of the calling thread's network namespace, with addresses that we alone hand out. */
 export function guardIpv6(name: string): void {
-  step(
-    {
-      phase: 'network',
-      title: `IPv6 on ${name}, without router advertisements`,
-      why: 'any neighbour on the bridge could pose as a router; addresses are ours to give, so nobody looks for duplicates',
-      shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.accept_dad=0 net.ipv6.conf.${name}.disable_ipv6=0`,
-    },
-    () => {
-      setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
-      setSysctl(`ipv6/conf/${name}/accept_dad`, '0');
-      setSysctl(`ipv6/conf/${name}/disable_ipv6`, '0');
-      if (readSysctl(`ipv6/conf/${name}/disable_ipv6`) === '') {
-        throw new TsrunError('UNSUPPORTED', 'the kernel has no IPv6', { hint: 'use a network without --ipv6' });
-      }
-    },
-  );
+  step(steps.guardedIpv6(name), () => {
+    setSysctl(`ipv6/conf/${name}/accept_ra`, '0');
+    setSysctl(`ipv6/conf/${name}/accept_dad`, '0');
+    setSysctl(`ipv6/conf/${name}/disable_ipv6`, '0');
+    if (readSysctl(`ipv6/conf/${name}/disable_ipv6`) === '') {
+      throw new TsrunError('UNSUPPORTED', 'the kernel has no IPv6', { hint: 'use a network without --ipv6' });
+    }
+  });
 }
 
 /** Writes below /proc/sys/net, of the calling thread's namespace. A kernel without IPv6 lacks its files: tolerated. */
@@ -261,48 +235,23 @@ export const forwardingMarker = () => join(stateDirectory(), 'ip-forward');
  */
 export function ensureForwarding6(): void {
   if (readSysctl('ipv6/conf/all/forwarding') === '1') return;
-  step(
-    {
-      phase: 'network',
-      title: 'turn IPv6 forwarding on',
-      why: 'a network has IPv6; interfaces that take router advertisements are told to go on with it (accept_ra=2)',
-      shell:
-        'for f in /proc/sys/net/ipv6/conf/*/accept_ra; do sed -i s/^1$/2/ $f; done; sysctl -w net.ipv6.conf.all.forwarding=1',
-    },
-    () => {
-      for (const name of readdirSync('/proc/sys/net/ipv6/conf')) {
-        if (readSysctl(`ipv6/conf/${name}/accept_ra`) === '1') setSysctl(`ipv6/conf/${name}/accept_ra`, '2');
-      }
-      setSysctl('ipv6/conf/all/forwarding', '1');
-    },
-  );
+  step(steps.forwarding6(), () => {
+    for (const name of readdirSync('/proc/sys/net/ipv6/conf')) {
+      if (readSysctl(`ipv6/conf/${name}/accept_ra`) === '1') setSysctl(`ipv6/conf/${name}/accept_ra`, '2');
+    }
+    setSysctl('ipv6/conf/all/forwarding', '1');
+  });
 }
 
 /** Makes the host a router for IPv4. IPv6 forwarding is left alone. */
 export function ensureForwarding(): void {
   if (readSysctl('ipv4/ip_forward') === '1') return;
-  step(
-    {
-      phase: 'network',
-      title: 'turn IPv4 forwarding on',
-      why: 'without it the kernel drops what goes from one interface to another',
-      shell: 'sysctl -w net.ipv4.ip_forward=1',
-    },
-    () => setSysctl('ipv4/ip_forward', '1'),
-  );
+  step(steps.forwarding(), () => setSysctl('ipv4/ip_forward', '1'));
   writeFileSync(forwardingMarker(), `${new Date().toISOString()}\n`, { mode: 0o600 });
 }
 
 /** Lets packets with a loopback address pass the bridge, for ports published on 127.0.0.1; the table guards it. */
 export function ensureRouteLocalnet(socket: NetlinkSocket, link: Link): void {
   if (link.routeLocalnet) return;
-  step(
-    {
-      phase: 'network',
-      title: `let ${link.name} carry packets from 127.0.0.1`,
-      why: 'a published port is reached by 127.0.0.1 too',
-      shell: `sysctl -w net.ipv4.conf.${link.name}.route_localnet=1`,
-    },
-    () => socket.run([changeLink(link.index, { routeLocalnet: true })]),
-  );
+  step(steps.routeLocalnet(link.name), () => socket.run([changeLink(link.index, { routeLocalnet: true })]));
 }

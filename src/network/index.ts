@@ -3,6 +3,7 @@ import { newNetns } from '../linux/namespaces.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import { changeLink } from '../linux/netlink-link.ts';
 import { step } from '../trace.ts';
+import { newNamespace } from './steps.ts';
 
 export {
   type AddressInUse,
@@ -38,21 +39,14 @@ export { changeWayOut } from './veth.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {
-  return step(
-    {
-      phase: 'network',
-      title: 'create a network namespace',
-      why: 'interfaces, addresses, routes and ports of its own; only the loopback interface is there, and set up',
-      shell: 'unshare --net sh -c "ip link set lo up; exec $SHELL"',
-    },
-    () =>
-      newNetns(() => {
-        const socket = NetlinkSocket.open(NETLINK_ROUTE);
-        try {
-          socket.run([changeLink('lo', { up: true })]);
-        } finally {
-          socket.close();
-        }
-      }),
+  return step(newNamespace(), () =>
+    newNetns(() => {
+      const socket = NetlinkSocket.open(NETLINK_ROUTE);
+      try {
+        socket.run([changeLink('lo', { up: true })]);
+      } finally {
+        socket.close();
+      }
+    }),
   );
 }

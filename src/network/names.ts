@@ -7,7 +7,9 @@ import { isIP } from 'node:net';
 import { hostname as hostnameOfHost } from 'node:os';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { step } from '../trace.ts';
 import { type ResolverRequest, readHostResolver, resolvConf } from './resolver.ts';
+import { nameFiles } from './steps.ts';
 
 export interface NetworkFiles extends ResolverRequest {
   /** The container's directory. */
@@ -26,9 +28,19 @@ export interface NetworkFiles extends ResolverRequest {
   network: 'bridge' | 'none' | 'host';
 }
 
-/** Writes hosts, hostname and resolv.conf. Throws `USAGE` for extra hosts and name servers that are none. */
+/** Writes hosts, hostname and resolv.conf. Throws as `networkFiles` does. */
 export function writeNetworkFiles(files: NetworkFiles): void {
-  const { directory, network, dns = [] } = files;
+  step(nameFiles(), () => {
+    for (const [name, content] of Object.entries(networkFiles(files)))
+      writeInPlace(join(files.directory, name), content);
+  });
+}
+
+/** The content of hosts, hostname and resolv.conf. Throws `USAGE` for extra hosts and name servers that are none. */
+export function networkFiles(
+  files: Omit<NetworkFiles, 'directory'>,
+): Record<'hosts' | 'hostname' | 'resolv.conf', string> {
+  const { network, dns = [] } = files;
   for (const server of dns) {
     if (isIP(server) === 0) throw new TsrunError('USAGE', `${server} is not an ip address`);
   }
@@ -45,9 +57,11 @@ export function writeNetworkFiles(files: NetworkFiles): void {
   const hosts = onHost
     ? withHosts(readFileOr('/etc/hosts', hostsFile(undefined, '', [])), extra)
     : hostsFile(files.address, fullName(files), extra, files.otherAddresses);
-  writeInPlace(join(directory, 'hosts'), hosts);
-  writeInPlace(join(directory, 'hostname'), `${onHost ? files.hostname || hostnameOfHost() : files.hostname}\n`);
-  writeInPlace(join(directory, 'resolv.conf'), resolver);
+  return {
+    hosts,
+    hostname: `${onHost ? files.hostname || hostnameOfHost() : files.hostname}\n`,
+    'resolv.conf': resolver,
+  };
 }
 
 function fullName({ hostname, domainname }: Pick<NetworkFiles, 'hostname' | 'domainname'>): string {

@@ -21,6 +21,7 @@ import { addressBytes } from '../linux/ip-address.ts';
 import { step } from '../trace.ts';
 import { describeHolder, onlyRemains } from './port-holder.ts';
 import type { PortRequest, Protocol } from './publish.ts';
+import { portAddress, takePort } from './steps.ts';
 
 const SO_RCVBUF = 8;
 const IPPROTO_IPV6 = 41;
@@ -50,17 +51,10 @@ export function bindPorts(
   const fds: number[] = [];
   try {
     for (const request of distinct(requests)) {
-      const bound = step(
-        {
-          phase: 'network',
-          title: `take the port ${request.hostIp || '0.0.0.0'}:${request.hostPort || '*'}/${request.protocol}`,
-          why: 'bound, never listened on: no other process gets it while the container runs',
-        },
-        () => {
-          const owner: PortOwner = (port) => ownerOf(port, ports, portOwner);
-          return request.hostIp === '' && ipv6 ? bindBoth(request, owner) : [bindRequest(request, owner)];
-        },
-      );
+      const bound = step(takePort(request), () => {
+        const owner: PortOwner = (port) => ownerOf(port, ports, portOwner);
+        return request.hostIp === '' && ipv6 ? bindBoth(request, owner) : [bindRequest(request, owner)];
+      });
       for (const { port, fd } of bound) {
         fds.push(fd);
         ports.push(port);
@@ -74,7 +68,7 @@ export function bindPorts(
 }
 
 /** `-p 80:80 -p 80:80` is one port. */
-function distinct(requests: readonly PortRequest[]): PortRequest[] {
+export function distinct(requests: readonly PortRequest[]): PortRequest[] {
   const seen = new Set<string>();
   return requests.filter((request) => {
     const { hostIp, hostPort, hostPortEnd, containerPort, protocol } = request;
@@ -163,11 +157,6 @@ function bind(port: PublishedPort): { fd: number; port: number } | number {
 function setOption(fd: number, option: number, value: number, level: number = SOL_SOCKET): void {
   const bytes = Buffer.of(value, 0, 0, 0);
   syscall('setsockopt', fd, level, option, bytes, bytes.length);
-}
-
-/** `127.0.0.1:80`, `[::1]:80` */
-export function portAddress({ hostIp, hostPort }: PublishedPort): string {
-  return hostIp.includes(':') ? `[${hostIp}]:${hostPort}` : `${hostIp}:${hostPort}`;
 }
 
 function refused(port: PublishedPort, number: number, containerWith: PortOwner): TsrunError {

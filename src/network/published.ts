@@ -7,8 +7,8 @@ import { step } from '../trace.ts';
 import type { BridgeAttachment } from './attach.ts';
 import { ensureRouteLocalnet, findLink } from './bridge.ts';
 import { portElements } from './elements.ts';
-import { type PublishedPort, portAddress } from './ports.ts';
 import { type Sockets, withSockets } from './sockets.ts';
+import { publishing, withdrawing } from './steps.ts';
 import { publish, unpublish } from './table.ts';
 
 type Target = Pick<BridgeAttachment, 'bridge' | 'address' | 'address6' | 'internal' | 'ports'>;
@@ -21,25 +21,8 @@ export function publishPorts(sockets: Sockets, to: Target, containerId: string):
     const bridge = findLink(sockets.route, to.bridge);
     if (bridge !== undefined) ensureRouteLocalnet(sockets.route, bridge);
   }
-  step(
-    {
-      phase: 'network',
-      title: `publish ${ports.map((port) => `${portAddress(port)}/${port.protocol}`).join(', ')} at ${address}`,
-      why: 'elements of the maps that the redirecting rules look into',
-      shell: ports.map((port) => shellCommand(port, address, address6)).join(' && '),
-    },
-    () => publish(sockets.netfilter, portElements(ports, to, containerId)),
-  );
+  step(publishing(ports, address, address6), () => publish(sockets.netfilter, portElements(ports, to, containerId)));
   forgetStrayUdp(sockets, to);
-}
-
-function shellCommand(port: PublishedPort, address: string, address6: string | undefined): string {
-  const { hostIp, hostPort, containerPort, protocol } = port;
-  const ipv6 = hostIp.includes(':');
-  const any = hostIp === '0.0.0.0' || hostIp === '::';
-  const map = `published${ipv6 ? '6' : ''}${any ? '_any' : ''}`;
-  const key = `${any ? '' : `${hostIp} . `}${protocol} . ${hostPort}`;
-  return `nft add element inet tsrun ${map} '{ ${key} : ${ipv6 ? address6 : address} . ${containerPort} }'`;
 }
 
 /** Who has been sending before the port was published would never be redirected. */
@@ -71,19 +54,12 @@ function forgetStrayUdp({ route, netfilter }: Sockets, { address, address6, port
 export function withdrawPorts(netfilter: NetlinkSocket, from: Target, containerId: string): void {
   const { address, address6, ports } = from;
   if (ports.length === 0) return;
-  step(
-    {
-      phase: 'teardown',
-      title: `withdraw the published ports of ${address}`,
-      why: 'only where they still lead to this container: a port may have got another owner',
-    },
-    () =>
-      unpublish(
-        netfilter,
-        portElements(ports, from, containerId),
-        (found, own) =>
-          found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
-      ),
+  step(withdrawing(address), () =>
+    unpublish(
+      netfilter,
+      portElements(ports, from, containerId),
+      (found, own) => found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
+    ),
   );
   if (!ports.some(({ protocol }) => protocol === 'udp')) return;
   forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);

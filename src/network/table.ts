@@ -16,16 +16,8 @@ import {
 import { step } from '../trace.ts';
 import { interfaceName, networkElements, type PlacedElement } from './elements.ts';
 import type { BridgeNetwork } from './ipam.ts';
-import {
-  createRuleset,
-  rulesetText,
-  rulesetVersion,
-  type SetName,
-  setNames,
-  sets,
-  table,
-  versionOf,
-} from './ruleset.ts';
+import { createRuleset, rulesetVersion, type SetName, setNames, sets, table, versionOf } from './ruleset.ts';
+import { makeTable, tableKnows } from './steps.ts';
 
 /** The version of the table in the kernel: undefined without a table, 0 for a foreign one of that name. */
 export function tableVersion(socket: NetlinkSocket): number | undefined {
@@ -52,26 +44,19 @@ export function ensureTable(
   const version = message === undefined ? undefined : versionOf(parseTable(message).comment);
   if (version !== undefined && version >= wanted) {
     if (element?.error === undefined) return;
-    const title = `let the nf_tables table "tsrun" know the network ${network.subnet}`;
-    step({ phase: 'network', title }, () => transaction(socket, title, adding(networkElements(network))));
+    const known = tableKnows(network);
+    step(known, () => transaction(socket, known.title, adding(networkElements(network))));
     return;
   }
   // A table of that name that tells no version is not ours to copy from.
   const kept = version === undefined || version === 0 ? lost() : readElements(socket, setNames);
   const known = [network, ...others()].flatMap(networkElements);
-  step(
-    {
-      phase: 'network',
-      title: `${version === undefined ? 'create' : 'replace'} the nf_tables table "tsrun"`,
-      why: 'its maps redirect published ports; its chains guard containers and lend them an address of this machine',
-      shell: `nft -f - <<'END'\n${rulesetText()}END`,
-    },
-    () =>
-      transaction(socket, 'create nf_tables table "tsrun"', [
-        ...(version === undefined ? [] : [deleteTable(table)]),
-        ...createRuleset(wanted),
-        ...adding(distinct([...kept, ...known])),
-      ]),
+  step(makeTable(version !== undefined), () =>
+    transaction(socket, 'create nf_tables table "tsrun"', [
+      ...(version === undefined ? [] : [deleteTable(table)]),
+      ...createRuleset(wanted),
+      ...adding(distinct([...kept, ...known])),
+    ]),
   );
 }
 

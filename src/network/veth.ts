@@ -26,6 +26,7 @@ import { rootDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
 import { findLink, guardIpv6, quietIpv6 } from './bridge.ts';
 import { type BridgeNetwork, predefinedIds } from './ipam.ts';
+import { deleteCable, insideAddress, plugCable } from './steps.ts';
 
 /** A cable's alias: whose it is, and in which data root that container is found. */
 function aliasOf(containerId: string, root: string): string {
@@ -60,35 +61,24 @@ export interface Cable {
 export function plugIn(socket: NetlinkSocket, network: BridgeNetwork, bridge: Link, cable: Cable): boolean {
   const name = hostInterfaceOf(cable.containerId, network.id);
   const { address, mac, netns, interface: peer } = cable;
-  return step(
-    {
-      phase: 'network',
-      title: `create the veth pair ${name} <-> ${peer} and plug it into ${network.bridge}`,
-      why: 'the cable between the container and the bridge; hairpin lets a container reach its own published ports',
-      shell:
-        `ip link add ${name} mtu ${bridge.mtu} type veth peer name ${peer} address ${mac} mtu ${bridge.mtu} netns $PID && ` +
-        `ip link set ${name} master ${network.bridge} up && bridge link set dev ${name} hairpin on` +
-        (network.icc ? '' : ' isolated on'),
-    },
-    () => {
-      const requests = [
-        createVeth({ name, master: bridge.index, mtu: bridge.mtu, peer: { name: peer, mac, netns } }),
-        changeLink(name, {
-          up: true,
-          alias: aliasOf(cable.containerId, rootDirectory()),
-          hairpin: true,
-          // Without br_netfilter the table sees nothing of what neighbours send to each other.
-          ...(network.icc ? {} : { isolated: true }),
-          noLinkLocal: true,
-        }),
-        { ...addLinkName(name, addressName(address)), tolerate: [errno.EEXIST, errno.EOPNOTSUPP] },
-      ];
-      const answers = createOver(socket, name, requests);
-      if (answers[2]?.error?.errno !== errno.EEXIST) return true;
-      socket.run([deleteLink(name)]);
-      return false;
-    },
-  );
+  return step(plugCable(network, { name, peer, mac, mtu: bridge.mtu }), () => {
+    const requests = [
+      createVeth({ name, master: bridge.index, mtu: bridge.mtu, peer: { name: peer, mac, netns } }),
+      changeLink(name, {
+        up: true,
+        alias: aliasOf(cable.containerId, rootDirectory()),
+        hairpin: true,
+        // Without br_netfilter the table sees nothing of what neighbours send to each other.
+        ...(network.icc ? {} : { isolated: true }),
+        noLinkLocal: true,
+      }),
+      { ...addLinkName(name, addressName(address)), tolerate: [errno.EEXIST, errno.EOPNOTSUPP] },
+    ];
+    const answers = createOver(socket, name, requests);
+    if (answers[2]?.error?.errno !== errno.EEXIST) return true;
+    socket.run([deleteLink(name)]);
+    return false;
+  });
 }
 
 /** A pair that an earlier start of this container left (its namespace is just being destroyed) gives way. */
@@ -115,30 +105,17 @@ export function setUpInside(
   });
   try {
     const route = isGateway && !network.internal;
-    step(
-      {
-        phase: 'network',
-        title:
-          `give ${name} the address ${address}/${network.prefix}${address6 === undefined ? '' : ` and ${address6}`}` +
-          (route ? ` and the default route by ${network.gateway}` : ''),
-        why: 'inside the network namespace of the container',
-        shell:
-          `nsenter -t $PID -n ip address add ${address}/${network.prefix} brd + dev ${name} && ` +
-          `nsenter -t $PID -n ip link set ${name} up` +
-          (route ? ` && nsenter -t $PID -n ip route replace default via ${network.gateway}` : ''),
-      },
-      () => {
-        const link = linkInside(socket, name);
-        const { ipv6 } = network;
-        const both = ipv6 !== undefined && address6 !== undefined;
-        socket.run([
-          addAddress(link.index, address, network.prefix),
-          changeLink(link.index, { up: true }),
-          ...(both ? [addAddress(link.index, address6, ipv6.prefix)] : []),
-          ...(route ? defaultRoutes(link.index, network.gateway, both ? ipv6.gateway : undefined) : []),
-        ]);
-      },
-    );
+    step(insideAddress(network, { name, address, address6 }, route), () => {
+      const link = linkInside(socket, name);
+      const { ipv6 } = network;
+      const both = ipv6 !== undefined && address6 !== undefined;
+      socket.run([
+        addAddress(link.index, address, network.prefix),
+        changeLink(link.index, { up: true }),
+        ...(both ? [addAddress(link.index, address6, ipv6.prefix)] : []),
+        ...(route ? defaultRoutes(link.index, network.gateway, both ? ipv6.gateway : undefined) : []),
+      ]);
+    });
   } finally {
     socket.close();
   }
@@ -213,15 +190,7 @@ function addressName(address: string): string {
 
 /** Deletes the pair by the name of its host end; one that is gone is fine. Takes the kernel 15 to 40 ms. */
 export function unplug(socket: NetlinkSocket, name: string): void {
-  step(
-    {
-      phase: 'teardown',
-      title: `delete the veth pair ${name}`,
-      why: 'the kernel destroys the network namespace, and the pair with it, only some time after its last use',
-      shell: `ip link delete ${name}`,
-    },
-    () => socket.run([deleteLink(name)]),
-  );
+  step(deleteCable(name), () => socket.run([deleteLink(name)]));
 }
 
 /** Frees the address of a pair that is left to die with its namespace. */

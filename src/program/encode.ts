@@ -13,6 +13,9 @@ export const none = 0xffffffff;
 const numberEnd = 0xffffffff;
 const numberFail = 0xfffffffe;
 const flagRemember = 1;
+export const traceUntimedFilter = 1;
+/** Bytes that are noted of an operation: its result, and when it ended. */
+export const traceSize = 16;
 
 /** Phases by the number that stands for them in a program. */
 export const phases: readonly Phase[] = [
@@ -49,6 +52,10 @@ export function encodeProgram(program: Program): Buffer {
   out.writeInt32LE(program.errorFd, 28);
   out.writeBigUInt64LE(BigInt(size), 32);
   out.writeUInt32LE(program.configOffset ?? none, 40);
+  if (program.trace !== undefined) {
+    out.writeInt32LE(program.trace.fd, 44);
+    out.writeUInt32LE(program.trace.untimedFilter ? traceUntimedFilter : 0, 48);
+  }
   operations.forEach((operation, index) => {
     encodeOperation(out, operationOffset + index * operationSize, operation);
   });

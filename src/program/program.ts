@@ -71,6 +71,11 @@ export interface Program {
   readonly errorFd: number;
   /** Offset of the monitor's configuration in memory. */
   readonly configOffset: number | undefined;
+  /**
+   * Descriptor of a memory file where each operation's result and time are noted; `untimedFilter`: the seccomp filter may
+   * refuse clock_gettime.
+   */
+  readonly trace?: { readonly fd: number; readonly untimedFilter: boolean };
 }
 
 /** What an operation says about itself beside its call. */

@@ -1,5 +1,5 @@
 /** `tsrun exec`: run a further command in a container that runs. */
-import { execInContainer } from '../../container/exec.ts';
+import { type ExecRequest, execInContainer } from '../../container/exec.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command, Invocation } from '../command.ts';
@@ -25,41 +25,41 @@ export const exec: Command = {
   args: { min: 2 },
   flagsFirst: true,
   async run(invocation) {
-    const { flags, args } = invocation;
-    const [name = '', ...command] = args;
-    const detach = flags.boolean('detach');
-    const { terminal, interactive } = streams(invocation);
-    const env = environmentOf(flags.strings('env-file'), flags.strings('env'), process.env);
-    const user = flags.string('user');
-    const workingDir = flags.string('workdir');
+    const [name = ''] = invocation.args;
+    const request = execRequestOf(invocation);
     const store = new ContainerStore();
     try {
-      const status = await execInContainer(
-        store,
-        store.resolve(name),
-        name,
-        {
-          command,
-          env,
-          privileged: flags.boolean('privileged'),
-          terminal,
-          interactive,
-          detach,
-          detachKeys: detachKeysOf(flags),
-          term: process.env.TERM,
-          ...(user ? { user } : {}),
-          ...(workingDir ? { workingDir } : {}),
-        },
-        (line) => printError(`tsrun: ${line}`),
+      const status = await execInContainer(store, store.resolve(name), name, request, (line) =>
+        printError(`tsrun: ${line}`),
       );
       return exitCodeOf(status);
     } catch (error) {
       // Nobody waited for the command: it is tsrun that failed.
-      if (!detach || !(error instanceof TsrunError)) throw error;
+      if (!request.detach || !(error instanceof TsrunError)) throw error;
       throw new TsrunError(error.code, error.message, { hint: error.hint, cause: error, exitCode: 1 });
     }
   },
 };
+
+/** What the flags of `exec` ask for. Throws `USAGE`. */
+export function execRequestOf(invocation: Invocation): ExecRequest {
+  const { flags, args } = invocation;
+  const { terminal, interactive } = streams(invocation);
+  const user = flags.string('user');
+  const workingDir = flags.string('workdir');
+  return {
+    command: args.slice(1),
+    env: environmentOf(flags.strings('env-file'), flags.strings('env'), process.env),
+    privileged: flags.boolean('privileged'),
+    terminal,
+    interactive,
+    detach: flags.boolean('detach'),
+    detachKeys: detachKeysOf(flags),
+    term: process.env.TERM,
+    ...(user ? { user } : {}),
+    ...(workingDir ? { workingDir } : {}),
+  };
+}
 
 /** On a terminal a command needs no -it, as with `run`. */
 function streams({ flags }: Invocation): { terminal: boolean; interactive: boolean } {

@@ -4,6 +4,7 @@ import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption, endInterruption } from '../interrupt.ts';
 import { buildRunOptions } from '../options/run-options.ts';
+import { recorderOf, traceFlags } from '../options/trace.ts';
 import { print } from '../output.ts';
 import { allRunFlags } from '../run-flags.ts';
 import { isTerminal } from '../terminal.ts';
@@ -13,7 +14,7 @@ import { engineIo } from './engine-io.ts';
 export const run: Command = {
   usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
   description: 'Create and run a new container from an image',
-  flags: allRunFlags,
+  flags: [...allRunFlags, ...traceFlags],
   args: { min: 1 },
   flagsFirst: true,
   failure: 125,
@@ -26,6 +27,7 @@ export const run: Command = {
         exitCode: 1,
       });
     }
+    const recorder = await recorderOf(flags);
     const io = engineIo({
       quiet: flags.boolean('quiet'),
       always: options.pull === 'always',
@@ -33,13 +35,14 @@ export const run: Command = {
     });
     let id: string | undefined;
     try {
-      const status = await new Engine().run(options, io, (container) => {
+      const status = await new Engine().run(options, { ...io, observer: recorder }, (container) => {
         id = container.record.id;
         // Only where signals are passed on to the container they must not end tsrun from here on.
         if (options.detach || !options.sigProxy) endInterruption();
       });
       return status === 'detached' ? 0 : exitCodeOf(status);
     } finally {
+      recorder?.finish();
       // Also when its start failed: the container is there, and its id is what leads to it.
       const silent = options.attach.length > 0 && !/std(out|err)/.test(options.attach.join());
       if ((options.detach || silent) && id !== undefined) print(`${id}\n`);

@@ -84,7 +84,7 @@ export function openBinds(c: Context): OpenedBind[] {
       );
       const mapping = mountsOf(c).get(mount);
       if (mapping !== undefined) mapIds(c, mount, tree, mapping);
-      return { mount, tree, isDirectory: isDirectory(source) };
+      return { mount, tree, isDirectory: (c.options.isDirectory ?? isDirectory)(source) };
     });
 }
 
@@ -260,7 +260,7 @@ export function compileMasks(c: Context): void {
       title: `open ${path}, to be hidden`,
       tolerate: ['ENOENT', 'ENOTDIR'],
     });
-    const directory = isKernelPath(path) ? isDirectory(path) : undefined;
+    const directory = isKernelPath(path) ? (c.options.isDirectory ?? isDirectory)(path) : undefined;
     if (directory !== true) {
       const tree = b.slot('null device');
       b.call('open_tree', [AT_FDCWD, b.text('/dev/null'), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {

@@ -9,6 +9,7 @@ import {
   decodeSync,
   encodeMonitorConfig,
   fdFirstPort,
+  fdTrace,
   type MonitorConfig,
   messageKinds,
   monitorConfigSize,
@@ -16,7 +17,13 @@ import {
   monitorVersion,
   restartPolicies,
 } from '../../../src/container/monitor.ts';
-import { attachFlags, controlKinds, controlMessageSize, exitedFlags } from '../../../src/container/monitor-control.ts';
+import {
+  attachFlags,
+  controlKinds,
+  controlMessageSize,
+  exitedFlags,
+  stopFlags,
+} from '../../../src/container/monitor-control.ts';
 import {
   encodeProgram,
   headerSize,
@@ -24,6 +31,8 @@ import {
   none,
   operationSize,
   relocationSize,
+  traceSize,
+  traceUntimedFilter,
   version,
 } from '../../../src/program/encode.ts';
 import { type Load, type Place, ProgramBuilder } from '../../../src/program/program.ts';
@@ -35,12 +44,15 @@ let facts: Record<string, number> = {};
 
 const fields: Record<string, string[]> = {
   program_header:
-    'magic version op_count reloc_count op_offset reloc_offset memory_offset error_fd size config_offset'.split(' '),
+    'magic version op_count reloc_count op_offset reloc_offset memory_offset error_fd size config_offset trace_fd trace_flags'.split(
+      ' ',
+    ),
   program_op:
     'number kind expect store_width tolerate retry_errno retry_count phase flags store branch expect_value argument'.split(
       ' ',
     ),
   program_reloc: ['at', 'target'],
+  program_trace: ['result', 'end'],
   program_error: ['kind', 'operation', 'phase', 'error'],
   monitor_config:
     'version flags pid stdin_fd stdout_fd stderr_fd reap_argv reap_envp port_count log_max_files detach_keys detach_keys_length rows columns restart_policy log_max_size restart_max journal event event_length'.split(
@@ -55,9 +67,10 @@ const constants =
    EXPECT_ANY EXPECT_NOT_NEGATIVE EXPECT_EQUAL MESSAGE_CREATED MESSAGE_READY MESSAGE_MOUNTED MESSAGE_ERROR MONITOR_VERSION
    MONITOR_TTY MONITOR_STDIN MONITOR_STDIN_ONCE MONITOR_FOREGROUND MONITOR_LOG MONITOR_RECORD MONITOR_ATTACH_STDIN
    MONITOR_ATTACH_STDOUT MONITOR_ATTACH_STDERR CONTROL_RESIZE CONTROL_REAPED CONTROL_ATTACH CONTROL_HOLD_STDIN
-   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN CONTROL_POLICY CONTROL_DONE EXITED_OOM EXITED_RESTARTS RESTART_NO RESTART_ON_FAILURE RESTART_ALWAYS
+   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN CONTROL_POLICY CONTROL_FREEZE CONTROL_CLAIM CONTROL_STOP
+   STOP_MANUAL STOP_FINAL CONTROL_DONE EXITED_OOM EXITED_RESTARTS RESTART_NO RESTART_ON_FAILURE RESTART_ALWAYS
    RESTART_UNLESS_STOPPED HEALTH_NONE HEALTH_KILL HEALTH_RESTART FD_PROGRAM FD_SYNC FD_CONTROL FD_RESYNC FD_HEALTH
-   FD_FIRST_PORT`.split(/\s+/);
+   FD_FIRST_PORT TRACE_UNTIMED_FILTER`.split(/\s+/);
 
 beforeAll(() => {
   const lines = Object.entries(fields).flatMap(([struct, names]) => [
@@ -247,11 +260,15 @@ test('messages have the numbers and the form of the headers', () => {
     attach: fact('CONTROL_ATTACH'),
     holdStdin: fact('CONTROL_HOLD_STDIN'),
     policy: fact('CONTROL_POLICY'),
+    freeze: fact('CONTROL_FREEZE'),
+    claim: fact('CONTROL_CLAIM'),
+    stop: fact('CONTROL_STOP'),
     exited: fact('CONTROL_EXITED'),
     detached: fact('CONTROL_DETACHED'),
     broken: fact('CONTROL_BROKEN'),
     done: fact('CONTROL_DONE'),
   });
+  expect(stopFlags).toEqual({ manual: fact('STOP_MANUAL'), final: fact('STOP_FINAL') });
   expect(exitedFlags).toEqual({ oom: fact('EXITED_OOM'), restarts: fact('EXITED_RESTARTS') });
   expect(restartPolicies).toEqual({
     no: fact('RESTART_NO'),
@@ -305,4 +322,18 @@ test('every field of a health check is where the monitor reads it', () => {
     ['version', 'interval', 'timeout', 'start_period', 'start_interval', 'retries', 'on_failure'].map(field),
   ).toEqual([monitorVersion, 1, 2, 3, 4, 5, fact('HEALTH_RESTART')]);
   expect(new Set(['target', 'pid', 'stdout_fd', 'stderr_fd'].map(field)).size).toBe(4);
+});
+
+test('a program that is traced says where to, and what is noted has the form that is read', () => {
+  const b = new ProgramBuilder();
+  b.call('getpid', [], { title: 'pid' });
+  const program = b.build({ errorFd: 4 });
+  const plain = encodeProgram(program);
+  expect(plain.readInt32LE(fact('program_header.trace_fd'))).toBe(0);
+  const traced = encodeProgram({ ...program, trace: { fd: fdTrace, untimedFilter: true } });
+  expect(traced.readInt32LE(fact('program_header.trace_fd'))).toBe(fact('FD_RESYNC'));
+  expect(traced.readUInt32LE(fact('program_header.trace_flags'))).toBe(fact('TRACE_UNTIMED_FILTER'));
+  expect(traceUntimedFilter).toBe(fact('TRACE_UNTIMED_FILTER'));
+  expect(traceSize).toBe(fact('sizeof program_trace'));
+  expect([fact('program_trace.result'), fact('program_trace.end')]).toEqual([0, 8]);
 });

@@ -15,13 +15,30 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { probeErofs } from '../../src/image/erofs/probe.ts';
 import { removeTree } from '../../src/image/unpack/index.ts';
-import { environment, run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
+import { environment, type Result, type RunOptions, run, tsrun as tsrunIn, tsrunPath } from './tsrun.ts';
 
 const probed = mkdtempSync('/var/tmp/tsrun-erofs-');
 const probe = probeErofs(probed);
 removeTree(probed);
 
-const layers = () => join(inject('root'), 'layers');
+/** A data root of this file's: what is in it is counted. */
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(inject('root'), 'erofs-'));
+});
+afterAll(() => removeTree(root));
+
+const own = (extra: Record<string, string> = {}) => ({ TSRUN_ROOT: root, TSRUN_STORAGE: '', ...extra });
+const tsrun = (args: readonly string[], options: RunOptions = {}): Promise<Result> =>
+  tsrunIn(args, { ...options, env: own(options.env) });
+
+async function tsrunOk(args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await tsrun(args, options);
+  if (code !== 0) throw new Error(`tsrun ${args.join(' ')}: exit ${code}\n${stderr}`);
+  return stdout.trimEnd();
+}
+
+const layers = () => join(root, 'layers');
 const names = () => readdirSync(layers()).filter((name) => /^[0-9a-f]{64}$/.test(name));
 const formOf = (name: string) => (existsSync(join(layers(), name, 'fs')) ? 'unpacked' : 'erofs');
 const forms = () => names().map(formOf);
@@ -43,7 +60,7 @@ describe('the choice', () => {
         '{{range .DriverStatus}}{{if eq (index . 0) "Layers"}}{{index . 1}}{{end}}{{end}}',
       ],
       {
-        env: { TSRUN_STORAGE: '', ...env },
+        env,
       },
     );
 
@@ -63,7 +80,7 @@ describe('the choice', () => {
       mkdirSync(join(home, 'tsrun'));
       writeFileSync(join(home, 'tsrun/config.json'), '{"storage": "unpacked"}');
       expect((await info({ XDG_CONFIG_HOME: home })).stdout).toBe('unpacked\n');
-      expect(await tsrun(['info'], { env: { XDG_CONFIG_HOME: home, TSRUN_STORAGE: '' } })).toMatchObject({
+      expect(await tsrun(['info'], { env: { XDG_CONFIG_HOME: home } })).toMatchObject({
         stdout: expect.stringContaining(` Layers: unpacked (set by "${home}/tsrun/config.json")\n`),
       });
       if (probe.works) expect((await info({ XDG_CONFIG_HOME: home, TSRUN_STORAGE: 'erofs' })).stdout).toBe('erofs\n');
@@ -81,7 +98,7 @@ describe('the choice', () => {
   });
 
   test('is remembered for this kernel and data root, and found anew where it does not read', async () => {
-    const path = join(inject('root'), 'cache/erofs.json');
+    const path = join(root, 'cache/erofs.json');
     await info();
     expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ version: 1, works: probe.works });
     const { mtimeNs } = statSync(path, { bigint: true });
@@ -90,7 +107,7 @@ describe('the choice', () => {
     writeFileSync(path, '{"version": 1, "machine": "another", "works": false, "reason": "x"}');
     await info();
     expect(JSON.parse(readFileSync(path, 'utf8')).works).toBe(probe.works);
-    expect(readdirSync(join(inject('root'), 'cache')).filter((name) => name.includes('erofs'))).toEqual(['erofs.json']);
+    expect(readdirSync(join(root, 'cache')).filter((name) => name.includes('erofs'))).toEqual(['erofs.json']);
   });
 });
 
@@ -103,6 +120,7 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
     expect(forms()).toEqual(['erofs']);
     expect(readdirSync(join(layers(), names()[0] ?? '')).sort()).toEqual(['archive.tar', 'layer.json', 'tree.erofs']);
     expect(await tsrunOk(['run', '--rm', '--network', 'none', 'busybox', 'cat', '/etc/passwd'])).toContain('root:');
+    expect((await tsrun(['doctor'])).stdout).toContain('1, all layers are there');
     await tsrunOk(['rmi', 'busybox']);
     expect(names()).toEqual([]);
   });
@@ -271,7 +289,7 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
   test('a pull that is killed leaves nothing that the next does not take away', async () => {
     for (let round = 0; round < 6; round++) {
       const child = spawn(tsrunPath, ['--storage', 'erofs', 'pull', '-q', 'tsrun/layers'], {
-        env: environment(erofs.env),
+        env: environment(own(erofs.env)),
         stdio: 'ignore',
       });
       const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -297,7 +315,7 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
       const id = (await tsrunOk(['create', '--network', 'none', 'busybox', 'sleep', '1000'])).trim();
       try {
         for (let round = 0; round < 8; round++) {
-          const child = spawn(tsrunPath, ['start', id], { env: environment(), stdio: 'ignore' });
+          const child = spawn(tsrunPath, ['start', id], { env: environment(own()), stdio: 'ignore' });
           const ended = new Promise((resolve) => child.once('exit', resolve));
           await delay(60 + round * 25);
           child.kill('SIGKILL');

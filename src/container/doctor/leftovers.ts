@@ -66,11 +66,10 @@ function recordFindings(store: ContainerStore): LeftoverFinding[] {
 
 function catalogueFinding(root: string): LeftoverFinding {
   try {
-    const images = new ImageStore(root).list();
+    const store = new ImageStore(root);
+    const images = store.list();
     const missing = images.flatMap(({ layers, references, id }) =>
-      layers
-        .filter(({ chainId }) => !existsSync(join(root, 'layers', chainId.replace('sha256:', ''), 'fs')))
-        .map(() => references[0] ?? id),
+      layers.filter(({ chainId }) => store.layers.place(chainId) === undefined).map(() => references[0] ?? id),
     );
     if (missing.length === 0)
       return { name: 'images', verdict: 'ok', detail: `${images.length}, all layers are there` };

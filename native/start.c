@@ -1,7 +1,8 @@
-/* Where the kernel enters: one program with three modes.
+/* Where the kernel enters: one program with four modes.
  *
  *   tsrun-init [--] COMMAND...   pid 1 of a container that asked for one (init.c)
  *   tsrun-monitor run            the program at fd 3 and nothing else; ends with its child's exit status
+ *   tsrun-monitor leave          the same, but ends at once: the child becomes that of the next subreaper above (man 2 prctl)
  *   tsrun-monitor [ID]           the parent of a container (monitor.c) */
 #include "modes.h"
 
@@ -61,14 +62,14 @@ static int equal(const char *left, const char *right)
 	return *left == *right;
 }
 
-static int run_only(void)
+static int run_only(int waits)
 {
 	struct program_header *program;
 	u32 status;
 
 	if (load_program(FD_PROGRAM, &program) < 0 || run_program(program) < 0)
 		return 125;
-	if (SYS(wait4, -1, &status, __WALL, NULL) < 0)
+	if (!waits || SYS(wait4, -1, &status, __WALL, NULL) < 0)
 		return 0; /* a program without a child */
 	return exit_status(status);
 }
@@ -80,6 +81,8 @@ __attribute__((noreturn, used)) void start(long *stack)
 	if (stack[0] > 0 && equal(argv[0], "tsrun-init"))
 		quit(run_init(argv + 1, envp));
 	if (stack[0] > 1 && equal(argv[1], "run"))
-		quit(run_only());
+		quit(run_only(1));
+	if (stack[0] > 1 && equal(argv[1], "leave"))
+		quit(run_only(0));
 	quit(run_monitor());
 }

@@ -184,6 +184,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/network-rm.ts')).networkRm,
   },
   {
+    names: ['oci'],
+    summary: 'Be an OCI runtime: the command line of tsrun-oci',
+    load: async () => (await import('./commands/oci.ts')).oci,
+  },
+  {
     names: ['pause', 'container pause'],
     summary: 'Pause all processes of containers',
     load: async () => (await import('./commands/pause.ts')).pause,

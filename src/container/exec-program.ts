@@ -1,5 +1,5 @@
 /** The program of an exec: what of the container the command joins, and its monitor's configuration (native/monitor.h). */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2 } from '../cgroup/mount.ts';
 import { codeOf } from '../error.ts';
@@ -8,7 +8,8 @@ import { SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, openat } from '../linux/fs.ts';
 import type { Program } from '../program/program.ts';
 import { compileExec } from '../runtime/compile/exec.ts';
-import type { NamespaceType, Process } from '../runtime/spec.ts';
+import { foreignNamespaces } from '../runtime/namespaces.ts';
+import type { Process } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
 import { notRunning } from './active.ts';
 import { readKeptFilter } from './kept-filter.ts';
@@ -42,32 +43,6 @@ function cgroupOf(pid: number): string | undefined {
   const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
   const mount = findCgroup2();
   return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
-}
-
-const namespaceFiles: readonly (readonly [type: NamespaceType, file: string])[] = [
-  ['user', 'user'],
-  ['mount', 'mnt'],
-  ['pid', 'pid'],
-  ['network', 'net'],
-  ['ipc', 'ipc'],
-  ['uts', 'uts'],
-  ['cgroup', 'cgroup'],
-  ['time', 'time'],
-];
-
-/** The namespaces that are not the caller's own: joining one's own is refused, or needless. */
-function foreignNamespaces(pid: number): NamespaceType[] {
-  const linkOf = (path: string): string | undefined => {
-    try {
-      return readlinkSync(path);
-    } catch {
-      return undefined;
-    }
-  };
-  return namespaceFiles.flatMap(([type, file]) => {
-    const theirs = linkOf(`/proc/${pid}/ns/${file}`);
-    return theirs === undefined || theirs === linkOf(`/proc/self/ns/${file}`) ? [] : [type];
-  });
 }
 
 /** Compiles the command's program, with the configuration of its monitor. */

@@ -6,10 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
-import { artifactBytes } from '../linux/artifacts.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
+import { monitorExecutable } from '../linux/monitor-executable.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
@@ -254,14 +254,6 @@ export class MonitorHandle {
   }
 }
 
-let executable: number | undefined;
-
-/** The monitor's executable: a sealed memfd, so that nothing in a container can reach a file of the host through it. */
-function executableMemfd(): number {
-  executable ??= sealedMemfd('tsrun-monitor', artifactBytes('tsrun-monitor'), true);
-  return executable;
-}
-
 /**
  * Starts a monitor; it runs its program at once.
  * Throws `SYSCALL` where it cannot be started.
@@ -300,7 +292,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       ...options.ports,
     ].map((fd) => (fd === undefined || fd < 0 ? unused : fd));
     // By the descriptor table of this process: in the child's the number may be one of those that are laid out.
-    const child = spawn(`/proc/${process.pid}/fd/${executableMemfd()}`, [options.name ?? ''], {
+    const child = spawn(`/proc/${process.pid}/fd/${monitorExecutable()}`, [options.name ?? ''], {
       argv0: 'tsrun-monitor',
       cwd: '/',
       detached: true,

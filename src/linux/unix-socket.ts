@@ -48,11 +48,11 @@ function withAddress<T>(path: string, use: (address: Buffer) => T): T {
 }
 
 /**
- * A socket that listens on `path` (which must not exist); accept on it never blocks.
+ * A socket that listens on `path` (which must not exist); accept on a stream never blocks, on one of messages it does.
  * `mode` is set before bind, so that the path never exists with another one.
  */
-export function listenSocket(path: string, mode = 0o600): number {
-  const fd = check(syscall('socket', AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), 'socket');
+export function listenSocket(path: string, mode = 0o600, type: number = SOCK_STREAM | SOCK_NONBLOCK): number {
+  const fd = check(syscall('socket', AF_UNIX, type | SOCK_CLOEXEC, 0), 'socket');
   try {
     check(syscall('fchmod', fd, mode), 'fchmod', path);
     withAddress(path, (address) => check(syscall('bind', fd, address, address.length), 'bind', path));
@@ -64,9 +64,9 @@ export function listenSocket(path: string, mode = 0o600): number {
   return fd;
 }
 
-/** A stream connected to the socket at `path`. Throws `SyscallError` ECONNREFUSED where nobody listens any more. */
-export function connectSocket(path: string): number {
-  const fd = check(syscall('socket', AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket');
+/** A stream, or what `type` says, connected to the socket at `path`. Throws `SyscallError` ECONNREFUSED where nobody listens any more. */
+export function connectSocket(path: string, type: number = SOCK_STREAM): number {
+  const fd = check(syscall('socket', AF_UNIX, type | SOCK_CLOEXEC, 0), 'socket');
   try {
     withAddress(path, (address) =>
       check(
@@ -104,6 +104,25 @@ export function sendDescriptors(fd: number, bytes: Uint8Array, descriptors: read
   const result = uninterrupted(() => syscall('sendmsg', fd, message, MSG_NOSIGNAL));
   keepAlive(bytes, vector, control);
   return delivered(result, 'sendmsg');
+}
+
+/** One recvmsg that waits for a byte with one descriptor in a control message; undefined where there was none. */
+export function receiveDescriptor(fd: number, flags: number): number | undefined {
+  const bytes = Buffer.alloc(4096);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(addressOf(bytes), 0);
+  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
+  const control = Buffer.alloc(24);
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(addressOf(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(addressOf(control), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  const result = uninterrupted(() => syscall('recvmsg', fd, message, flags));
+  keepAlive(bytes, vector, control);
+  check(result, 'recvmsg');
+  if (message.readBigUInt64LE(40) < 20n || control.readInt32LE(12) !== SCM_RIGHTS) return undefined;
+  return control.readInt32LE(16);
 }
 
 function delivered(result: number, name: 'sendmsg' | 'sendto'): boolean {

@@ -5,6 +5,7 @@
 import type { Entry } from './catalogue/entry.ts';
 import { hostReasons, limitReasons } from './catalogue/host-reasons.ts';
 import { hostTitles } from './catalogue/host-titles.ts';
+import { ociReasons, ociTitles } from './catalogue/oci.ts';
 import { programReasons } from './catalogue/program-reasons.ts';
 import { labels, programTitles } from './catalogue/program-titles.ts';
 import { remarks } from './catalogue/remarks.ts';
@@ -63,8 +64,8 @@ export class Catalogue {
 }
 
 const words: Catalogue = new Catalogue(labels);
-export const titles = new Catalogue([...hostTitles, ...programTitles]);
-export const reasons = new Catalogue([...hostReasons, ...limitReasons, ...programReasons]);
+export const titles = new Catalogue([...hostTitles, ...programTitles, ...ociTitles]);
+export const reasons = new Catalogue([...hostReasons, ...limitReasons, ...programReasons, ...ociReasons]);
 export const remarkTexts = new Catalogue(remarks);
 
 const withoutByTitle = new Map(without.map(([title, english, russian]) => [title, { en: english, ru: russian }]));

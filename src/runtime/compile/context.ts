@@ -2,6 +2,7 @@
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
@@ -21,7 +22,7 @@ import {
 } from '../../linux/constants.ts';
 import type { ErrnoName } from '../../linux/errno.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import type { Spec } from '../spec.ts';
+import type { Mount, Spec } from '../spec.ts';
 
 /** Descriptors that the monitor inherits (native/monitor.h) and that the program refers to by number. */
 export const fdProgram = 3;
@@ -29,12 +30,19 @@ export const fdSync = 4;
 export const fdCgroup = 8;
 export const fdNetns = 9;
 export const fdResync = 11;
+/** Of a start in two halves: the socket that the terminal's master is sent to, and the one that waits for `start`. */
+export const fdConsole = 5;
+export const fdStart = 6;
+/** Higher than all of the above. */
+const fdLaidOut = 16;
 /** Of an exec, whose network namespace has another holder: the pidfd of the container's first process. */
 export const fdTarget = 9;
 
 /** Kinds of messages on the sync socket (native/program.h). */
 export const messageCreated = 1;
 export const messageReady = 2;
+export const messageMounted = 3;
+export const messageListener = 5;
 
 /** A layer: a directory, or an EROFS image of files whose contents are in the layer's archive. */
 export type LowerLayer = string | { metadata: string; archive: string };
@@ -54,12 +62,50 @@ export type RootSource =
     }
   | { kind: 'directory'; path: string };
 
+/**
+ * A process without a monitor: it keeps its caller's descriptors 0, 1 and 2, and whoever ran its program has gone when it
+ * becomes the command. So it is with the runtimes that containerd, dockerd and podman call.
+ */
+export interface Unattended {
+  /** A connected socket at `fdConsole` gets the terminal's master. */
+  console: boolean;
+  /** How many descriptors of the caller become 3, 4, …: they lie behind `errorFdOf(preserved)`. */
+  preserved: number;
+}
+
+/** Where such a process tells its failures: a copy of the sync socket above all numbers that are laid out. */
+export function errorFdOf(preserved: number): number {
+  return Math.max(fdLaidOut, 3 + preserved);
+}
+
+/** An unattended start in two halves: `create` leaves the first process waiting, `start` lets it go on. */
+export interface Handover extends Unattended {
+  /** Wait before pivot_root: hooks run there. */
+  stopWhenMounted: boolean;
+  /** In a user namespace device nodes cannot be made: those of the host are bound. */
+  bindDevices: boolean;
+  /** Lay the root over the old one instead of pivot_root, which an initramfs refuses. */
+  noPivot: boolean;
+  /** The name of a new session keyring. */
+  keyring: string | undefined;
+  /** Paths of user namespaces whose mappings idmapped mounts get. */
+  idmaps: ReadonlyMap<Mount, string>;
+  /** Written into the process's own proc before execve: labels of AppArmor and SELinux, by file of /proc/self/attr. */
+  labels: Readonly<Record<string, string>>;
+  /** What joined user namespaces are owned by decides who enters which first: the user namespace is the last. */
+  userNamespace: boolean;
+}
+
 /** What becomes of the process itself, in a start and in an exec. */
 export interface ProcessOptions {
   /** Run the command under the init mode of tsrun-monitor. */
   init: boolean;
   /** Classic BPF of the seccomp filter. */
   seccomp: Uint8Array | undefined;
+  /** Flags of seccomp(2). With a listener: its number, and the socket at which the other side is told of it. */
+  seccompFlags?: number;
+  listenerFd?: number;
+  errorFd?: number;
   /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
   lenientRlimit: (type: string) => boolean;
 }
@@ -75,6 +121,8 @@ export interface CompileOptions extends ProcessOptions {
   stdin: boolean;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
+  /** Absent: a monitor runs the program and stays. */
+  handover?: Handover;
   /** What a path of the host is, for those who compile without it being there; by default the host is asked. */
   isDirectory?: (path: string) => boolean;
 }
@@ -197,9 +245,13 @@ const attributeWords: Readonly<Record<string, { set: number; clear: number }>> =
   noatime: { set: 0x10, clear: 0x70 },
   strictatime: { set: 0x20, clear: 0x70 },
   relatime: { set: 0, clear: 0x70 },
+  atime: { set: 0, clear: 0x70 },
+  norelatime: { set: 0, clear: 0 },
+  nostrictatime: { set: 0, clear: 0x20 },
   nodiratime: { set: 0x80, clear: 0 },
   diratime: { set: 0, clear: 0x80 },
   nosymfollow: { set: 0x200000, clear: 0 },
+  symfollow: { set: 0, clear: 0x200000 },
   defaults: { set: 0, clear: 0 },
 };
 
@@ -268,7 +320,7 @@ export function detachedMount(
 
 /** Lays a detached mount on an opened target, from descriptor to descriptor. */
 export function attach(
-  c: Context,
+  c: Pick<Context, 'b'>,
   mount: Load,
   target: Load,
   info: { title: string; why?: string; shell?: string; tolerate?: ErrnoName[] },
@@ -286,22 +338,30 @@ export function attach(
 export function setAttributes(
   c: Context,
   mount: Load,
-  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean },
-  info: { title: string; why?: string; shell?: string; tolerate?: ErrnoName[] },
+  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load },
+  info: {
+    title: string;
+    why?: string;
+    shell?: string;
+    tolerate?: ErrnoName[];
+    hints?: Partial<Record<ErrnoName, string>>;
+  },
 ): void {
   const struct = Buffer.alloc(32);
   struct.writeBigUInt64LE(BigInt(attr.set ?? 0), 0);
   struct.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
   struct.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
+  const place = c.b.bytes(struct, 'struct mount_attr');
+  if (attr.userns !== undefined) {
+    const number = c.b.field(place, 24, 8, 'userns_fd of the struct');
+    c.b.call('fcntl', [attr.userns, F_DUPFD_CLOEXEC, 0], {
+      title: 'the user namespace into the struct',
+      store: number,
+    });
+  }
   c.b.call(
     'mount_setattr',
-    [
-      mount,
-      c.b.text(emptyPath),
-      AT_EMPTY_PATH | (attr.recursive ? AT_RECURSIVE : 0),
-      c.b.bytes(struct, 'struct mount_attr'),
-      32,
-    ],
+    [mount, c.b.text(emptyPath), AT_EMPTY_PATH | (attr.recursive ? AT_RECURSIVE : 0), place, 32],
     info,
   );
 }

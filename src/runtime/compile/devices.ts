@@ -1,7 +1,18 @@
 /** Device nodes and links in /dev (OCI runtime-spec config-linux.md, "Default Devices"). */
-import { O_DIRECTORY, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/constants.ts';
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+} from '../../linux/constants.ts';
+import type { Load } from '../../program/program.ts';
 import type { LinuxDevice } from '../spec.ts';
-import { type Context, makeTarget, openInRoot, quote } from './context.ts';
+import { attach, type Context, makeTarget, openInRoot, quote } from './context.ts';
+import { isBind } from './mounts.ts';
 
 /** What every container has (major, minor from Documentation/admin-guide/devices.txt). */
 const defaultDevices: readonly LinuxDevice[] = [
@@ -23,14 +34,15 @@ const links: readonly [string, string][] = [
 ];
 
 /** Makes the nodes when the config mounts a filesystem of its own at /dev; a bind-mounted /dev is left alone. */
-export function compileDevices(c: Context): void {
-  const { b, spec } = c;
+export function compileDevices(c: Context, host: ReadonlyMap<LinuxDevice, Load> = new Map()): void {
+  const { b, spec, options } = c;
   b.enter('devices');
-  const own = (spec.mounts ?? []).some((mount) => mount.destination === '/dev' && mount.type !== 'bind');
+  const own = hasOwnDev(c);
   if (!own && (spec.linux?.devices ?? []).length === 0) return;
+  if (options.handover !== undefined) makeTarget(c, '/dev', 'directory');
   const dev = openInRoot(c, '/dev', { title: 'open /dev of the container', flags: O_PATH | O_DIRECTORY });
   if (own) {
-    for (const device of defaultDevices) node(c, device, dev);
+    for (const device of defaultDevices) place(c, device, dev, host);
     for (const [target, name] of links) {
       b.call('symlinkat', [b.text(target), dev, b.text(name)], {
         title: `link /dev/${name} to ${target}`,
@@ -39,7 +51,39 @@ export function compileDevices(c: Context): void {
       });
     }
   }
-  for (const device of spec.linux?.devices ?? []) node(c, device, dev);
+  for (const device of spec.linux?.devices ?? []) place(c, device, dev, host);
+}
+
+/** Copies the mounts of the host's device nodes, for a container that cannot make any; fifos it makes itself. */
+export function openDevices(c: Context): Map<LinuxDevice, Load> {
+  const { b, spec } = c;
+  const trees = new Map<LinuxDevice, Load>();
+  b.enter('devices');
+  for (const device of [...(hasOwnDev(c) ? defaultDevices : []), ...(spec.linux?.devices ?? [])]) {
+    if (device.type === 'p') continue;
+    const tree = b.slot(`tree of ${device.path}`);
+    b.call('open_tree', [AT_FDCWD, b.text(device.path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
+      title: `copy the mount of ${device.path}`,
+      why: 'no device node can be made in a user namespace',
+      store: tree,
+      hints: { ENOENT: 'only devices that the host has there can be given to a container in a user namespace' },
+    });
+    trees.set(device, tree);
+  }
+  return trees;
+}
+
+function place(c: Context, device: LinuxDevice, dev: Load, host: ReadonlyMap<LinuxDevice, Load>): void {
+  const tree = host.get(device);
+  if (tree === undefined) node(c, device, dev);
+  else attach(c, tree, makeTarget(c, device.path, 'file'), { title: `bind ${device.path} of the host` });
+}
+
+/** Without any mount there, the specification wants the nodes in the directory of the root. */
+function hasOwnDev({ spec, options }: Context): boolean {
+  const mounts = (spec.mounts ?? []).filter((mount) => mount.destination === '/dev');
+  if (mounts.length === 0) return options.handover !== undefined;
+  return mounts.some((mount) => !isBind(mount));
 }
 
 function node(c: Context, device: LinuxDevice, dev: ReturnType<typeof openInRoot>): void {

@@ -20,9 +20,29 @@ import { type Load, type Place, type Program, ProgramBuilder } from '../../progr
 import type { NamespaceType, Process } from '../spec.ts';
 import { becomeCommand } from './become.ts';
 import { cloneChild, cloneFlags, tellPid } from './clone.ts';
-import { fdProgram, fdSync, fdTarget, openHow, type ProcessContext } from './context.ts';
+import {
+  errorFdOf,
+  fdConsole,
+  fdProgram,
+  fdSync,
+  fdTarget,
+  openHow,
+  type ProcessContext,
+  type Unattended,
+} from './context.ts';
+import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { monitorStdio, openPeer, openStdio, type Stdio, sendMaster, takeStdio } from './stdio.ts';
+import { prepareProcess, setAffinity } from './scheduling.ts';
+import {
+  type MonitoredStdio,
+  monitorStdio,
+  openPeer,
+  openStdio,
+  type Stdio,
+  sendMaster,
+  setSize,
+  takeStdio,
+} from './stdio.ts';
 
 export interface ExecOptions {
   /** Command, environment, working directory, user, capabilities, limits; `terminal` chooses a pty instead of pipes. */
@@ -44,6 +64,16 @@ export interface ExecOptions {
   seccomp: Uint8Array | undefined;
   /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
   lenientRlimit: (type: string) => boolean;
+  unattended?: UnattendedExec;
+}
+
+export interface UnattendedExec extends Unattended {
+  /** Flags of seccomp(2). */
+  seccompFlags: number;
+  /** By file of /proc/self/attr: labels of AppArmor and SELinux for what execve makes of the process. */
+  labels: Readonly<Record<string, string>>;
+  /** Who runs the program waits for the command. */
+  stays?: boolean;
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -53,33 +83,47 @@ export interface ExecProgram {
   build(config?: Place): Program;
   pid: Load;
   pidfd: Load;
-  stdio: Stdio;
+  stdio: MonitoredStdio;
   /** With `target: 'slot'`: 4 bytes for the number of the pidfd, to be filled in before the program runs. */
   target: Load | undefined;
 }
 
 /** The pidfd while the child joins: all that it keeps beside 0, 1, 2 and the sync socket. */
 const fdJoin = 5;
+/** Beside it the socket for the terminal's master. */
+const fdKeptConsole = 6;
 /** Higher than any number that is laid out: what is moved here first collides with nothing. */
 const fdLifted = 64;
 
 /** Compiles the start of a further process. Throws `USAGE` on a process that it cannot serve. */
-export function compileExec(options: ExecOptions): ExecProgram {
-  const { process } = options;
+export function compileExec(options: Omit<ExecOptions, 'unattended'>): ExecProgram {
   const b = new ProgramBuilder();
+  const stdio = openStdio(b, options.process.terminal === true, options.stdin);
+  return { ...compile(b, options, stdio), stdio };
+}
+
+/** The same without a monitor. */
+export function compileUnattendedExec(options: ExecOptions & { unattended: UnattendedExec }): Program {
+  const kind = options.process.terminal === true ? 'console' : 'inherited';
+  return compile(new ProgramBuilder(), options, { kind }).build();
+}
+
+function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<ExecProgram, 'stdio'> {
+  const { process, unattended } = options;
   const { uid } = process.user;
-  const stdio = openStdio(b, process.terminal === true, options.stdin);
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
   const target = options.target === 'slot' ? b.slot("pidfd of the container's first process") : undefined;
   const container = target ?? fdTarget;
   const joinPid = options.namespaces.includes('pid');
+  const errorFd = unattended !== undefined ? errorFdOf(unattended.preserved) : options.sync ? fdSync : -1;
 
   b.enter('namespaces');
   b.call('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], {
     title: 'not dumpable',
     why: 'no process of the container can look into what is cloned from here: it still knows the host',
   });
+  setAffinity(b, process.execCPUAffinity?.initial, 'while it joins');
   const own = b.slot('own pid namespace');
   if (joinPid) {
     b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
@@ -115,32 +159,53 @@ export function compileExec(options: ExecOptions): ExecProgram {
   }
   if (options.sync) tellPid(b, pid);
   monitorStdio(b, stdio);
+  if (unattended?.stays === true) {
+    for (const fd of [fdSync, errorFd]) {
+      b.call('close', [fd], {
+        title: 'close the sync socket',
+        why: 'who waits for the end of the command is not to hide that it runs',
+      });
+    }
+  }
   b.call('end', [], { title: 'monitor: go on with supervising' });
 
   // The child.
   b.mark(child);
   const c: ProcessContext = {
     b,
-    options: { init: false, seccomp: options.seccomp, lenientRlimit: options.lenientRlimit },
+    options: {
+      init: false,
+      seccomp: options.seccomp,
+      lenientRlimit: options.lenientRlimit,
+      ...(unattended === undefined ? {} : { errorFd, listenerFd: errorFd + 1, seccompFlags: unattended.seccompFlags }),
+    },
   };
+  if (unattended !== undefined) prepareProcess(c, process, unattended);
   oomScore(b, process.oomScoreAdj);
   giveUpHost(b, options, container, stdio, uid);
   join(b, options.namespaces);
-  if (stdio.kind === 'terminal') takeStdio(b, uid, stdio, makeTerminal(b, uid));
+  if (options.namespaces.includes('user')) becomeRoot(c);
+  if (stdio.kind === 'terminal') takeStdio(b, uid, stdio, makeTerminal(b, uid, 0));
+  if (stdio.kind === 'console') {
+    const terminal = makeTerminal(b, uid, fdKeptConsole);
+    setSize(b, terminal, process.consoleSize);
+    takeStdio(b, uid, stdio, terminal);
+  }
   b.enter('security');
-  b.call('close_range', [fdJoin, 0xffffffff, 0], {
-    title: 'close all other descriptors',
-    why: 'the command is to see descriptors 0, 1 and 2 and nothing else (Linux 5.9)',
-  });
+  if (unattended === undefined) {
+    b.call('close_range', [fdJoin, 0xffffffff, 0], {
+      title: 'close all other descriptors',
+      why: 'the command is to see descriptors 0, 1 and 2 and nothing else (Linux 5.9)',
+    });
+  } else layOut(b, unattended);
   compileRlimits(c, process);
   becomeCommand(c, process, { title: 'go to the working directory', where: 'container' });
   return {
     builder: b,
     pid,
     pidfd,
-    stdio,
     target,
-    build: (config) => b.build({ errorFd: options.sync ? fdSync : -1, ...(config === undefined ? {} : { config }) }),
+    build: (config) => b.build({ errorFd, ...(config === undefined ? {} : { config }) }),
   };
 }
 
@@ -201,7 +266,9 @@ function giveUpHost(
       stderr: moved(stdio.stderr),
     };
     takeStdio(b, uid, ends, undefined);
-  } else {
+  } else if (stdio.kind === 'inherited') {
+    takeStdio(b, uid, stdio, undefined);
+  } else if (stdio.kind === 'terminal') {
     const socket = lift(stdio.container, stdio.container.label);
     for (const fd of [0, 1, 2]) {
       b.call('dup3', [socket, fd, 0], {
@@ -211,11 +278,23 @@ function giveUpHost(
     }
   }
   b.enter('security');
+  const why = 'before the container can see this process: a directory of the host in /proc/PID/fd would be a way out';
+  const { unattended } = options;
+  if (unattended !== undefined) {
+    // What stays are sockets and what the caller wants to hand on.
+    if (stdio.kind === 'console') {
+      b.call('dup3', [fdConsole, fdKeptConsole, O_CLOEXEC], { title: 'keep the console socket' });
+    }
+    b.call('dup3', [target, fdJoin, O_CLOEXEC], { title: 'keep the pidfd' });
+    const errorFd = errorFdOf(unattended.preserved);
+    const first = stdio.kind === 'console' ? fdKeptConsole + 1 : fdJoin + 1;
+    b.call('close_range', [first, errorFd - 1, 0], { title: 'close all descriptors of the host', why });
+    b.call('close_range', [errorFd + 1 + unattended.preserved, 0xffffffff, 0], { title: 'those above too', why });
+    b.call('close_range', [fdProgram, fdSync, 0], { title: 'close the program' });
+    return;
+  }
   b.call('dup3', [target, fdJoin, O_CLOEXEC], { title: 'keep the pidfd' });
-  b.call('close_range', [fdJoin + 1, 0xffffffff, 0], {
-    title: 'close all descriptors of the host',
-    why: 'before the container can see this process: a directory of the host in /proc/PID/fd would be a way out',
-  });
+  b.call('close_range', [fdJoin + 1, 0xffffffff, 0], { title: 'close all descriptors of the host', why });
   b.call('close_range', [fdProgram, options.sync ? fdProgram : fdSync, 0], { title: 'close the program' });
   if (options.sync) {
     b.call('fcntl', [fdSync, 2, 1], {
@@ -240,7 +319,7 @@ function join(b: ProgramBuilder, namespaces: readonly NamespaceType[]): void {
 }
 
 /** A terminal of the container's own devpts; its master leaves by the console socket. */
-function makeTerminal(b: ProgramBuilder, uid: number): Load {
+function makeTerminal(b: ProgramBuilder, uid: number, socket: number): Load {
   b.enter('console');
   const master = b.slot("the terminal's master in the container");
   const how = openHow(b, O_RDWR | O_NOCTTY | O_CLOEXEC, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
@@ -252,6 +331,6 @@ function makeTerminal(b: ProgramBuilder, uid: number): Load {
     hints: { ENOENT: 'the container has no devpts at /dev/pts', ELOOP: 'the container has a link there' },
   });
   const peer = openPeer(b, master, uid);
-  sendMaster(b, master, 0);
+  sendMaster(b, master, socket);
   return peer;
 }

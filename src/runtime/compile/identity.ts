@@ -8,6 +8,7 @@ import {
   encodeCapset,
 } from '../../linux/capabilities.ts';
 import {
+  O_CLOEXEC,
   O_WRONLY,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
@@ -20,8 +21,9 @@ import {
   RESOLVE_NO_XDEV,
   SECCOMP_SET_MODE_FILTER,
 } from '../../linux/constants.ts';
+import type { Load } from '../../program/program.ts';
 import type { Process } from '../spec.ts';
-import { type Context, openHow, type ProcessContext } from './context.ts';
+import { type Context, messageListener, openHow, type ProcessContext } from './context.ts';
 
 const rlimits: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
@@ -164,17 +166,41 @@ function setCapabilities(c: ProcessContext, process: Process): void {
   }
 }
 
+/** man 2 seccomp, SECCOMP_FILTER_FLAG_NEW_LISTENER */
+const newListener = 8;
+
 function compileSeccompLoad(c: ProcessContext): void {
   const filter = c.options.seccomp;
   if (filter === undefined) return;
   const { b } = c;
+  const flags = c.options.seccompFlags ?? 0;
+  const listener = (flags & newListener) !== 0 ? b.slot('listener of the filter') : undefined;
   const code = b.bytes(filter, 'filter');
   const program = b.reserve(16, 'struct sock_fprog');
   b.at(program).writeUInt16LE(filter.length / 8, 0);
   b.relocate(program.offset + 8, code);
-  b.call('seccomp', [SECCOMP_SET_MODE_FILTER, 0, program], {
+  b.call('seccomp', [SECCOMP_SET_MODE_FILTER, flags, program], {
     title: `load the seccomp filter (${filter.length / 8} instructions)`,
     why: 'system calls that containers do not need are refused: most holes of the kernel were in those',
-    hints: { EINVAL: 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)' },
+    hints: { EINVAL: 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or not that flag' },
+    ...(listener === undefined ? {} : { store: listener }),
+  });
+  if (listener !== undefined) handListener(c, listener);
+}
+
+/** The other side takes the listener out of this process (man 2 pidfd_getfd) and hands it to whoever answers. */
+function handListener(c: ProcessContext, listener: Load): void {
+  const { b } = c;
+  const message = b.reserve(16, 'message: listener');
+  b.at(message).writeUInt32LE(messageListener, 0);
+  b.call('dup3', [listener, c.options.listenerFd ?? -1, O_CLOEXEC], { title: 'the listener at the agreed number' });
+  b.call('write', [c.options.errorFd ?? -1, message, 16], {
+    title: 'tell: the listener is there',
+    expect: { equals: 16 },
+  });
+  b.call('read', [c.options.errorFd ?? -1, b.reserve(8, 'answer'), 1], {
+    title: 'wait until the listener has been taken',
+    why: 'from here on calls may wait for an answer from there',
+    expect: { equals: 1 },
   });
 }

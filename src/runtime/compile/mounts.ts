@@ -5,14 +5,23 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  MOUNT_ATTR__ATIME,
+  MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_NOATIME,
   MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
   MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_RELATIME,
+  MOUNT_ATTR_STRICTATIME,
   MS_PRIVATE,
   MS_SHARED,
   MS_SLAVE,
   MS_UNBINDABLE,
+  O_CLOEXEC,
+  O_RDONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../../linux/constants.ts';
@@ -57,22 +66,51 @@ export function isBind(mount: Mount): boolean {
  */
 export function openBinds(c: Context): OpenedBind[] {
   c.b.enter('mounts');
-  return (c.spec.mounts ?? []).filter(isBind).map((mount) => {
-    const source = mount.source ?? '';
-    const recursive = !(mount.options ?? []).includes('bind');
-    const tree = c.b.slot(`tree of ${source}`);
-    c.b.call(
-      'open_tree',
-      [AT_FDCWD, c.b.text(source), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)],
-      {
-        title: `copy the mount of ${source}`,
-        why: `it will be ${mount.destination} in the container`,
-        store: tree,
-        hints: { ENOENT: `"${source}" does not exist on the host` },
-      },
-    );
-    return { mount, tree, isDirectory: (c.options.isDirectory ?? isDirectory)(source) };
+  return (c.spec.mounts ?? [])
+    .filter((mount) => isBind(mount) || mountsOf(c).has(mount))
+    .map((mount) => {
+      const source = mount.source ?? '';
+      const recursive = !(mount.options ?? []).includes('bind');
+      const tree = c.b.slot(`tree of ${source}`);
+      c.b.call(
+        'open_tree',
+        [AT_FDCWD, c.b.text(source), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)],
+        {
+          title: `copy the mount of ${source}`,
+          why: `it will be ${mount.destination} in the container`,
+          store: tree,
+          hints: { ENOENT: `"${source}" does not exist on the host` },
+        },
+      );
+      const mapping = mountsOf(c).get(mount);
+      if (mapping !== undefined) mapIds(c, mount, tree, mapping);
+      return { mount, tree, isDirectory: (c.options.isDirectory ?? isDirectory)(source) };
+    });
+}
+
+function mountsOf(c: Context): ReadonlyMap<Mount, string> {
+  return c.options.handover?.idmaps ?? none;
+}
+const none: ReadonlyMap<Mount, string> = new Map();
+
+/** An idmapped mount (man 2 mount_setattr, "ID-mapped mounts"): files have other owners through it. */
+function mapIds(c: Context, mount: Mount, tree: Load, path: string): void {
+  const userns = c.b.slot('user namespace of a mount');
+  c.b.call('openat', [AT_FDCWD, c.b.text(path), O_RDONLY | O_CLOEXEC, 0], {
+    title: 'open the user namespace with the mapping',
+    store: userns,
   });
+  setAttributes(
+    c,
+    tree,
+    { set: MOUNT_ATTR_IDMAP, userns, recursive: (mount.options ?? []).includes('ridmap') },
+    {
+      title: `map owners in ${mount.destination}`,
+      why: 'the files keep their owners on the disk and have those of the mapping in the container (Linux 5.12)',
+      hints: { EINVAL: 'the filesystem of the source cannot be idmapped on this kernel' },
+    },
+  );
+  c.b.call('close', [userns], { title: 'close the user namespace' });
 }
 
 function isDirectory(path: string): boolean {
@@ -96,7 +134,7 @@ export function compileMounts(c: Context, binds: readonly OpenedBind[]): void {
 function newFilesystem(c: Context, mount: Mount): void {
   const type = mount.type === 'cgroup' ? 'cgroup2' : (mount.type ?? 'none');
   const { attributes, rest } = mountAttributes(mount.options ?? []);
-  const parameters = rest.filter((word) => propagationWords[word] === undefined && word !== 'newinstance');
+  const parameters = rest.filter((word) => propagationWords[word] === undefined && !ownWords.has(word));
   const target = makeTarget(c, mount.destination, 'directory');
   const isProc = type === 'proc' && mount.destination === '/proc';
   const fd = detachedMount(c, type, parameters, attributes, {
@@ -109,7 +147,15 @@ function newFilesystem(c: Context, mount: Mount): void {
     title: `attach ${type} at ${mount.destination}`,
     shell: `mount -t ${type} -o ${quote((mount.options ?? []).join(',') || 'defaults')} ${type} "$ROOT"${quote(mount.destination)}`,
   });
+  for (const word of rest) {
+    const propagation = propagationWords[word];
+    if (propagation === undefined) continue;
+    setAttributes(c, fd, { propagation: propagation.flag, recursive: false }, { title: `make it ${word}` });
+  }
 }
+
+/** Words that no filesystem gets to see. */
+const ownWords = new Set(['newinstance', 'tmpcopyup', 'copy-symlink', 'idmap', 'ridmap', 'bind', 'rbind', 'nofail']);
 
 const reasons: Readonly<Record<string, string>> = {
   proc: 'processes of the own pid namespace only; the host is not visible through it',
@@ -121,7 +167,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBind): void {
-  const words = (mount.options ?? []).filter((word) => word !== 'bind' && word !== 'rbind');
+  const words = (mount.options ?? []).filter((word) => !ownWords.has(word));
   const plain = words.filter((word) => recursiveWords[word] === undefined && propagationWords[word] === undefined);
   const { attributes } = mountAttributes(plain);
   const cleared = clearedAttributes(plain);
@@ -154,17 +200,18 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
     flag: MS_PRIVATE,
     recursive: true,
   };
-  if (propagation.flag !== MS_SHARED) {
-    setAttributes(
-      c,
-      tree,
-      { propagation: propagation.flag, recursive: propagation.recursive },
-      {
-        title: 'set its propagation',
-        why: 'mounts made in the container are not to appear on the host',
-      },
-    );
-  }
+  setAttributes(
+    c,
+    tree,
+    { propagation: propagation.flag, recursive: propagation.recursive },
+    {
+      title: 'set its propagation',
+      why:
+        propagation.flag === MS_SHARED
+          ? 'asked for: mounts made on either side appear on the other'
+          : 'mounts made in the container are not to appear on the host',
+    },
+  );
   const target = makeTarget(c, mount.destination, directory ? 'directory' : 'file');
   attach(c, tree, target, {
     title: `bind ${mount.source ?? ''} at ${mount.destination}`,
@@ -181,6 +228,14 @@ const recursiveWords: Readonly<Record<string, { set?: number; clear?: number }>>
   rdev: { clear: MOUNT_ATTR_NODEV },
   rnoexec: { set: MOUNT_ATTR_NOEXEC },
   rexec: { clear: MOUNT_ATTR_NOEXEC },
+  rnosymfollow: { set: MOUNT_ATTR_NOSYMFOLLOW },
+  rsymfollow: { clear: MOUNT_ATTR_NOSYMFOLLOW },
+  rnodiratime: { set: MOUNT_ATTR_NODIRATIME },
+  rdiratime: { clear: MOUNT_ATTR_NODIRATIME },
+  rnoatime: { set: MOUNT_ATTR_NOATIME, clear: MOUNT_ATTR__ATIME },
+  ratime: { set: MOUNT_ATTR_RELATIME, clear: MOUNT_ATTR__ATIME },
+  rrelatime: { set: MOUNT_ATTR_RELATIME, clear: MOUNT_ATTR__ATIME },
+  rstrictatime: { set: MOUNT_ATTR_STRICTATIME, clear: MOUNT_ATTR__ATIME },
 };
 
 function clearedAttributes(words: readonly string[]): number {
@@ -189,6 +244,9 @@ function clearedAttributes(words: readonly string[]): number {
   if (words.includes('suid')) cleared |= MOUNT_ATTR_NOSUID;
   if (words.includes('dev')) cleared |= MOUNT_ATTR_NODEV;
   if (words.includes('exec')) cleared |= MOUNT_ATTR_NOEXEC;
+  if (words.includes('symfollow')) cleared |= MOUNT_ATTR_NOSYMFOLLOW;
+  if (words.includes('diratime')) cleared |= MOUNT_ATTR_NODIRATIME;
+  if (words.some((word) => /^(atime|relatime)$/.test(word))) cleared |= MOUNT_ATTR__ATIME;
   return cleared;
 }
 

@@ -3,7 +3,6 @@
  * mounts, devices, masks, pivot_root, identity, exec; each part says why it is where it is.
  */
 import {
-  AF_INET,
   AT_FDCWD,
   CLONE_NEWCGROUP,
   CLONE_NEWNET,
@@ -16,9 +15,6 @@ import {
   O_CLOEXEC,
   O_RDONLY,
   PR_SET_DUMPABLE,
-  SIOCSIFFLAGS,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
 } from '../../linux/constants.ts';
 import { type Label, type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { LinuxNamespace, NamespaceType } from '../spec.ts';
@@ -27,20 +23,37 @@ import { cloneChild, cloneFlags, tellPid } from './clone.ts';
 import {
   type CompileOptions,
   type Context,
+  errorFdOf,
   fdNetns,
   fdProgram,
   fdResync,
   fdSync,
+  type Handover,
   makeTarget,
+  messageMounted,
   messageReady,
   quote,
   setAttributes,
 } from './context.ts';
 import { compileDevices } from './devices.ts';
+import {
+  becomeRoot,
+  enterNamespace,
+  layOut,
+  layOverRoot,
+  openProc,
+  prepare,
+  rootPropagation,
+  waitForMappings,
+  waitForStart,
+  writeLabels,
+} from './handover.ts';
 import { compileRlimits, writeProc } from './identity.ts';
+import { loopbackUp } from './loopback.ts';
 import { compileMasks, compileMounts, isBind, openBinds } from './mounts.ts';
 import { compileRoot } from './rootfs.ts';
-import { makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
+import { compilePersonality, compileScheduling } from './scheduling.ts';
+import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
 
 /** A program and what the monitor has to find in its memory. */
 export interface StartProgram {
@@ -49,13 +62,30 @@ export interface StartProgram {
   build(config?: Place): Program;
   pid: Load;
   pidfd: Load;
-  stdio: Stdio;
+  stdio: MonitoredStdio;
 }
 
 /** Compiles the start of a container. Throws `USAGE` or `UNSUPPORTED` on configs that it cannot serve. */
-export function compileStart(options: CompileOptions): StartProgram {
-  const { spec } = options;
+export function compileStart(options: Omit<CompileOptions, 'handover'>): StartProgram {
   const b = new ProgramBuilder();
+  const stdio = openStdio(b, options.spec.process?.terminal === true, options.stdin);
+  return { ...compile(b, options, stdio), stdio };
+}
+
+/**
+ * Compiles the first half of a start that another command ends: its first process waits at `fdStart`. The operations
+ * from `waiting` on are those that the second half can fail in.
+ */
+export function compileCreate(options: CompileOptions & { handover: Handover }): { program: Program; waiting: number } {
+  const b = new ProgramBuilder();
+  const kind = options.spec.process?.terminal === true ? 'console' : 'inherited';
+  const { build } = compile(b, options, { kind });
+  const program = build();
+  return { program, waiting: program.operations.findIndex(({ call }) => call === 'accept4') };
+}
+
+function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit<StartProgram, 'stdio'> {
+  const { spec, handover } = options;
   const process = spec.process ?? { cwd: '/', user: { uid: 0, gid: 0 } };
   const joined = (spec.linux?.namespaces ?? []).filter((namespace) => namespace.path !== undefined);
   const namespaces = new Set(
@@ -63,7 +93,7 @@ export function compileStart(options: CompileOptions): StartProgram {
       .filter((namespace) => namespace.path === undefined)
       .map((namespace) => namespace.type),
   );
-  const stdio = openStdio(b, process.terminal === true, options.stdin);
+  const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
 
   b.enter('namespaces');
   const exe = b.slot('own executable');
@@ -77,7 +107,8 @@ export function compileStart(options: CompileOptions): StartProgram {
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
   const joinedFds: Load[] = [];
-  const ownPidNamespace = joinPidNamespace(b, joined, joinedFds);
+  const ownPidNamespace = handover === undefined ? joinPidNamespace(b, joined, joinedFds) : undefined;
+  const taken = handover === undefined ? undefined : prepare(context, handover, namespaces, joined);
   const child = clone(b, options, namespaces, pid, pidfd);
 
   // The parent: tell the pid, keep the other ends, go back to the monitor.
@@ -100,61 +131,67 @@ export function compileStart(options: CompileOptions): StartProgram {
 
   // The child: the container's first process.
   b.mark(child);
-  const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
-  b.call('close', [fdResync], {
-    title: "close the monitor's end of the sync socket",
-    why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
-    tolerate: ['EBADF'],
-  });
+  if (handover === undefined) {
+    b.call('close', [fdResync], {
+      title: "close the monitor's end of the sync socket",
+      why: 'in a restart the monitor itself is the other side: if it dies, the end of the stream must be seen here',
+      tolerate: ['EBADF'],
+    });
+  }
   b.call('umask', [0], {
     title: 'no umask',
     why: 'the modes of directories and device nodes are to be as they are written, whatever the caller has',
     shell: 'umask 0',
   });
-  joinNamespaces(context, joined);
+  if (handover === undefined) joinNamespaces(context, joined);
+  else if (namespaces.has('user')) waitForMappings(context);
   enterNamespaces(context, namespaces);
-  const binds = openBinds(context);
+  const binds = taken?.binds ?? openBinds(context);
+  if (handover !== undefined) openProc(context);
   privateMounts(context);
   compileRoot(context);
+  if (handover?.userNamespace === true) becomeRoot(context);
   compileMounts(context, binds);
-  compileDevices(context);
+  compileDevices(context, taken?.devices);
   const terminal = makeTerminal(context, stdio);
   makeWorkingDirectory(context, process.cwd);
   compileSettings(context);
   compileMasks(context);
+  if (handover?.stopWhenMounted === true) {
+    const why = 'createRuntime and createContainer are called before the root changes';
+    barrier(context, messageMounted, 'mounted: wait for the hooks', why);
+  }
   pivot(context);
+  if (handover !== undefined) takeStdio(b, process.user.uid, stdio, terminal);
   barrier(
     context,
     messageReady,
     'ready: wait for the network and the records',
     'nothing of the container runs before the host is done',
   );
-  takeStdio(b, process.user.uid, stdio, terminal);
-  compileRlimits(context, process);
-  closeDescriptors(context, exe);
+  if (handover === undefined) {
+    takeStdio(b, process.user.uid, stdio, terminal);
+    compileRlimits(context, process);
+    closeDescriptors(context, exe);
+  } else {
+    waitForStart(b, handover);
+    writeLabels(context, handover);
+    compileScheduling(context, process);
+    compilePersonality(context, spec.linux?.personality);
+    compileRlimits(context, process);
+    layOut(b, handover);
+  }
   becomeCommand(context, process, { title: 'working directory', where: 'image' });
   return {
     builder: b,
     pid,
     pidfd,
-    stdio,
-    build: (config) => b.build({ errorFd: fdSync, ...(config === undefined ? {} : { config }) }),
+    build: (config) =>
+      b.build({
+        errorFd: handover === undefined ? fdSync : errorFdOf(handover.preserved),
+        ...(config === undefined ? {} : { config }),
+      }),
   };
-}
-
-/** Opens a namespace by its path and enters it (man 2 setns). */
-function enter(b: ProgramBuilder, { type, path = '' }: LinuxNamespace): Load {
-  const fd = b.slot(`${type} namespace`);
-  b.call('openat', [AT_FDCWD, b.text(path), O_RDONLY | O_CLOEXEC, 0], {
-    title: `open the ${type} namespace ${path}`,
-    store: fd,
-    hints: { ENOENT: 'the process that it belongs to has ended' },
-  });
-  b.call('setns', [fd, cloneFlags[type] ?? 0], {
-    title: `enter the ${type} namespace ${path}`,
-    shell: `nsenter --${type === 'network' ? 'net' : type}=${quote(path)}`,
-  });
-  return fd;
 }
 
 /** A pid namespace is entered by children only: before the clone, and left again behind it. */
@@ -166,13 +203,13 @@ function joinPidNamespace(b: ProgramBuilder, joined: readonly LinuxNamespace[], 
     title: 'open the own pid namespace',
     store: own,
   });
-  opened.push(own, enter(b, namespace));
+  opened.push(own, enterNamespace(b, namespace));
   return own;
 }
 
 function joinNamespaces(c: Context, joined: readonly LinuxNamespace[]): void {
   c.b.enter('namespaces');
-  for (const namespace of joined) if (namespace.type !== 'pid') enter(c.b, namespace);
+  for (const namespace of joined) if (namespace.type !== 'pid') enterNamespace(c.b, namespace);
 }
 
 /** The first process and the namespaces that clone3 can make for it. */
@@ -189,7 +226,8 @@ function clone(
     if (type === 'network' && options.joinNetns) continue;
     const flag = cloneFlags[type];
     // A cgroup namespace made by clone3 would have the parent's cgroup as its root: it is made by the child.
-    if (flag !== undefined && type !== 'cgroup') {
+    // A time namespace is the parent's matter: its clocks are set before anybody is in it.
+    if (flag !== undefined && type !== 'cgroup' && type !== 'time') {
       flags |= flag;
       names.push(type);
     }
@@ -242,27 +280,6 @@ function enterNamespaces(c: Context, namespaces: ReadonlySet<NamespaceType>): vo
       shell: `domainname ${quote(c.spec.domainname)}`,
     });
   }
-}
-
-/** struct ifreq: char name[16], short flags (man 7 netdevice). */
-function loopbackUp(c: Context): void {
-  const { b } = c;
-  b.enter('network');
-  const request = Buffer.alloc(40);
-  request.write('lo', 0);
-  request.writeInt16LE(0x1 | 0x40, 16);
-  const socket = b.slot('socket');
-  b.call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], {
-    title: 'a socket, to speak to network devices',
-    store: socket,
-  });
-  b.call('ioctl', [socket, SIOCSIFFLAGS, b.bytes(request, 'struct ifreq')], {
-    title: 'loopback up',
-    why: 'a new network namespace has only a loopback device, and it is down',
-    shell: 'ip link set lo up',
-  });
-  b.call('close', [socket], { title: 'close the socket' });
-  b.enter('namespaces');
 }
 
 /** Before anything is mounted: what is mounted here is not to appear on the host. */
@@ -320,6 +337,10 @@ function pivot(c: Context): void {
     );
   }
   b.call('fchdir', [c.root], { title: 'go into the new root', shell: 'cd "$ROOT"' });
+  if (c.options.handover?.noPivot === true) {
+    layOverRoot(c);
+    return;
+  }
   b.call('pivot_root', [b.text('.'), b.text('.')], {
     title: 'make it the root; the old one lies on top of it',
     why: 'unlike chroot, after this the old root can be taken away for good',
@@ -331,6 +352,7 @@ function pivot(c: Context): void {
     shell: 'umount -l .',
   });
   b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
+  if (c.options.handover !== undefined) rootPropagation(c);
 }
 
 /** Tells the other side, and waits for one byte; its end ends this process. */

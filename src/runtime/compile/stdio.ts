@@ -19,12 +19,16 @@ import {
   TIOCGPTPEER,
   TIOCSCTTY,
   TIOCSPTLCK,
+  TIOCSWINSZ,
 } from '../../linux/constants.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import { attach, type Context, makeTarget, openInRoot } from './context.ts';
+import { attach, type Context, fdConsole, makeTarget, openInRoot } from './context.ts';
+
+/** What an unattended process has: its caller's descriptors, or a terminal whose master goes to the caller's socket. */
+export type UnattendedStdio = { kind: 'inherited' } | { kind: 'console' };
 
 /** Both ends of what connects the container with its monitor. */
-export type Stdio =
+export type MonitoredStdio =
   | {
       kind: 'pipes';
       /** The container's end and the monitor's; stdin is absent when nobody feeds it. */
@@ -41,8 +45,10 @@ export type Stdio =
       receive: Place;
     };
 
+export type Stdio = MonitoredStdio | UnattendedStdio;
+
 /** Makes the pipes, or the socket for the terminal's master; runs before the clone. */
-export function openStdio(b: ProgramBuilder, terminal: boolean, stdin: boolean): Stdio {
+export function openStdio(b: ProgramBuilder, terminal: boolean, stdin: boolean): MonitoredStdio {
   b.enter('console');
   if (!terminal) {
     const pipe = (name: string): { read: Load; write: Load } => {
@@ -101,6 +107,7 @@ function message(b: ProgramBuilder, label: string): { header: Place; control: Pl
 
 /** The monitor's side, after the clone: gives up the container's ends and takes the master. */
 export function monitorStdio(b: ProgramBuilder, stdio: Stdio): void {
+  if (stdio.kind === 'inherited' || stdio.kind === 'console') return;
   b.enter('console');
   const closeEnd = (fd: Load): void => {
     b.call('close', [fd], {
@@ -125,7 +132,7 @@ export function monitorStdio(b: ProgramBuilder, stdio: Stdio): void {
 
 /** The container's side of a terminal, after its mounts are there. */
 export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
-  if (stdio.kind !== 'terminal') return undefined;
+  if (stdio.kind !== 'terminal' && stdio.kind !== 'console') return undefined;
   const { b } = c;
   b.enter('console');
   const master = openInRoot(c, '/dev/pts/ptmx', {
@@ -134,6 +141,7 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
     flags: O_RDWR | O_NOCTTY,
   });
   const peer = openPeer(b, master, c.spec.process?.user.uid ?? 0);
+  setSize(b, peer, c.spec.process?.consoleSize);
   const tree = b.slot('tree of the terminal');
   b.call('open_tree', [peer, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
     title: "copy the terminal's mount",
@@ -141,8 +149,20 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
   });
   const target = makeTarget(c, '/dev/console', 'file');
   attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
-  sendMaster(b, master, stdio.container);
+  sendMaster(b, master, stdio.kind === 'terminal' ? stdio.container : fdConsole);
   return peer;
+}
+
+/** `process.consoleSize` (man 2 TIOCSWINSZ): rows, columns, and two numbers that nobody uses. */
+export function setSize(b: ProgramBuilder, terminal: Load, size: { height: number; width: number } | undefined): void {
+  if (size === undefined || (size.height === 0 && size.width === 0)) return;
+  const struct = Buffer.alloc(8);
+  struct.writeUInt16LE(size.height & 0xffff, 0);
+  struct.writeUInt16LE(size.width & 0xffff, 2);
+  b.call('ioctl', [terminal, TIOCSWINSZ, b.bytes(struct, 'struct winsize')], {
+    title: `terminal of ${size.height} rows and ${size.width} columns`,
+    shell: `stty rows ${size.height} columns ${size.width}`,
+  });
 }
 
 /** The other side of a new terminal, unlocked and owned by `uid`. */
@@ -173,6 +193,7 @@ export function sendMaster(b: ProgramBuilder, master: Load, socket: Load | numbe
   b.call('sendmsg', [socket, header, MSG_NOSIGNAL], {
     title: 'send the master to the monitor',
     expect: { equals: 1 },
+    hints: { EPIPE: 'nobody reads from the console socket any more' },
   });
 }
 

@@ -3,6 +3,10 @@ import type { Entry } from './entry.ts';
 
 export const programReasons: readonly Entry[] = [
   [
+    "the layer's archive as it came, with an index beside it: no file of it was ever made",
+    'архив слоя, каким он пришёл, и указатель рядом с ним: ни один его файл не создавался',
+  ],
+  [
     'the monitor stands between the container and whoever looks at it: a log, a terminal, nobody',
     'монитор стоит между контейнером и тем, кто на него смотрит: журналом, терминалом или никем',
   ],

@@ -4,6 +4,7 @@ import type { Entry } from './entry.ts';
 export const programTitles: readonly Entry[] = [
   ['pipe for {1}', 'канал для {1}'],
   ['socket pair for the terminal', 'пара сокетов для терминала'],
+  ['layer {1}', 'слой {1}'],
   ['open the own executable, a sealed memfd', 'открыть собственный исполняемый файл, запечатанный memfd'],
   ['open the own pid namespace', 'открыть собственное пространство имён PID'],
   ['open the {1} namespace {2}', 'открыть пространство имён {1} {2}'],

@@ -1,0 +1,45 @@
+/** Processes by number, and how to be sure that it is still the same one (man 5 proc, man 2 pidfd_open). */
+import { readFileSync } from 'node:fs';
+import { errno } from './errno.ts';
+import { syscall } from './ffi.ts';
+import { check, close } from './fs.ts';
+
+/** Fields of /proc/PID/stat from the state on; the name before it may hold spaces and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** When a process began, in clock ticks since boot: with the pid it names one process for good. Undefined: it has ended. */
+export function startTimeOf(pid: number): string | undefined {
+  return statFields(pid)?.[19];
+}
+
+/** Whether the process that began at `startTime` runs; one that waits to be reaped does not. */
+export function isRunning(pid: number, startTime: string): boolean {
+  const fields = statFields(pid);
+  return fields !== undefined && fields[19] === startTime && fields[0] !== 'Z' && fields[0] !== 'X';
+}
+
+/** A pidfd of the process that began at `startTime`; undefined when it has ended. The caller closes it. */
+export function openPidfd(pid: number, startTime: string): number | undefined {
+  const fd = syscall('pidfd_open', pid, 0);
+  if (fd === -errno.ESRCH) return undefined;
+  check(fd, 'pidfd_open');
+  if (isRunning(pid, startTime)) return fd;
+  close(fd);
+  return undefined;
+}
+
+/** Sends a signal by a pidfd; false when the process has ended. */
+export function signalPidfd(pidfd: number, signal: number): boolean {
+  const result = syscall('pidfd_send_signal', pidfd, signal, 0, 0);
+  if (result === -errno.ESRCH) return false;
+  check(result, 'pidfd_send_signal');
+  return true;
+}

@@ -1,0 +1,123 @@
+/**
+ * The cgroup of an OCI container: where it is (config-linux.md, "Cgroups Path"), and what of the resources that callers
+ * send by habit asks for nothing.
+ */
+import { join, normalize } from 'node:path';
+import { createCgroupAt, findCgroup2 } from '../cgroup/index.ts';
+import { TsrunError } from '../error.ts';
+import { close } from '../linux/fs.ts';
+import type { LinuxDeviceCgroup, LinuxResources, Mount, Spec } from '../runtime/spec.ts';
+
+export type CgroupManager = 'cgroupfs' | 'systemd' | 'disabled';
+
+/** What each container may use, whatever the rules say before: the devices that each container has. */
+const always: readonly LinuxDeviceCgroup[] = [
+  ...(['c', 'b'] as const).map((type) => ({ allow: true, type, access: 'm' })),
+  ...[
+    [1, 3],
+    [1, 8],
+    [1, 7],
+    [5, 0],
+    [1, 5],
+    [1, 9],
+    [5, 2],
+  ].map(([major = 0, minor = 0]) => ({ allow: true, type: 'c' as const, major, minor, access: 'rwm' })),
+  { allow: true, type: 'c', major: 136, access: 'rwm' },
+];
+
+/** The path below the mount point. `slice:prefix:name` is systemd's way to write it. */
+export function cgroupPath(id: string, path: string | undefined, manager: CgroupManager): string {
+  if (manager !== 'systemd') return normalize(`/${path === undefined || path === '' ? id : path}`);
+  const [slice = '', prefix = '', name = ''] =
+    path === undefined || path === '' ? ['system.slice', 'tsrun', id] : path.split(':');
+  if (name === '') {
+    throw new TsrunError('USAGE', `expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups`, {
+      hint: `it is ${JSON.stringify(path)}: leave --systemd-cgroup out, or configure the caller for systemd's cgroups`,
+    });
+  }
+  const unit = name.endsWith('.slice') ? name : `${prefix === '' ? '' : `${prefix}-`}${name}.scope`;
+  return join('/', expandSlice(slice === '' ? 'system.slice' : slice), unit);
+}
+
+/** `a-b.slice` lies in `a.slice` (man 5 systemd.slice). */
+export function expandSlice(slice: string): string {
+  if (slice === '-.slice') return '';
+  const parts = slice.replace(/\.slice$/, '').split('-');
+  if (!slice.endsWith('.slice') || slice.includes('/') || parts.includes('')) {
+    throw new TsrunError('USAGE', `invalid slice name: ${JSON.stringify(slice)}`);
+  }
+  return parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`).join('/');
+}
+
+/** Without what means nothing: zeros, and values of cgroup v1 that are the usual ones there. */
+export function meaningful(resources: LinuxResources): LinuxResources {
+  const { memory, network, cpu, pids, blockIO, ...rest } = resources;
+  const kept: LinuxResources = { ...rest };
+  if (memory !== undefined) {
+    const { swappiness, disableOOMKiller, kernel: _1, kernelTCP: _2, ...limits } = memory;
+    kept.memory = {
+      ...limits,
+      // 60 is what the kernel has, -1 and 2^64-1 are docker's way to write none.
+      ...(swappiness === undefined || swappiness < 0 || swappiness > 100 || swappiness === 60 ? {} : { swappiness }),
+      ...(disableOOMKiller === true ? { disableOOMKiller } : {}),
+    };
+  }
+  if (network?.classID || network?.priorities?.length) kept.network = network;
+  if (cpu !== undefined) {
+    const { burst, idle, ...limits } = cpu;
+    kept.cpu = { ...limits, ...(burst ? { burst } : {}), ...(idle ? { idle } : {}) };
+  }
+  if (pids !== undefined && pids.limit !== 0) kept.pids = pids;
+  if (blockIO !== undefined) kept.blockIO = blockIO;
+  return kept;
+}
+
+/** What a new cgroup has anyway needs no controller: ctr and others send the usual share. */
+function withoutUsual(limits: LinuxResources): LinuxResources {
+  if (limits.cpu?.shares !== usualShares) return limits;
+  const { shares: _, ...cpu } = limits.cpu;
+  return { ...limits, cpu };
+}
+const usualShares = 1024;
+
+export interface MadeCgroup {
+  /** Absolute; empty: none. */
+  path: string;
+  fd: number;
+}
+
+/** Makes the container's cgroup with its limits and device rules. */
+export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): MadeCgroup {
+  const resources = meaningful(spec.linux?.resources ?? {});
+  const { devices = [{ allow: false, access: 'rwm' }], ...limits } = resources;
+  if (manager === 'disabled') return { path: '', fd: -1 };
+  if (findCgroup2() === undefined) {
+    const asked = Object.values(limits).some((value) => value !== undefined && Object.keys(value).length > 0);
+    if (!asked) return { path: '', fd: -1 };
+  }
+  return createCgroupAt(cgroupPath(id, spec.linux?.cgroupsPath, manager).slice(1), {
+    ...withoutUsual(limits),
+    devices: [...devices, ...always],
+  });
+}
+
+/**
+ * A mount of type cgroup in a container without a cgroup namespace shows its own cgroup: a new mount would show those of
+ * the whole host.
+ */
+export function ownCgroupMounts(spec: Spec, made: string): Mount[] {
+  const mounts = spec.mounts ?? [];
+  if ((spec.linux?.namespaces ?? []).some(({ type }) => type === 'cgroup')) return mounts;
+  // Without one of its own it is the caller's.
+  const found = findCgroup2();
+  const path = made || (found === undefined ? '' : join(found.mountPoint, found.ownPath));
+  if (path === '') return mounts;
+  return mounts.map((mount) => {
+    if (mount.type !== 'cgroup' && mount.type !== 'cgroup2') return mount;
+    return { ...mount, type: 'bind', source: path, options: ['bind', ...(mount.options ?? [])] };
+  });
+}
+
+export function closeCgroup({ fd }: MadeCgroup): void {
+  close(fd);
+}

@@ -1,0 +1,258 @@
+/** `create` (OCI runtime-spec runtime.md, "Create"): everything is set up, and the first process waits for `start`. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { killCgroup, removeCgroup } from '../cgroup/index.ts';
+import { TsrunError } from '../error.ts';
+import { SOCK_SEQPACKET } from '../linux/constants.ts';
+import { close } from '../linux/fs.ts';
+import { openPidfd, signalPidfd, startTimeOf } from '../linux/process.ts';
+import { architecture } from '../linux/syscalls.ts';
+import { listenSocket } from '../linux/unix-socket.ts';
+import type { Program } from '../program/program.ts';
+import { errorFdOf } from '../runtime/compile/context.ts';
+import { compileCreate } from '../runtime/compile/start.ts';
+import { compileSeccompCached, seccompFlags } from '../runtime/seccomp/index.ts';
+import type { Mount, Process, Spec } from '../runtime/spec.ts';
+import { readBundle, type Warn } from './bundle.ts';
+import { type CgroupManager, closeCgroup, type MadeCgroup, makeCgroup, ownCgroupMounts } from './cgroup.ts';
+import { copyUp } from './copy-up.ts';
+import { handOn } from './descriptors.ts';
+import { checkExecutable } from './executable.ts';
+import { withHome } from './home.ts';
+import { runHooks } from './hooks.ts';
+import { runHooksInside } from './inside.ts';
+import { labelsOf } from './labels.ts';
+import { failureOf, Machine } from './machine.ts';
+import { keepSteps } from './steps.ts';
+import {
+  type ContainerRecord,
+  checkId,
+  OciContainer,
+  type OciStore,
+  removeDirectory,
+  writeJson,
+  writeWhole,
+} from './store.ts';
+import { MappingHolders, writeMappings } from './user-namespace.ts';
+
+export interface CreateOptions {
+  id: string;
+  /** Absolute. */
+  bundle: string;
+  /** The name of its configuration. */
+  config: string;
+  /** Connects the socket that gets the terminal's master, where the process has one. */
+  connectConsole: (process: Process | undefined) => number | undefined;
+  preserveFds: number;
+  noPivot: boolean;
+  noNewKeyring: boolean;
+  manager: CgroupManager;
+  warn: Warn;
+  /** Called with the pid when the first process is complete. */
+  onCreated: (pid: number) => void;
+}
+
+/** Creates a container. Where it fails nothing is left. */
+export function createContainer(store: OciStore, options: CreateOptions): OciContainer {
+  checkId(options.id);
+  const spec = readBundle(options.bundle, options.config, options.warn);
+  if (!existsSync(spec.root?.path ?? '')) {
+    throw new TsrunError('NOT_FOUND', `root.path: "${spec.root?.path}" does not exist`);
+  }
+  const directory = store.claim(options.id);
+  const undo: (() => void)[] = [() => removeDirectory(directory)];
+  try {
+    return create(store, options, spec, directory, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
+  }
+}
+
+function create(
+  store: OciStore,
+  options: CreateOptions,
+  source: Spec,
+  directory: string,
+  undo: (() => void)[],
+): OciContainer {
+  const cgroup = makeCgroup(options.id, source, options.manager);
+  undo.push(() => {
+    if (cgroup.path === '') return;
+    killCgroup(cgroup.path);
+    removeCgroup(cgroup.path);
+  });
+  const rootfs = source.root?.path ?? '';
+  const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
+  const spec: Spec = { ...source, process: handed.process, mounts: ownCgroupMounts(source, cgroup.path) };
+  const holders = new MappingHolders();
+  const console = options.connectConsole(source.process);
+  const start = listenSocket(join(directory, 'start.sock'), 0o600, SOCK_SEQPACKET);
+  let machine: Machine | undefined;
+  try {
+    const filter = compileFilter(store, spec);
+    const { program, waiting } = compile(spec, options, { cgroup, holders, filter, preserved: handed.count });
+    writeJson(join(directory, 'config.json'), { ...spec, process: source.process });
+    if (filter !== undefined) writeWhole(join(directory, 'filter'), filter);
+    keepSteps(directory, program, waiting);
+    machine = new Machine(program, {
+      console,
+      start,
+      cgroup: cgroup.fd,
+      preserved: handed.count,
+    });
+    const made: Made = { directory, rootfs, cgroup: cgroup.path, preserved: handed.count, spec, source };
+    const container = converse(machine, program, options, made, undo);
+    options.onCreated(container.record.pid);
+    machine.proceed();
+    return container;
+  } finally {
+    machine?.close();
+    holders.close();
+    closeCgroup(cgroup);
+    close(start);
+    if (console !== undefined) close(console);
+  }
+}
+
+/** A container may be made without a process; `start` refuses it. */
+const nothing: Process = { cwd: '/', user: { uid: 0, gid: 0 } };
+
+function compileFilter(store: OciStore, { linux }: Spec): Uint8Array | undefined {
+  const profile = linux?.seccomp;
+  return profile === undefined ? undefined : compileSeccompCached(profile, architecture, store.filterCache);
+}
+
+function compile(
+  spec: Spec,
+  options: CreateOptions,
+  made: { cgroup: MadeCgroup; holders: MappingHolders; filter: Uint8Array | undefined; preserved: number },
+): { program: Program; waiting: number } {
+  const { hooks, linux } = spec;
+  const errorFd = errorFdOf(made.preserved);
+  const userNamespace = (linux?.namespaces ?? []).some(({ type }) => type === 'user');
+  return compileCreate({
+    spec,
+    root: { kind: 'directory', path: spec.root?.path ?? '' },
+    joinNetns: false,
+    intoCgroup: made.cgroup.fd >= 0,
+    stdin: true,
+    init: false,
+    seccomp: made.filter,
+    seccompFlags: linux?.seccomp === undefined ? 0 : seccompFlags(linux.seccomp),
+    errorFd,
+    listenerFd: errorFd + 1,
+    exists: existsSync,
+    lenientRlimit: () => false,
+    handover: {
+      console: spec.process?.terminal === true,
+      preserved: made.preserved,
+      stopWhenMounted: [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some(
+        (list) => (list ?? []).length > 0,
+      ),
+      bindDevices: userNamespace || isMapped(),
+      noPivot: options.noPivot,
+      keyring: options.noNewKeyring ? undefined : `_ses.${options.id}`,
+      idmaps: made.holders.forMounts(spec),
+      labels: labelsOf(spec.process ?? nothing),
+      userNamespace,
+    },
+  });
+}
+
+/** Whether this process is in a user namespace itself: then it can make no device nodes either. */
+function isMapped(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+}
+
+interface Made {
+  directory: string;
+  rootfs: string;
+  cgroup: string;
+  preserved: number;
+  /** As it is served, and as the bundle has it. */
+  spec: Spec;
+  source: Spec;
+}
+
+/** Follows the program until the first process is complete. */
+function converse(
+  machine: Machine,
+  program: Program,
+  options: CreateOptions,
+  made: Made,
+  undo: (() => void)[],
+): OciContainer {
+  const { spec, source } = made;
+  let container: OciContainer | undefined;
+  let ready = false;
+  let mounted = false;
+  for (;;) {
+    const message = machine.next();
+    if (message.kind === 'failed') {
+      throw failureOf(program, message.operation, message.errno, spec.process?.args ?? []);
+    }
+    if (message.kind === 'end') {
+      throw new TsrunError('PROGRAM', 'the container ended before it was set up', {
+        hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
+      });
+    }
+    if (message.kind === 'created') {
+      container = created(options, made, message.pid, undo);
+      const { namespaces = [], uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+      if (namespaces.some(({ type, path }) => type === 'user' && path === undefined)) {
+        writeMappings(message.pid, uidMappings, gidMappings);
+        machine.proceed();
+      }
+    }
+    mounted ||= message.kind === 'mounted';
+    ready ||= message.kind === 'ready';
+    // The pid comes from one process and the rest from its child: nothing puts one before the other.
+    if (container === undefined) continue;
+    if (mounted) {
+      mounted = false;
+      const state = container.hookState('creating');
+      runHooks('prestart', spec.hooks?.prestart, state, options.bundle);
+      runHooks('createRuntime', spec.hooks?.createRuntime, state, options.bundle);
+      runHooksInside('createContainer', spec.hooks?.createContainer, state, container);
+      machine.proceed();
+    }
+    if (!ready) continue;
+    for (const mount of spec.mounts ?? []) if (isCopiedUp(mount)) copyUp(made.rootfs, container.record.pid, mount);
+    if (source.process !== undefined) checkExecutable(container.record.pid, spec.process ?? nothing);
+    return container;
+  }
+}
+
+function isCopiedUp(mount: Mount): boolean {
+  return mount.type === 'tmpfs' && (mount.options ?? []).includes('tmpcopyup');
+}
+
+function created(
+  { id, bundle }: CreateOptions,
+  { directory, rootfs, cgroup, preserved, spec }: Made,
+  pid: number,
+  undo: (() => void)[],
+): OciContainer {
+  const startTime = startTimeOf(pid) ?? '';
+  undo.push(() => {
+    const pidfd = openPidfd(pid, startTime);
+    if (pidfd === undefined) return;
+    signalPidfd(pidfd, 9);
+    close(pidfd);
+  });
+  const record: ContainerRecord = {
+    id,
+    bundle,
+    rootfs,
+    pid,
+    startTime,
+    created: new Date().toISOString(),
+    cgroup,
+    uid: process.getuid?.() ?? 0,
+    preserved,
+    ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
+  };
+  writeJson(join(directory, 'state.json'), record);
+  return new OciContainer(directory, record);
+}

@@ -1,0 +1,116 @@
+/** A further process in a container (`exec`), with no monitor: its parent is the caller's subreaper. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findCgroup2 } from '../cgroup/index.ts';
+import { TsrunError } from '../error.ts';
+import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { openPidfd } from '../linux/process.ts';
+import { compileUnattendedExec } from '../runtime/compile/exec.ts';
+import { foreignNamespaces } from '../runtime/namespaces.ts';
+import { seccompFlags } from '../runtime/seccomp/index.ts';
+import type { Process } from '../runtime/spec.ts';
+import { handOn } from './descriptors.ts';
+import { checkExecutable } from './executable.ts';
+import { withHome } from './home.ts';
+import { labelsOf } from './labels.ts';
+import { handListener } from './listener.ts';
+import { failureOf, Machine } from './machine.ts';
+import type { OciContainer } from './store.ts';
+
+export interface ExecOptions {
+  process: Process;
+  connectConsole: (process: Process) => number | undefined;
+  preserveFds: number;
+  /** Below the container's cgroup. */
+  cgroup: string | undefined;
+  /** Called with the pid before the command runs. */
+  onCreated: (pid: number) => void;
+}
+
+/** Starts the process and returns its pid when its command runs. */
+export function execProcess(container: OciContainer, options: ExecOptions): number {
+  const { record } = container;
+  const pidfd = openPidfd(record.pid, record.startTime);
+  if (pidfd === undefined) throw new TsrunError('CONFLICT', 'cannot exec in a stopped container');
+  const cgroup = openCgroup(container, options.cgroup);
+  let console: number | undefined;
+  try {
+    const spec = container.spec();
+    const handed = handOn(withHome(options.process, `/proc/${record.pid}/root`), options.preserveFds, process.env);
+    console = options.connectConsole(handed.process);
+    checkExecutable(record.pid, handed.process);
+    const filter = container.filter();
+    const profile = spec.linux?.seccomp;
+    const program = compileUnattendedExec({
+      process: handed.process,
+      namespaces: foreignNamespaces(record.pid),
+      intoCgroup: cgroup >= 0,
+      stdin: true,
+      target: 'inherited',
+      sync: true,
+      seccomp: filter,
+      lenientRlimit: () => false,
+      unattended: {
+        console: console !== undefined,
+        preserved: handed.count,
+        seccompFlags: profile === undefined ? 0 : seccompFlags(profile),
+        labels: labelsOf(handed.process),
+      },
+    });
+    const machine = new Machine(program, { console, cgroup, target: pidfd, preserved: handed.count });
+    try {
+      let pid = 0;
+      for (;;) {
+        const message = machine.next();
+        if (message.kind === 'failed') {
+          throw failureOf(program, message.operation, message.errno, handed.process.args ?? []);
+        }
+        if (message.kind === 'end') break;
+        if (message.kind === 'created') {
+          pid = message.pid;
+          options.onCreated(pid);
+        }
+        if (message.kind === 'listener') {
+          handListener(container, pid, handed.count, spec.linux?.seccomp);
+          machine.proceed();
+        }
+      }
+      if (pid === 0) throw new TsrunError('PROGRAM', 'the process ended before it was set up');
+      return pid;
+    } finally {
+      machine.close();
+    }
+  } finally {
+    close(pidfd);
+    close(cgroup);
+    if (console !== undefined) close(console);
+  }
+}
+
+/**
+ * The cgroup to be born in. A container that has made cgroups of its own may hold processes in those only (cgroup-v2.rst,
+ * "No Internal Process Constraint"): then it is that of its first process.
+ */
+function openCgroup({ record }: OciContainer, below: string | undefined): number {
+  if (record.cgroup === '') {
+    if (below === undefined) return -1;
+    throw new TsrunError('USAGE', '--cgroup: the container has no cgroup of its own');
+  }
+  const open = (path: string): number => openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  if (below !== undefined) {
+    const path = join(record.cgroup, below);
+    if (path !== record.cgroup && !path.startsWith(`${record.cgroup}/`)) {
+      throw new TsrunError('USAGE', `--cgroup ${JSON.stringify(below)} is not below the container's cgroup`);
+    }
+    return open(path);
+  }
+  const handsDown = readFileSync(join(record.cgroup, 'cgroup.subtree_control'), 'latin1').trim() !== '';
+  return open(handsDown ? (cgroupOf(record.pid) ?? record.cgroup) : record.cgroup);
+}
+
+function cgroupOf(pid: number): string | undefined {
+  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+  const mount = findCgroup2();
+  return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
+}

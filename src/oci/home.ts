@@ -1,0 +1,37 @@
+/** HOME of a process whose configuration has none: what /etc/passwd of the root says (man 5 passwd), as runc has it. */
+import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { O_NONBLOCK, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from '../linux/constants.ts';
+import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
+import type { Process } from '../runtime/spec.ts';
+
+/** The process with HOME in its environment. `root` is a directory of the host, or /proc/PID/root. */
+export function withHome(process: Process, root: string): Process {
+  const env = process.env ?? [];
+  if (env.some((entry) => entry.startsWith('HOME='))) return process;
+  return { ...process, env: [...env, `HOME=${homeOf(process.user.uid, readPasswd(root))}`] };
+}
+
+function homeOf(uid: number, passwd: string): string {
+  for (const line of passwd.split('\n')) {
+    const [, , id, , , home = ''] = line.split(':');
+    if (id === String(uid) && home !== '') return home;
+  }
+  return '/';
+}
+
+function readPasswd(directory: string): string {
+  let root = -1;
+  try {
+    root = openat(AT_FDCWD, directory, O_PATH);
+    const fd = openat2(root, 'etc/passwd', O_RDONLY | O_NONBLOCK, RESOLVE_IN_ROOT);
+    try {
+      return fstatSync(fd).isFile() ? readFileSync(fd, 'latin1') : '';
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return '';
+  } finally {
+    close(root);
+  }
+}

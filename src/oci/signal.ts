@@ -1,0 +1,108 @@
+/** `kill` and `delete` (OCI runtime-spec runtime.md, "Kill", "Delete"). */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { killCgroup, processesBelow, removeCgroup } from '../cgroup/index.ts';
+import { messageOf, TsrunError } from '../error.ts';
+import { close } from '../linux/fs.ts';
+import { openPidfd, signalPidfd } from '../linux/process.ts';
+import { waitReadable } from '../linux/unix-socket.ts';
+import type { Hook } from '../runtime/spec.ts';
+import type { Warn } from './bundle.ts';
+import { runHooks } from './hooks.ts';
+import { type OciContainer, type OciStore, removeDirectory } from './store.ts';
+
+const SIGKILL = 9;
+/** man 7 signal, "Standard signals": those that do not end a process by default. */
+const harmless = new Set([17, 18, 19, 20, 21, 22, 23, 28]);
+const patience = 10_000;
+
+/** Sends a signal to the first process, or to all. Throws `CONFLICT` when it is not running. */
+export function killContainer(container: OciContainer, signal: number, all: boolean): void {
+  const { record } = container;
+  if (all && record.cgroup !== '') {
+    killAll(container, signal);
+    return;
+  }
+  const pidfd = openPidfd(record.pid, record.startTime);
+  if (pidfd === undefined) throw new TsrunError('CONFLICT', 'container not running');
+  try {
+    // Who has not become the command yet can handle no signal, and the first of a pid namespace is spared by all but one.
+    const waiting = container.status() === 'created' && !harmless.has(signal);
+    if (!signalPidfd(pidfd, waiting ? SIGKILL : signal)) throw new TsrunError('CONFLICT', 'container not running');
+  } finally {
+    close(pidfd);
+  }
+}
+
+function killAll({ record }: OciContainer, signal: number): void {
+  if (signal === SIGKILL) {
+    killCgroup(record.cgroup);
+    return;
+  }
+  for (const pid of processesBelow(record.cgroup)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+}
+
+/** Takes away what is left of a container. Throws `IN_USE` when it runs and `force` is not given. */
+export function deleteContainer(store: OciStore, id: string, force: boolean, warn: Warn): void {
+  const container = store.find(id);
+  if (container === undefined) {
+    const directory = join(store.root, id);
+    // A create that was killed left it; without its record there is nothing else to look for.
+    if (existsSync(directory) && force && isBrokenOff(directory)) removeDirectory(directory);
+    else if (!force) store.get(id);
+    return;
+  }
+  const unlock = container.lock();
+  try {
+    const status = container.status();
+    if (status !== 'stopped' && status !== 'created' && !force) {
+      throw new TsrunError('IN_USE', `cannot delete container ${id} that is not stopped: ${status}`, {
+        hint: `end it first: kill ${id} KILL; or delete --force`,
+      });
+    }
+    end(container);
+    const { hooks } = container.spec();
+    removeDirectory(container.directory);
+    poststop(container, hooks?.poststop, warn);
+  } finally {
+    unlock();
+  }
+}
+
+function isBrokenOff(directory: string): boolean {
+  return !readdirSync(directory).includes('state.json');
+}
+
+function end(container: OciContainer): void {
+  const { record } = container;
+  const pidfd = openPidfd(record.pid, record.startTime);
+  if (pidfd !== undefined) {
+    signalPidfd(pidfd, SIGKILL);
+  }
+  if (record.cgroup !== '') {
+    killCgroup(record.cgroup);
+    removeCgroup(record.cgroup);
+  }
+  if (pidfd === undefined) return;
+  const ended = waitReadable(pidfd, patience);
+  close(pidfd);
+  if (!ended) throw new TsrunError('IN_USE', `process ${record.pid} of container ${record.id} does not end`);
+}
+
+/** Of each hook: what fails is told, and the others are run all the same. */
+function poststop(container: OciContainer, hooks: readonly Hook[] | undefined, warn: Warn): void {
+  const { record } = container;
+  for (const hook of hooks ?? []) {
+    try {
+      runHooks('poststop', [hook], container.hookState('stopped'), existsSync(record.bundle) ? record.bundle : '/');
+    } catch (error) {
+      warn(messageOf(error));
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** `start` (OCI runtime-spec runtime.md, "Start"): the first process, which waits, becomes the command. */
+import { rmSync } from 'node:fs';
+import { messageOf, TsrunError } from '../error.ts';
+import { SOCK_SEQPACKET } from '../linux/constants.ts';
+import { close } from '../linux/fs.ts';
+import { connectSocket, send } from '../linux/unix-socket.ts';
+import type { Warn } from './bundle.ts';
+import { runHooks } from './hooks.ts';
+import { runHooksInside } from './inside.ts';
+import { handListener } from './listener.ts';
+import { readMessage } from './machine.ts';
+import { keptFailure } from './steps.ts';
+import type { OciContainer } from './store.ts';
+
+/** Starts a created container. Throws `CONFLICT`, `COMMAND_NOT_FOUND`, `PROGRAM`. */
+export function startContainer(container: OciContainer, warn: Warn): void {
+  const unlock = container.lock();
+  try {
+    const status = container.status();
+    if (status === 'stopped') throw new TsrunError('CONFLICT', 'cannot start a container that has stopped');
+    if (status !== 'created') throw new TsrunError('CONFLICT', `cannot start an already running container`);
+    const spec = container.spec();
+    if (spec.process === undefined)
+      throw new TsrunError('USAGE', "cannot start: the configuration's process is not set");
+    runHooksInside('startContainer', spec.hooks?.startContainer, container.hookState('created'), container);
+    letGo(container, spec);
+    try {
+      runHooks('poststart', spec.hooks?.poststart, container.hookState('running'), container.record.bundle);
+    } catch (error) {
+      // The specification wants it so: the container goes on.
+      warn(messageOf(error));
+    }
+  } finally {
+    unlock();
+  }
+}
+
+function letGo(container: OciContainer, spec: ReturnType<OciContainer['spec']>): void {
+  const { record } = container;
+  const connection = connectSocket(container.socket, SOCK_SEQPACKET);
+  try {
+    for (;;) {
+      const message = readMessage(connection);
+      if (message.kind === 'failed') {
+        rmSync(container.socket, { force: true });
+        throw keptFailure(container.directory, message.operation, message.errno, spec.process?.args ?? []);
+      }
+      if (message.kind === 'listener') {
+        handListener(container, record.pid, record.preserved, spec.linux?.seccomp);
+        send(connection, Uint8Array.of(1));
+      }
+      if (message.kind === 'end') break;
+    }
+  } finally {
+    close(connection);
+  }
+  rmSync(container.socket, { force: true });
+}

@@ -1,0 +1,210 @@
+/**
+ * Containers of the OCI runtime on disk: `<root>/<id>/` (0700) with
+ *   state.json    what was made; written once, by create
+ *   config.json   the configuration as it was then: exec and hooks need it, and the bundle may change
+ *   filter        the seccomp filter, for exec
+ *   steps.json    what `start` can fail in
+ *   start.sock    where the first process waits; gone when it was started
+ * What is not stored is computed: a process that runs is created or running, by whether it still waits.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { isFrozen } from '../cgroup/control.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
+import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
+import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
+import { isRunning } from '../linux/process.ts';
+import { parseExactJson, stringifyExactJson } from '../runtime/json.ts';
+import { parseSpec } from '../runtime/parse-spec.ts';
+import { integer, map, object, text } from '../runtime/schema.ts';
+import { OCI_VERSION, type Spec, type State } from '../runtime/spec.ts';
+
+/** state.json. */
+export interface ContainerRecord {
+  id: string;
+  bundle: string;
+  /** Absolute. */
+  rootfs: string;
+  pid: number;
+  /** Of the first process: /proc/PID/stat. */
+  startTime: string;
+  /** RFC 3339. */
+  created: string;
+  /** Absolute path; empty: none of its own. */
+  cgroup: string;
+  /** Of who made it. */
+  uid: number;
+  /** How many descriptors of its caller the first process gets. */
+  preserved: number;
+  annotations?: Record<string, string>;
+}
+
+const parseRecord = object<ContainerRecord>(
+  {
+    id: text,
+    bundle: text,
+    rootfs: text,
+    pid: integer,
+    startTime: text,
+    created: text,
+    cgroup: text,
+    uid: integer,
+    preserved: integer,
+  },
+  { annotations: map(text) },
+);
+
+export type Status = 'creating' | 'created' | 'running' | 'paused' | 'stopped';
+
+/** One container's directory. */
+export class OciContainer {
+  readonly directory: string;
+  readonly record: ContainerRecord;
+
+  constructor(directory: string, record: ContainerRecord) {
+    this.directory = directory;
+    this.record = record;
+  }
+
+  get socket(): string {
+    return join(this.directory, 'start.sock');
+  }
+
+  isAlive(): boolean {
+    return isRunning(this.record.pid, this.record.startTime);
+  }
+
+  status(): Status {
+    if (!this.isAlive()) return 'stopped';
+    if (existsSync(this.socket)) return 'created';
+    return this.record.cgroup !== '' && isFrozen(this.record.cgroup) ? 'paused' : 'running';
+  }
+
+  spec(): Spec {
+    return parseSpec(readJson(join(this.directory, 'config.json')), '');
+  }
+
+  filter(): Uint8Array | undefined {
+    const path = join(this.directory, 'filter');
+    return existsSync(path) ? readFileSync(path) : undefined;
+  }
+
+  /** Waits for its lock: two commands that change it come one after the other. Returns what lets it go. */
+  lock(): () => void {
+    const fd = openat(AT_FDCWD, this.directory, O_RDONLY | O_DIRECTORY);
+    flock(fd, 'exclusive', true);
+    return () => close(fd);
+  }
+
+  /** What hooks get on stdin (runtime.md, "State"). */
+  hookState(status: State['status']): State {
+    const { id, pid, bundle, annotations } = this.record;
+    return {
+      ociVersion: OCI_VERSION,
+      id,
+      status,
+      ...(status === 'stopped' ? {} : { pid }),
+      bundle,
+      ...(annotations === undefined ? {} : { annotations }),
+    };
+  }
+}
+
+/** `<root>` of the global option. */
+export class OciStore {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  /** Claims an id. Throws `CONFLICT` when it is taken. */
+  claim(id: string): string {
+    checkId(id);
+    mkdirSync(this.root, { recursive: true, mode: 0o700 });
+    const directory = join(this.root, id);
+    try {
+      mkdirSync(directory, { mode: 0o700 });
+    } catch (cause) {
+      if (codeOf(cause) !== 'EEXIST') throw cause;
+      throw new TsrunError('CONFLICT', `container with given ID already exists: ${id}`, { cause });
+    }
+    return directory;
+  }
+
+  /** The container of that id. Throws `NOT_FOUND`, `CORRUPT`. */
+  get(id: string): OciContainer {
+    checkId(id);
+    const found = this.find(id);
+    if (found === undefined) throw new TsrunError('NOT_FOUND', `container does not exist: ${id}`);
+    return found;
+  }
+
+  /** As `get`; undefined where there is none, or where its making was broken off. */
+  find(id: string): OciContainer | undefined {
+    const directory = join(this.root, id);
+    const path = join(directory, 'state.json');
+    if (!existsSync(path)) return undefined;
+    try {
+      return new OciContainer(directory, parseRecord(readJson(path), ''));
+    } catch (cause) {
+      throw new TsrunError('CORRUPT', `"${path}" cannot be read: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  all(): OciContainer[] {
+    let names: string[];
+    try {
+      names = readdirSync(this.root).sort();
+    } catch {
+      return [];
+    }
+    return names.filter((name) => !name.startsWith('.')).flatMap((name) => this.find(name) ?? []);
+  }
+
+  /** Compiled seccomp filters of all containers. */
+  get filterCache(): string {
+    return join(this.root, '.seccomp');
+  }
+}
+
+/** runc's rule: letters, digits, `_+-.`; not `.` and `..`. */
+export function checkId(id: string): void {
+  if (/^[\w+.-]{1,1024}$/.test(id) && !/^\.+$/.test(id) && id !== '.seccomp') return;
+  throw new TsrunError('USAGE', `invalid container ID format: ${JSON.stringify(id)}`, {
+    hint: 'an id is made of letters, digits, "_", "+", "-" and "."',
+  });
+}
+
+export function readJson(path: string): unknown {
+  return parseExactJson(readFileSync(path, 'utf8'));
+}
+
+/** A file of the container's directory: complete or not there. */
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, content, { mode: 0o600 });
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
+  }
+}
+
+export function writeJson(path: string, value: unknown): void {
+  writeWhole(path, stringifyExactJson(value));
+}
+
+export function removeDirectory(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,134 @@
+/** When and where a process runs: scheduler, priority of disk access, processors, personality (OCI runtime-spec config.md). */
+import { TsrunError } from '../../error.ts';
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from '../../linux/constants.ts';
+import type { ProgramBuilder } from '../../program/program.ts';
+import type { IoPriority, Linux, Process, Scheduler } from '../spec.ts';
+import type { ProcessContext } from './context.ts';
+
+/** man 2 sched_setattr */
+const policies: Readonly<Record<Scheduler['policy'], number>> = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_ISO: 4,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+};
+const schedulerFlags: Readonly<Record<string, number>> = {
+  SCHED_FLAG_RESET_ON_FORK: 0x01,
+  SCHED_FLAG_RECLAIM: 0x02,
+  SCHED_FLAG_DL_OVERRUN: 0x04,
+  SCHED_FLAG_KEEP_POLICY: 0x08,
+  SCHED_FLAG_KEEP_PARAMS: 0x10,
+  SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
+  SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
+};
+/** man 2 ioprio_set */
+const ioClasses: Readonly<Record<IoPriority['class'], number>> = {
+  IOPRIO_CLASS_RT: 1,
+  IOPRIO_CLASS_BE: 2,
+  IOPRIO_CLASS_IDLE: 3,
+};
+const ioprioWhoProcess = 1;
+const ioprioClassShift = 13;
+
+/** `process.scheduler` and `process.ioPriority`; while the process may still do so. */
+export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority }: Process): void {
+  b.enter('identity');
+  if (scheduler !== undefined) {
+    const struct = Buffer.alloc(48);
+    let flags = 0;
+    for (const name of scheduler.flags ?? []) {
+      const bit = schedulerFlags[name];
+      if (bit === undefined) throw new TsrunError('USAGE', `unknown scheduler flag ${JSON.stringify(name)}`);
+      flags |= bit;
+    }
+    struct.writeUInt32LE(struct.length, 0);
+    struct.writeUInt32LE(policies[scheduler.policy], 4);
+    struct.writeBigUInt64LE(BigInt(flags), 8);
+    struct.writeInt32LE(scheduler.nice ?? 0, 16);
+    struct.writeInt32LE(scheduler.priority ?? 0, 20);
+    struct.writeBigUInt64LE(BigInt(scheduler.runtime ?? 0), 24);
+    struct.writeBigUInt64LE(BigInt(scheduler.deadline ?? 0), 32);
+    struct.writeBigUInt64LE(BigInt(scheduler.period ?? 0), 40);
+    b.call('sched_setattr', [0, b.bytes(struct, 'struct sched_attr'), 0], {
+      title: `scheduler ${scheduler.policy}`,
+      why: 'asked for by process.scheduler',
+      shell: `chrt --${scheduler.policy.slice(6).toLowerCase()} --pid ${scheduler.priority ?? 0} $$`,
+      hints: {
+        EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
+        EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',
+      },
+    });
+  }
+  if (ioPriority !== undefined) {
+    const value = (ioClasses[ioPriority.class] << ioprioClassShift) | ioPriority.priority;
+    b.call('ioprio_set', [ioprioWhoProcess, 0, value], {
+      title: `priority of disk access ${ioPriority.class} ${ioPriority.priority}`,
+      why: 'asked for by process.ioPriority',
+      shell: `ionice --class ${ioClasses[ioPriority.class]} --classdata ${ioPriority.priority} --pid $$`,
+      hints: { EPERM: 'the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE' },
+    });
+  }
+}
+
+/** `linux.personality` (man 2 personality). */
+export function compilePersonality({ b }: ProcessContext, personality: Linux['personality']): void {
+  if (personality === undefined) return;
+  if ((personality.flags ?? []).length > 0) {
+    throw new TsrunError('UNSUPPORTED', `personality flags ${personality.flags?.join(', ')} are not supported`, {
+      hint: 'the specification names no flag yet: leave the list out',
+    });
+  }
+  b.call('personality', [personality.domain === 'LINUX32' ? 8 : 0], {
+    title: `personality ${personality.domain}`,
+    why: 'what uname says of the machine',
+    shell: personality.domain === 'LINUX32' ? 'setarch linux32' : '',
+  });
+}
+
+/** man 2 sched_setaffinity with a list of processors such as `0-3,7`. */
+export function setAffinity(b: ProgramBuilder, list: string | undefined, when: string): void {
+  if (list === undefined || list === '') return;
+  const numbers = list.split(',').flatMap((part) => {
+    const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
+    const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    if (match === null || last < first || last > 8191) {
+      throw new TsrunError('USAGE', `execCPUAffinity ${JSON.stringify(list)} is no list of processors`);
+    }
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+  const mask = Buffer.alloc(8 * (Math.floor(Math.max(...numbers) / 64) + 1));
+  for (const number of numbers) mask[number >> 3] = (mask[number >> 3] ?? 0) | (1 << (number & 7));
+  b.call('sched_setaffinity', [0, mask.length, b.bytes(mask, 'cpu_set_t')], {
+    title: `processors ${list} ${when}`,
+    shell: `taskset --cpu-list --pid ${list} $$`,
+    hints: { EINVAL: 'none of these processors may be used: see Cpus_allowed_list in /proc/self/status' },
+  });
+}
+
+/** Before the namespaces change: what is written to a proc that this process may trust, and what needs its rights. */
+export function prepareProcess(
+  c: ProcessContext,
+  process: Process,
+  { labels }: { labels: Readonly<Record<string, string>> },
+): void {
+  const { b } = c;
+  setAffinity(b, process.execCPUAffinity?.final, 'for the command');
+  compileScheduling(c, process);
+  b.enter('security');
+  for (const [file, value] of Object.entries(labels)) {
+    const fd = b.slot(`attr/${file}`);
+    b.call('openat', [AT_FDCWD, b.text(`/proc/self/attr/${file}`), O_WRONLY | O_CLOEXEC, 0], {
+      title: `open /proc/self/attr/${file}`,
+      store: fd,
+    });
+    const size = Buffer.byteLength(value);
+    b.call('write', [fd, b.text(value), size], {
+      title: `label ${JSON.stringify(value)}`,
+      why: 'the security module of the host confines the command by it',
+      expect: { equals: size },
+    });
+  }
+}

@@ -1,0 +1,199 @@
+/** Bundles of busybox, and tsrun-oci called as conmon or a shim would call it. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { checkout } from '../../scripts/images/paths.ts';
+import type { Process, Spec, State } from '../../src/runtime/spec.ts';
+import { environment, type Result, type RunOptions, run, tsrunOk } from './tsrun.ts';
+
+export const ociPath = join(checkout, 'bin/tsrun-oci');
+
+/** A place for bundles and for the state of their containers; nothing of it is left after `dispose`. */
+export class OciWorld {
+  readonly directory: string;
+  readonly #ids = new Set<string>();
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async make(): Promise<OciWorld> {
+    const world = new OciWorld(mkdtempSync('/var/tmp/tsrun-oci.'));
+    const archive = join(world.directory, 'busybox.tar');
+    await tsrunOk(['pull', '-q', 'busybox']);
+    const id = await tsrunOk(['create', 'busybox']);
+    await tsrunOk(['export', '-o', archive, id]);
+    await tsrunOk(['rm', id]);
+    return world;
+  }
+
+  get root(): string {
+    return join(this.directory, 'state');
+  }
+
+  /** Unpacks busybox to `path`. */
+  unpack(path: string): void {
+    mkdirSync(path, { recursive: true });
+    execFileSync('tar', ['-xf', join(this.directory, 'busybox.tar'), '-C', path]);
+  }
+
+  /** Makes a bundle that runs `script`; `change` may do anything to its configuration. */
+  bundle(id: string, script: string, change: (spec: FullSpec) => void = () => {}): string {
+    const path = join(this.directory, `bundle-${id}`);
+    if (!existsSync(join(path, 'rootfs'))) this.unpack(join(path, 'rootfs'));
+    const spec = example(id, script);
+    change(spec);
+    writeFileSync(join(path, 'config.json'), JSON.stringify(spec));
+    return path;
+  }
+
+  /** `tsrun-oci ARGS…` with the state of this world. Containers are remembered, to be deleted in the end. */
+  oci(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+    return run(ociPath, ['--root', this.root, ...args], options);
+  }
+
+  /** As `oci`; throws when it fails. */
+  async ok(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    const result = await this.oci(args, options);
+    if (result.code !== 0) throw new Error(`tsrun-oci ${args.join(' ')}: exit ${result.code}\n${result.stderr}`);
+    return result.stdout;
+  }
+
+  /** As `ok`, for what leaves a process behind that keeps stdout open. */
+  async detached(args: readonly string[]): Promise<void> {
+    const quoted = [ociPath, '--root', this.root, ...args].map((word) => `'${word}'`).join(' ');
+    const path = join(this.directory, 'detached');
+    const { code } = await run('sh', ['-c', `${quoted} >'${path}' 2>&1`]);
+    if (code !== 0) throw new Error(`tsrun-oci ${args.join(' ')}: exit ${code}\n${readFileSync(path, 'utf8')}`);
+  }
+
+  /** `run` in the foreground: what the container printed, and its exit status. */
+  run(id: string, script: string, change?: (spec: FullSpec) => void): Promise<Result> {
+    const bundle = this.bundle(id, script, change);
+    this.#ids.add(id);
+    return this.oci(['run', '--bundle', bundle, id]);
+  }
+
+  /** `create` with stdout and stderr in a file, since a container outlives the command. */
+  async create(id: string, script: string, change?: (spec: FullSpec) => void, flags: string[] = []): Promise<Result> {
+    const bundle = this.bundle(id, script, change);
+    this.#ids.add(id);
+    const command = [ociPath, '--root', this.root, 'create', '--bundle', bundle, ...flags, id];
+    const quoted = command.map((word) => `'${word}'`).join(' ');
+    const result = await run('sh', ['-c', `${quoted} >'${this.output(id)}' 2>&1`]);
+    return { ...result, stderr: this.read(id) };
+  }
+
+  async createOk(...args: Parameters<OciWorld['create']>): Promise<void> {
+    const result = await this.create(...args);
+    if (result.code !== 0) throw new Error(`create ${args[0]}: exit ${result.code}\n${result.stderr}`);
+  }
+
+  output(id: string): string {
+    return join(this.directory, `output-${id}`);
+  }
+
+  /** What a container of `create` has printed. */
+  read(id: string): string {
+    return readFileSync(this.output(id), 'utf8');
+  }
+
+  async state(id: string): Promise<State & { status: string }> {
+    return JSON.parse(await this.ok(['state', id]));
+  }
+
+  async waitFor(id: string, status: string): Promise<void> {
+    await expect.poll(async () => (await this.state(id)).status, { timeout: 15_000, interval: 100 }).toBe(status);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.ok(['delete', '--force', id]);
+  }
+
+  /** Deletes what tests have made; for `afterEach`. */
+  async clear(): Promise<void> {
+    for (const id of this.#ids) await this.delete(id);
+    this.#ids.clear();
+  }
+
+  async dispose(): Promise<void> {
+    await this.clear();
+    // A process that has just been killed may be writing its last.
+    await delay(0);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A configuration whose optional parts are there, for tests to change. */
+export interface FullSpec extends Spec {
+  process: Process;
+  mounts: NonNullable<Spec['mounts']>;
+  linux: NonNullable<Spec['linux']> & { namespaces: NonNullable<NonNullable<Spec['linux']>['namespaces']> };
+}
+
+function example(id: string, script: string): FullSpec {
+  const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_NET_BIND_SERVICE'];
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      user: { uid: 0, gid: 0 },
+      args: ['sh', '-c', script],
+      env: ['PATH=/bin:/usr/bin'],
+      cwd: '/',
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: true,
+    },
+    root: { path: 'rootfs' },
+    hostname: 'box',
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
+      {
+        destination: '/dev/pts',
+        type: 'devpts',
+        source: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+      },
+      { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+    ],
+    linux: {
+      cgroupsPath: `/tsrun-oci-test/${id}`,
+      namespaces: [
+        { type: 'pid' },
+        { type: 'network' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'mount' },
+        { type: 'cgroup' },
+      ],
+      maskedPaths: ['/proc/interrupts', '/sys/firmware'],
+      readonlyPaths: ['/proc/sys'],
+    },
+  };
+}
+
+/** Runs a command with further descriptors from 3 on that read `contents`. */
+export async function withDescriptors(contents: readonly string[], command: readonly string[]): Promise<Result> {
+  const paths = contents.map((content, index) => {
+    const path = join(mkdtempSync('/var/tmp/tsrun-fd.'), String(index));
+    writeFileSync(path, content);
+    return path;
+  });
+  const redirects = paths.map((path, index) => `${3 + index}<'${path}'`).join(' ');
+  try {
+    return await run('bash', ['-c', `exec "$@" ${redirects}`, 'bash', ...command], { env: environment() });
+  } finally {
+    for (const path of paths) rmSync(join(path, '..'), { recursive: true });
+  }
+}
+
+/** The directory of cgroups that the bundles of these tests name. */
+export function removeCgroupParent(): void {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    if (!line.includes(' - cgroup2 ')) continue;
+    const path = join(line.split(' ')[4] ?? '', 'tsrun-oci-test');
+    if (existsSync(path)) execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+']);
+  }
+}

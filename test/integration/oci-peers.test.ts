@@ -1,0 +1,317 @@
+/**
+ * The judges of an OCI runtime: dockerd, containerd and podman run ordinary workloads on tsrun-oci. Each lives in namespaces
+ * of its own, with its data in a directory that is thrown away.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { layoutDirectory } from '../../scripts/images/paths.ts';
+import { ociPath } from './oci-fixture.ts';
+import { type Result, run } from './tsrun.ts';
+
+function isInstalled(command: string): boolean {
+  return ['/usr/bin', '/usr/sbin', '/bin', '/sbin'].some((directory) => existsSync(join(directory, command)));
+}
+
+let directory: string;
+let home: ChildProcess;
+beforeAll(async () => {
+  directory = mkdtempSync('/var/tmp/tsrun-peers.');
+  // Mounts, interfaces, nftables and processes of the peers are in namespaces that end with their first process.
+  const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
+  const script = 'mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec sleep infinity';
+  home = spawn('unshare', [...flags, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise<void>((resolve, reject) => {
+    home.stdout?.once('data', () => resolve());
+    home.once('exit', () => reject(new Error('no namespaces for the peers')));
+  });
+  const layout = layoutDirectory('busybox');
+  execFileSync('tar', ['-C', layout, '-cf', join(directory, 'busybox.tar'), '.']);
+});
+afterAll(async () => {
+  const ended = new Promise((resolve) => home.once('exit', resolve));
+  home.kill('SIGKILL');
+  await ended;
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      rmSync(directory, { recursive: true, force: true });
+      return;
+    } catch {
+      // A namespace that is going away still holds its mounts.
+      await delay(100);
+    }
+  }
+});
+
+afterEach(removeCgroups);
+
+const cgroupParents = ['tsrun-docker', 'tsrun-containerd'];
+
+async function removeCgroups(): Promise<void> {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    if (!/ - cgroup2? /.test(line)) continue;
+    for (const name of cgroupParents) {
+      const path = join(line.split(' ')[4] ?? '', name);
+      for (let attempt = 0; attempt < 50 && existsSync(path); attempt++) {
+        try {
+          execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'], { stdio: 'ignore' });
+        } catch {
+          await delay(100);
+        }
+      }
+    }
+  }
+}
+
+/** The first process of the namespaces: the child of unshare. */
+function inside(command: readonly string[]): string[] {
+  const pid = readFileSync(`/proc/${home.pid}/task/${home.pid}/children`, 'latin1').trim();
+  return ['-t', pid, '--net', '--mount', '--pid', ...command];
+}
+
+function peer(command: readonly string[], tty = false): Promise<Result> {
+  return run('nsenter', inside(command), { tty });
+}
+
+/** Starts a daemon and waits until `ready` answers. */
+async function daemon(command: readonly string[], ready: readonly string[]): Promise<ChildProcess> {
+  const log = join(directory, `${command[0]}.log`);
+  const quoted = command.map((word) => `'${word}'`).join(' ');
+  const child = spawn('nsenter', inside(['sh', '-c', `exec ${quoted} >'${log}' 2>&1`]), { stdio: 'ignore' });
+  const look = async (): Promise<string> => {
+    if (child.exitCode !== null) throw new Error(`${command[0]} has ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
+    return (await peer(ready)).code === 0 ? 'ready' : readFileSync(log, 'utf8').slice(-500);
+  };
+  await expect.poll(look, { timeout: 60_000, interval: 300 }).toBe('ready');
+  return child;
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+const sleep = 'trap "exit 3" TERM; echo started; while :; do sleep 0.1; done';
+
+test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
+  'containerd: run, exec, terminal, pause, kill (skipped where containerd is not installed)',
+  { timeout: 120_000 },
+  async () => {
+    const data = join(directory, 'containerd');
+    mkdirSync(data);
+    const address = join(data, 'socket');
+    writeFileSync(
+      join(data, 'config.toml'),
+      `version = 2\nroot = "${data}/root"\nstate = "${data}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${address}"\n`,
+    );
+    const ctr = (...args: string[]) => ['ctr', '-a', address, '-n', 'tsrun-containerd', ...args];
+    const child = await daemon(['containerd', '-c', join(data, 'config.toml')], ctr('version'));
+    const image = 'docker.io/library/busybox:latest';
+    const imported = await peer(ctr('images', 'import', '--index-name', image, join(directory, 'busybox.tar')));
+    expect(imported.code, imported.stderr).toBe(0);
+    const runs = (...args: string[]) => ctr('run', '--runc-binary', ociPath, ...args);
+
+    const once = await peer(runs('--rm', image, 'once', 'sh', '-c', 'echo hello; id -u; exit 4'));
+    expect(once).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
+    const terminal = await peer(runs('--rm', '-t', image, 'terminal', 'sh', '-c', 'tty; exit 5'), true);
+    expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
+    const missing = await peer(runs('--rm', image, 'missing', 'nope'));
+    expect(missing.stderr).toMatch(/exec: "nope": executable file not found in \$PATH/);
+
+    const started = await peer(runs('-d', image, 'stays', 'sleep', '1000'));
+    expect(started.code, started.stderr).toBe(0);
+    const tasks = async (): Promise<string> => (await peer(ctr('task', 'ls'))).stdout;
+    expect(await tasks()).toMatch(/stays +\d+ +RUNNING/);
+    const exec = await peer(ctr('task', 'exec', '--exec-id', 'one', 'stays', 'sh', '-c', 'echo inside; exit 6'));
+    expect(exec).toMatchObject({ code: 6, stdout: 'inside\n' });
+    expect((await peer(ctr('task', 'pause', 'stays'))).code).toBe(0);
+    expect(await tasks()).toMatch(/stays +\d+ +PAUSED/);
+    expect((await peer(ctr('task', 'resume', 'stays'))).code).toBe(0);
+    expect((await peer(ctr('task', 'ps', 'stays'))).stdout).toMatch(/\d+/);
+    expect((await peer(ctr('task', 'kill', '-s', 'KILL', 'stays'))).code).toBe(0);
+    await expect.poll(tasks, { timeout: 15_000 }).toMatch(/STOPPED/);
+    await peer(ctr('task', 'rm', 'stays'));
+    expect((await peer(ctr('container', 'rm', 'stays'))).code).toBe(0);
+    await stop(child);
+  },
+);
+
+test.skipIf(!isInstalled('dockerd'))(
+  'dockerd: run, logs, exec, terminal, volumes, ports, restart, kill, health (skipped where dockerd is not installed)',
+  { timeout: 180_000 },
+  async () => {
+    const data = join(directory, 'docker');
+    mkdirSync(data);
+    const socket = `unix://${data}/socket`;
+    const docker = (...args: string[]) => ['docker', '-H', socket, ...args];
+    const child = await daemon(
+      [
+        ...['dockerd', '--data-root', `${data}/root`, '--exec-root', `${data}/exec`, '--pidfile', `${data}/pid`],
+        ...['-H', socket, '--storage-driver', 'overlay2', '--cgroup-parent', '/tsrun-docker'],
+        ...['--add-runtime', `tsrun=${ociPath}`, '--default-runtime', 'tsrun', '--log-level', 'warn'],
+        ...['--registry-mirror', `http://${inject('registry')}`],
+      ],
+      docker('info'),
+    );
+    const rootfs = join(data, 'rootfs.tar');
+    const layer = layerOf(layoutDirectory('busybox'));
+    execFileSync('sh', ['-c', `gunzip -c '${layer}' >'${rootfs}'`]);
+    const env = 'ENV PATH=/bin:/usr/bin';
+    expect((await peer(docker('import', '-c', env, '-c', 'CMD ["sh"]', rootfs, 'box'))).code).toBe(0);
+
+    const once = await peer(docker('run', '--rm', 'box', 'sh', '-c', 'echo hello; id -u; exit 4'));
+    expect(once, once.stderr).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
+    expect((await peer(docker('run', '--rm', 'box', 'nope'))).code).toBe(127);
+    expect((await peer(docker('run', '--rm', 'box', '/etc/passwd'))).code).toBe(126);
+    const terminal = await peer(docker('run', '--rm', '-it', 'box', 'sh', '-c', 'tty; exit 5'), true);
+    expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
+    const limited = await peer(
+      docker(
+        ...[
+          'run',
+          '--rm',
+          '--read-only',
+          '--tmpfs',
+          '/tmp',
+          '--cap-drop',
+          'ALL',
+          '--security-opt',
+          'no-new-privileges',
+        ],
+        ...[
+          '--ulimit',
+          'nofile=100',
+          '--user',
+          '5:6',
+          '--sysctl',
+          'net.ipv4.ip_forward=1',
+          '--init',
+          'box',
+          'sh',
+          '-c',
+        ],
+        'touch /x 2>/dev/null || echo read-only; touch /tmp/x && ulimit -n; id -u; cat /proc/sys/net/ipv4/ip_forward; grep -E "CapEff|NoNew|Seccomp:" /proc/self/status',
+      ),
+    );
+    expect(limited.stdout).toBe('read-only\n100\n5\n1\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n');
+
+    const volume = join(data, 'volume');
+    const script = 'echo started; mkdir /www; echo web >/www/index.html; touch /v/file; exec httpd -f -p 80 -h /www';
+    const flags = ['-d', '--name', 'web', '-v', `${volume}:/v`, '-p', '127.0.0.1:8123:80'];
+    const health = ['--health-cmd', 'test -e /www', '--health-interval', '1s'];
+    const started = await peer(docker('run', ...flags, ...health, 'box', 'sh', '-c', script));
+    expect(started.code, started.stderr).toBe(0);
+    const logs = async (): Promise<string> => (await peer(docker('logs', 'web'))).stdout;
+    await expect.poll(logs, { timeout: 15_000 }).toBe('started\n');
+    expect(existsSync(join(volume, 'file'))).toBe(true);
+    const fetch = async (): Promise<string> =>
+      (await peer(['curl', '-s', '--max-time', '5', 'http://127.0.0.1:8123/'])).stdout;
+    await expect.poll(fetch, { timeout: 15_000 }).toBe('web\n');
+    const exec = await peer(
+      docker('exec', '-u', '1:1', '-w', '/tmp', '-e', 'A=b', 'web', 'sh', '-c', 'id -u; pwd; echo $A; exit 6'),
+    );
+    expect(exec).toMatchObject({ code: 6, stdout: '1\n/tmp\nb\n' });
+    expect((await peer(docker('exec', '-it', 'web', 'tty'), true)).stdout).toMatch(/\/dev\/pts\/\d/);
+    const status = async (): Promise<string> => (await peer(docker('ps', '-a', '--format', '{{.Status}}'))).stdout;
+    await expect.poll(status, { timeout: 30_000 }).toMatch(/healthy/);
+    expect((await peer(docker('pause', 'web'))).code).toBe(0);
+    expect(await status()).toMatch(/Paused/);
+    expect((await peer(docker('unpause', 'web'))).code).toBe(0);
+    expect((await peer(docker('top', 'web'))).stdout).toMatch(/httpd -f -p 80/);
+    expect((await peer(docker('restart', '-t', '0', 'web'))).code).toBe(0);
+    await expect.poll(fetch, { timeout: 15_000 }).toBe('web\n');
+    expect((await peer(docker('kill', 'web'))).code).toBe(0);
+    await expect.poll(status, { timeout: 15_000 }).toMatch(/Exited \(137\)/);
+    expect((await peer(docker('rm', '-f', 'web'))).code).toBe(0);
+
+    expect((await peer(docker('run', '-d', '--name', 'trap', 'box', 'sh', '-c', sleep))).code).toBe(0);
+    await expect.poll(async () => (await peer(docker('logs', 'trap'))).stdout, { timeout: 15_000 }).toBe('started\n');
+    expect((await peer(docker('stop', '-t', '20', 'trap'))).code).toBe(0);
+    expect(await status()).toMatch(/Exited \(3\)/);
+    expect((await peer(docker('rm', 'trap'))).code).toBe(0);
+    await stop(child);
+  },
+);
+
+/** The one layer of an image with one manifest. */
+function layerOf(layout: string): string {
+  const blob = (digest: string): string => join(layout, 'blobs/sha256', digest.slice('sha256:'.length));
+  const read = (path: string): Record<string, { digest: string }[]> => JSON.parse(readFileSync(path, 'utf8'));
+  const manifest = read(blob(read(join(layout, 'index.json')).manifests?.[0]?.digest ?? ''));
+  return blob(manifest.layers?.[0]?.digest ?? '');
+}
+
+test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
+  'podman: run, logs, exec, terminal, volumes, user namespaces, restart, kill (skipped where podman is not installed)',
+  { timeout: 120_000 },
+  async () => {
+    const data = join(directory, 'podman');
+    mkdirSync(data);
+    writeFileSync(
+      join(data, 'containers.conf'),
+      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime_supports_nocgroup = ["tsrun-oci"]\nruntime_supports_json = ["tsrun-oci"]\n[engine.runtimes]\ntsrun-oci = ["${ociPath}"]\n`,
+    );
+    const podman = (...args: string[]) => [
+      ...[
+        'env',
+        `CONTAINERS_CONF=${data}/containers.conf`,
+        'podman',
+        '--root',
+        `${data}/root`,
+        '--runroot',
+        `${data}/run`,
+      ],
+      ...['--tmpdir', `${data}/tmp`, '--runtime', 'tsrun-oci', '--storage-driver', 'overlay', ...args],
+    ];
+    const layer = layerOf(layoutDirectory('busybox'));
+    const env = 'ENV PATH=/bin:/usr/bin';
+    const imported = await peer(podman('import', '-q', '-c', env, '-c', 'CMD ["sh"]', layer, 'box'));
+    expect(imported.code, imported.stderr).toBe(0);
+    const none = ['--network', 'none', '--cgroups', 'disabled'];
+
+    const once = await peer(podman('run', '--rm', ...none, 'box', 'sh', '-c', 'echo hello; id -u; exit 4'));
+    expect(once, once.stderr).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
+    expect((await peer(podman('run', '--rm', ...none, 'box', 'nope'))).code).toBe(127);
+    expect((await peer(podman('run', '--rm', ...none, 'box', '/etc/passwd'))).code).toBe(126);
+    const terminal = await peer(podman('run', '--rm', ...none, '-it', 'box', 'sh', '-c', 'tty; exit 5'), true);
+    expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
+    const mapped = await peer(
+      podman(
+        'run',
+        '--rm',
+        ...none,
+        '--uidmap',
+        '0:100000:65536',
+        'box',
+        'sh',
+        '-c',
+        'id -u; cat /proc/self/uid_map; touch /x && ls -ln /x',
+      ),
+    );
+    expect(mapped.stdout, mapped.stderr).toMatch(/^0\n +0 +100000 +65536\n-rw-r--r-- +1 0 +0 /);
+
+    const volume = join(data, 'volume');
+    mkdirSync(volume);
+    const script = `touch /v/file; ${sleep}`;
+    const started = await peer(
+      podman('run', '-d', '--name', 'stays', ...none, '-v', `${volume}:/v`, 'box', 'sh', '-c', script),
+    );
+    expect(started.code, started.stderr).toBe(0);
+    await expect.poll(async () => (await peer(podman('logs', 'stays'))).stdout, { timeout: 15_000 }).toBe('started\n');
+    expect(existsSync(join(volume, 'file'))).toBe(true);
+    const exec = await peer(
+      podman('exec', '-u', '1:1', '-w', '/tmp', '-e', 'A=b', 'stays', 'sh', '-c', 'id -u; pwd; echo $A; exit 6'),
+    );
+    expect(exec).toMatchObject({ code: 6, stdout: '1\n/tmp\nb\n' });
+    expect((await peer(podman('exec', '-it', 'stays', 'tty'), true)).stdout).toMatch(/\/dev\/pts\/\d/);
+    const status = async (): Promise<string> => (await peer(podman('ps', '-a', '--format', '{{.Status}}'))).stdout;
+    expect((await peer(podman('restart', '-t', '20', 'stays'))).code).toBe(0);
+    expect(await status()).toMatch(/^Up/);
+    expect((await peer(podman('kill', 'stays'))).code).toBe(0);
+    await expect.poll(status, { timeout: 15_000 }).toMatch(/Exited \(137\)/);
+    expect((await peer(podman('rm', '-f', 'stays'))).code).toBe(0);
+  },
+);

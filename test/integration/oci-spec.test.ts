@@ -1,0 +1,235 @@
+/** The parts of an OCI configuration that tsrun's own containers have not: each is looked at from inside the container. */
+import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type FullSpec, OciWorld, ociPath, removeCgroupParent } from './oci-fixture.ts';
+import { run } from './tsrun.ts';
+
+let world: OciWorld;
+beforeAll(async () => {
+  world = await OciWorld.make();
+});
+afterEach(async () => {
+  await world.clear();
+  removeCgroupParent();
+});
+afterAll(() => world.dispose());
+
+const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+
+function mapUsers(spec: FullSpec): void {
+  spec.linux.namespaces.push({ type: 'user' });
+  spec.linux.uidMappings = mapping;
+  spec.linux.gidMappings = mapping;
+}
+
+test("a user namespace with mappings: root inside is nobody outside, devices are the host's", async () => {
+  world.unpack(join(world.directory, 'bundle-users/rootfs'));
+  execFileSync('chown', ['-R', '100000:100000', join(world.directory, 'bundle-users/rootfs')]);
+  await world.createOk(
+    'users',
+    'id -u; touch /made; grep CapEff /proc/self/status; echo x >/dev/null && head -c1 /dev/zero | wc -c; exec sleep 1000',
+    mapUsers,
+  );
+  await world.ok(['start', 'users']);
+  await expect.poll(() => world.read('users'), { timeout: 10_000 }).toBe('0\nCapEff:\t00000000000004e1\n1\n');
+  const { pid } = await world.state('users');
+  expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\t100000\t/m);
+  expect(readFileSync(`/proc/${pid}/uid_map`, 'utf8').trim().split(/\s+/)).toEqual(['0', '100000', '65536']);
+  const exec = await world.oci(['exec', 'users', 'sh', '-c', 'id -u; cat /proc/self/uid_map | wc -l']);
+  expect(exec.stdout).toBe('0\n1\n');
+
+  // A second container joins its user and network namespaces by path.
+  const joined = await world.run('joined', 'id -u; readlink /proc/self/ns/user; readlink /proc/self/ns/net', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces
+      .filter(({ type }) => type !== 'network')
+      .concat({ type: 'user', path: `/proc/${pid}/ns/user` }, { type: 'network', path: `/proc/${pid}/ns/net` });
+    spec.root = { path: join(world.directory, 'bundle-users/rootfs') };
+  });
+  expect(joined.stdout).toBe(`0\n${readlinkSync(`/proc/${pid}/ns/user`)}\n${readlinkSync(`/proc/${pid}/ns/net`)}\n`);
+});
+
+test('pid, ipc and uts namespaces are joined by path', async () => {
+  await world.createOk('first', 'exec sleep 1000');
+  await world.ok(['start', 'first']);
+  const { pid } = await world.state('first');
+  const second = await world.run(
+    'second',
+    'ps | grep -c "[s]leep 1000"; hostname; readlink /proc/self/ns/ipc',
+    (spec) => {
+      delete spec.hostname;
+      const files: Record<string, string> = { pid: 'pid', ipc: 'ipc', uts: 'uts' };
+      spec.linux.namespaces = spec.linux.namespaces.map((namespace) => {
+        const file = files[namespace.type];
+        return file === undefined ? namespace : { ...namespace, path: `/proc/${pid}/ns/${file}` };
+      });
+    },
+  );
+  expect(second.stdout).toBe(`1\nbox\n${readlinkSync(`/proc/${pid}/ns/ipc`)}\n`);
+});
+
+test('a time namespace has the clocks that were asked for', async () => {
+  const { stdout } = await world.run('time', 'cut -d. -f1 /proc/uptime; readlink /proc/self/ns/time', (spec) => {
+    spec.linux.namespaces.push({ type: 'time' });
+    spec.linux.timeOffsets = { boottime: { secs: 1_000_000 }, monotonic: { secs: 10 } };
+  });
+  const [uptime, namespace] = stdout.trim().split('\n');
+  expect(Number(uptime)).toBeGreaterThanOrEqual(1_000_000);
+  expect(namespace).not.toBe(readlinkSync('/proc/self/ns/time'));
+});
+
+test('idmapped mounts show other owners, and keep those on the disk', async () => {
+  const source = join(world.directory, 'mapped');
+  mkdirSync(source);
+  writeFileSync(join(source, 'file'), '');
+  chownSync(join(source, 'file'), 0, 0);
+  const show = (id: string, options: string[], mappings = {}) =>
+    world.run(id, 'ls -ln /mnt | tail -n1 | tr -s " " | cut -d" " -f3,4', (spec) => {
+      spec.mounts.push({ destination: '/mnt', type: 'bind', source, options, ...mappings });
+    });
+  expect((await show('plain', ['rbind'])).stdout).toBe('0 0\n');
+  const own = [{ containerID: 0, hostID: 5000, size: 1000 }];
+  const mapped = await show('mapped', ['rbind', 'idmap'], { uidMappings: own, gidMappings: own });
+  expect([mapped.stdout, mapped.stderr]).toEqual(['5000 5000\n', '']);
+  expect((await show('unmapped', ['rbind', 'idmap'])).stderr).toMatch(/needs uidMappings and gidMappings/);
+});
+
+test('options of mounts: recursive ones, propagation, tmpcopyup, relative sources', async () => {
+  const bundle = world.bundle('mounts', '');
+  mkdirSync(join(bundle, 'source/below'), { recursive: true });
+  mkdirSync(join(bundle, 'rootfs/filled/sub'), { recursive: true });
+  writeFileSync(join(bundle, 'rootfs/filled/sub/file'), 'content\n', { mode: 0o640 });
+  const { stdout, stderr } = await world.run(
+    'mounts',
+    [
+      'grep " /ro" /proc/self/mountinfo | cut -d" " -f5,6',
+      'grep " /shared " /proc/self/mountinfo | cut -d" " -f7 | cut -d: -f1',
+      'touch /ro/x 2>/dev/null || echo read-only; touch /ro/below/x 2>/dev/null || echo below too',
+      'cat /filled/sub/file; stat -c %a /filled/sub/file; touch /filled/new && echo writable',
+      'grep " / / " /proc/self/mountinfo | wc -l',
+    ].join('\n'),
+    (spec) => {
+      spec.mounts.push(
+        { destination: '/ro', type: 'bind', source: 'source', options: ['rbind', 'rro', 'rnosuid', 'rnodev'] },
+        { destination: '/ro/below', type: 'tmpfs', source: 'tmpfs', options: ['ro', 'nosuid'] },
+        { destination: '/shared', type: 'bind', source: 'source', options: ['bind', 'rshared'] },
+        { destination: '/filled', type: 'tmpfs', source: 'tmpfs', options: ['mode=755', 'tmpcopyup'] },
+      );
+      spec.linux.rootfsPropagation = 'slave';
+    },
+  );
+  const lines = stdout.split('\n');
+  expect(stderr).toBe('');
+  expect(lines[0]).toMatch(/^\/ro ro,nosuid,nodev/);
+  expect(lines[1]).toMatch(/^\/ro\/below ro,nosuid/);
+  expect(lines.slice(2)).toEqual(['shared', 'read-only', 'below too', 'content', '640', 'writable', '0', '']);
+});
+
+test('scheduler, priority of disks, personality, domain name, limits, out-of-memory score', async () => {
+  const { stdout, stderr } = await world.run(
+    'process',
+    [
+      'cut -d" " -f41 /proc/self/stat', // policy
+      'uname -m',
+      'cat /proc/sys/kernel/domainname',
+      'ulimit -n',
+      'cat /proc/self/oom_score_adj',
+      'cat /proc/sys/net/ipv4/ip_unprivileged_port_start',
+      'umask',
+      'ionice',
+    ].join('\n'),
+    (spec) => {
+      spec.process.scheduler = { policy: 'SCHED_BATCH', nice: 5 };
+      spec.process.ioPriority = { class: 'IOPRIO_CLASS_BE', priority: 6 };
+      spec.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 64, hard: 128 }];
+      spec.process.oomScoreAdj = 100;
+      spec.process.user.umask = 0o027;
+      spec.domainname = 'example';
+      spec.linux.personality = { domain: 'LINUX32' };
+      spec.linux.sysctl = { 'net.ipv4.ip_unprivileged_port_start': '7' };
+    },
+  );
+  const machine = process.arch === 'arm64' ? 'armv8l' : 'i686';
+  expect([stdout.split('\n'), stderr]).toEqual([
+    ['3', machine, 'example', '64', '100', '7', '0027', 'best-effort: prio 6', ''],
+    '',
+  ]);
+});
+
+test('exec on the processors that were asked for', async () => {
+  await world.createOk('cpus', 'exec sleep 1000');
+  await world.ok(['start', 'cpus']);
+  const file = join(world.directory, 'affinity.json');
+  writeFileSync(
+    file,
+    JSON.stringify({
+      user: { uid: 0, gid: 0 },
+      args: ['grep', 'Cpus_allowed_list', '/proc/self/status'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      execCPUAffinity: { initial: '0', final: '0' },
+    }),
+  );
+  expect(await world.ok(['exec', '--process', file, 'cpus'])).toBe('Cpus_allowed_list:\t0\n');
+});
+
+test('seccomp: actions with arguments, and a listener that answers', async () => {
+  const socket = join(world.directory, 'listener');
+  // Answers each notification with 77 as the result of the call (struct seccomp_notif and seccomp_notif_resp).
+  const script = [
+    'import array, fcntl, json, os, select, socket, struct, sys',
+    'server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); server.listen(1)',
+    'print("ready", flush=True)',
+    'connection, _ = server.accept()',
+    'text, ancillary, _, _ = connection.recvmsg(65536, 64)',
+    'fd = array.array("i", ancillary[0][2])[0]',
+    'state = json.loads(text); print(state["state"]["id"], state["metadata"], state["fds"], flush=True)',
+    'poll = select.poll(); poll.register(fd, select.POLLIN)',
+    'while True:',
+    '  event = poll.poll()[0][1]',
+    '  if event & select.POLLHUP: break',
+    '  notification = bytearray(80); fcntl.ioctl(fd, 0xc0502100, notification)',
+    '  answer = struct.pack("QqiI", struct.unpack_from("Q", notification)[0], 77, 0, 0)',
+    '  fcntl.ioctl(fd, 0xc0182101, bytearray(answer))',
+  ].join('\n');
+  const answers = spawn('python3', ['-c', script, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let printed = '';
+  answers.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString();
+  });
+  await expect.poll(() => printed, { timeout: 10_000 }).toBe('ready\n');
+  const { stdout, stderr } = await world.run('notify', 'id -g; mkdir /refused 2>&1 | grep -c "denied"', (spec) => {
+    spec.linux.seccomp = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      listenerPath: socket,
+      listenerMetadata: 'meta',
+      syscalls: [
+        { names: ['getegid', 'getgid'], action: 'SCMP_ACT_NOTIFY' },
+        { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 },
+      ],
+    };
+  });
+  expect([stdout, stderr]).toEqual(['77\n1\n', '']);
+  await new Promise((resolve) => (answers.exitCode === null ? answers.once('exit', resolve) : resolve(0)));
+  expect(printed).toBe("ready\nnotify meta ['seccompFd']\n");
+});
+
+test('what cannot be served is refused with its name', async () => {
+  const refusal = async (change: (spec: FullSpec) => void): Promise<string> => {
+    const bundle = world.bundle('refused', 'true', change);
+    const { code, stderr } = await run(ociPath, ['--root', world.root, 'create', '--bundle', bundle, 'refused']);
+    expect(code).toBe(1);
+    return stderr;
+  };
+  expect(await refusal((spec) => Object.assign(spec.linux, { intelRdt: { closID: 'x' } }))).toMatch(/intelRdt/);
+  expect(await refusal((spec) => spec.linux.namespaces.push({ type: 'pid' }))).toMatch(/duplicated namespace .*pid/);
+  expect(await refusal((spec) => spec.linux.namespaces.push({ type: 'user' }))).toMatch(/needs linux.uidMappings/);
+  expect(await refusal((spec) => Object.assign(spec.linux, { sysctl: { 'vm.swappiness': '1' } }))).toMatch(
+    /sysctl .*vm.swappiness.* is not in a separate kernel namespace/,
+  );
+  expect(await refusal((spec) => Object.assign(spec.process, { apparmorProfile: 'none-such' }))).toMatch(/apparmor/i);
+  expect(await refusal((spec) => Object.assign(spec.linux, { resources: { memory: { swappiness: 10 } } }))).toMatch(
+    /swappiness.*cgroup v1 only/,
+  );
+});

@@ -49,7 +49,7 @@ const sources: Readonly<Record<string, Source>> = {
   'env-file': files,
   filter: filterValues,
   firewall: words('warn cooperate'),
-  format: (_, command) => values((command.startsWith('explain ') ? 'html json text' : 'json table').split(' ')),
+  format: (_, command) => values((command.startsWith('explain ') ? 'html json sh text' : 'json table').split(' ')),
   input: files,
   ipc: namespace('host none private shareable'),
   'label-file': files,

@@ -162,6 +162,20 @@ void health_end(void)
 	close_fd(&out[1]);
 }
 
+/* Whether the container's process has executed its command: until then it goes by the name of this one. */
+static int is_set_up(void)
+{
+	static const char own[] = "tsrun-monitor";
+	char path[32], name[sizeof(own)] = { 0 };
+	int fd;
+
+	*put_text(put_number(put_text(path, "/proc/"), (u64)self.pid), "/cmdline") = 0;
+	fd = (int)SYS(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	SYS(read, fd, name, sizeof(name));
+	close_fd(&fd);
+	return __builtin_memcmp(name, own, sizeof(own)) != 0;
+}
+
 static void begin_check(void)
 {
 	struct program_header *program;
@@ -169,7 +183,7 @@ static void begin_check(void)
 	int target, error = 0;
 
 	next = 0;
-	if (cgroup_number("cgroup.events", "frozen ", 7) != 0) { /* paused */
+	if (!is_set_up() || cgroup_number("cgroup.events", "frozen ", 7) != 0) { /* or paused */
 		next = now() + interval();
 		return;
 	}

@@ -1,6 +1,7 @@
 /* One raw system call for the FFI adapter (src/linux/ffi.ts), and the address of a buffer.
  * A library of its own instead of libc's syscall(3): the result is the kernel's (-errno on failure), so that no
- * thread-local errno has to be read in a second call, and nothing of libc is loaded. */
+ * thread-local errno has to be read in a second call, and nothing of libc is loaded. With ONLY_SYSCALL it is what the
+ * executable copies into a page of its own (src/linux/ffi-bun.ts): code that depends on nothing around it. */
 
 #if defined(__x86_64__)
 __attribute__((visibility("default"))) long tsrun_syscall(long nr, long a, long b, long c, long d, long e, long f)
@@ -28,7 +29,9 @@ __attribute__((visibility("default"))) long tsrun_syscall(long nr, long a, long 
 #error "tsrun knows x86-64 and arm64"
 #endif
 
+#ifndef ONLY_SYSCALL
 __attribute__((visibility("default"))) void *tsrun_address(void *buffer)
 {
 	return buffer;
 }
+#endif

@@ -1,9 +1,21 @@
 /**
- * Builds dist/: the C in native/ with make, the command line and the unpack worker with esbuild.
+ * Builds dist/: the C in native/ with make, the command line and the unpack worker with esbuild, and from all of these the
+ * executable dist/tsrun with Bun.
  * `npm ci` runs it (lifecycle script `prepare`); `--if-stale` does nothing when dist/ is newer than every source.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -12,17 +24,14 @@ import { Script } from 'node:vm';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
 
-/**
- * What is bundled: output name -> source. Each bundle is one file without `node_modules`, koffi apart. `tsrun-often.cjs` has
- * but the commands that bin/tsrun calls it for.
- */
+/** What is bundled for Node: output name -> source. Each bundle is one file without `node_modules`, koffi apart. */
 const bundles = {
   'tsrun.cjs': 'src/cli/main.ts',
-  'tsrun-often.cjs': 'src/cli/main.ts',
   'unpack-worker.cjs': 'src/image/unpack/worker.ts',
 };
-/** Those that get a code cache. */
-const commandLines = ['tsrun.cjs', 'tsrun-often.cjs'];
+const natives = ['tsrun-syscall.so', 'tsrun-syscall.bin', 'tsrun-monitor'];
+/** What the executable has in it instead of beside it. */
+const embedded = ['tsrun-syscall.bin', 'tsrun-monitor'];
 
 function fail(message, hint) {
   console.error(`build: ${message}`);
@@ -37,20 +46,38 @@ function newest(path) {
   return readdirSync(path).reduce((latest, name) => Math.max(latest, newest(join(path, name))), 0);
 }
 
-function isStale() {
-  const caches = commandLines.map((name) => `${name}.cache`);
-  const outputs = ['tsrun-syscall.so', 'tsrun-monitor', ...caches, ...Object.keys(bundles)].map((name) =>
-    join(dist, name),
+/** The compiler of the executable, which is also its runtime; undefined where npm has none for this machine. */
+function findBun() {
+  const path = join(
+    checkout,
+    'node_modules',
+    '@oven',
+    `bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`,
+    'bin',
+    'bun',
   );
-  if (!outputs.every((path) => existsSync(path))) return true;
+  return existsSync(path) ? path : undefined;
+}
+
+function isStale() {
+  const outputs = [
+    ...natives,
+    ...Object.keys(bundles),
+    'tsrun.cjs.cache',
+    ...(findBun() === undefined ? [] : ['tsrun']),
+  ];
+  const paths = outputs.map((name) => join(dist, name));
+  if (!paths.every((path) => existsSync(path))) return true;
   const sources = ['bin', 'src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
-  return outputs.some((path) => statSync(path).mtimeMs < latest);
+  return paths.some((path) => statSync(path).mtimeMs < latest);
 }
 
 function buildNative() {
   try {
-    execFileSync('make', ['--silent', '-C', join(checkout, 'native')], { stdio: ['ignore', 'inherit', 'inherit'] });
+    execFileSync('make', ['--silent', '-C', join(checkout, 'native'), `TMP=${process.pid}`], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   } catch (error) {
     if (error.code === 'ENOENT') fail('make was not found', 'apt install gcc make libc6-dev linux-libc-dev');
     fail(
@@ -60,49 +87,32 @@ function buildNative() {
   }
 }
 
-/** Leaves the modules of all other commands out: commands.ts loads a command's module only when it is called. */
-function onlyOften() {
-  const list = /^const often = (\[.*\]);$/m.exec(readFileSync(join(checkout, 'bin', 'tsrun'), 'utf8'))?.[1];
-  if (list === undefined) fail('bin/tsrun does not say which commands are called often');
-  const often = JSON.parse(list.replaceAll("'", '"'));
-  return {
-    name: 'only-often',
-    setup(build) {
-      build.onResolve({ filter: /^\.\/commands\/[a-z-]+\.ts$/ }, ({ path, importer, kind }) => {
-        const name = /([a-z-]+)\.ts$/.exec(path)?.[1] ?? '';
-        const isTable = kind === 'dynamic-import' && importer === join(checkout, 'src', 'cli', 'commands.ts');
-        return isTable && !often.includes(name) ? { path: name, namespace: 'left-out' } : undefined;
-      });
-      build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
-        contents: `throw new Error("the command ${path} is not in this bundle")`,
-      }));
-    },
-  };
-}
-
-async function buildBundles() {
-  let esbuild;
+async function loadEsbuild() {
   try {
-    esbuild = await import('esbuild');
+    return await import('esbuild');
   } catch {
     fail('esbuild is not installed', 'run `npm ci` without --omit=dev: tsrun is built from its sources');
   }
-  const failed = [];
-  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
-  for (const [name, source] of Object.entries(bundles)) {
-    const entry = join(checkout, source);
-    if (!existsSync(entry)) fail(`"${source}" does not exist`);
-    const outfile = join(dist, name);
-    const options = {
+}
+
+const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+
+/** One file of JavaScript from `source` and all that it imports. */
+async function bundle(source, outfile, options) {
+  const entry = join(checkout, source);
+  if (!existsSync(entry)) fail(`"${source}" does not exist`);
+  const esbuild = await loadEsbuild();
+  try {
+    await esbuild.build({
       entryPoints: [entry],
-      outfile: `${outfile}.tmp`,
+      outfile,
       bundle: true,
       platform: 'node',
       format: 'cjs',
       target: 'node20',
       // import() of what stays outside becomes require(): a script with a code cache has no loader of modules.
       supported: { 'dynamic-import': false },
-      // bin/tsrun reads the bundle as it is, without decoding it.
+      // bin/tsrun.cjs reads the bundle as it is, without decoding it.
       charset: 'ascii',
       // Names stay readable in stack traces; what is taken out is only what costs time to parse.
       minifyWhitespace: true,
@@ -110,42 +120,91 @@ async function buildBundles() {
       keepNames: false,
       legalComments: 'none',
       external: ['koffi'],
-      define: { 'import.meta.dirname': '__dirname', TSRUN_VERSION: JSON.stringify(version) },
       logLevel: 'warning',
-      plugins: name === 'tsrun-often.cjs' ? [onlyOften()] : [],
-    };
-    try {
-      await esbuild.build(options);
-      renameSync(`${outfile}.tmp`, outfile);
-    } catch {
-      failed.push(source);
-    }
+      ...options,
+      define: { 'import.meta.dirname': '__dirname', TSRUN_VERSION: JSON.stringify(version), ...options.define },
+    });
+  } catch {
+    fail(`cannot bundle ${source}`);
   }
-  if (failed.length > 0) fail(`cannot bundle ${failed.join(', ')}`);
+}
+
+async function buildBundles() {
+  for (const [name, source] of Object.entries(bundles)) {
+    const temporary = join(dist, `${name}.${process.pid}`);
+    await bundle(source, temporary, {});
+    renameSync(temporary, join(dist, name));
+  }
 }
 
 /**
- * Compiles every function of the command line into V8's code cache: bin/tsrun then starts with a sixth less of CPU time.
+ * dist/tsrun: the command line, the unpack worker, the C and a JavaScript engine in one file that needs no other. Bun compiles
+ * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
+ */
+async function buildExecutable() {
+  const bun = findBun();
+  if (bun === undefined) {
+    console.error('build: no executable: npm has installed no Bun for this machine; bin/tsrun uses Node');
+    rmSync(join(dist, 'tsrun'), { force: true });
+    return;
+  }
+  const directory = mkdtempSync(join(dist, 'executable.'));
+  const contents = Object.fromEntries(embedded.map((name) => [name, readFileSync(join(dist, name), 'base64')]));
+  const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
+  try {
+    const output = join(directory, 'tsrun');
+    execFileSync(
+      bun,
+      [
+        // Every import() becomes a file of its own in the executable: a command reads but its own part of the program.
+        ...[
+          'build',
+          '--compile',
+          '--bytecode',
+          '--format=esm',
+          '--splitting',
+          '--minify-whitespace',
+          '--minify-syntax',
+        ],
+        // What a command does is done before compiling it to machine code, in threads of their own, could pay.
+        '--compile-jit-policy=100',
+        ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--compile-executable-path', bun],
+        ...Object.entries(define).flatMap(([name, value]) => ['--define', `${name}=${value}`]),
+        ...['--external', 'koffi', '--entry-naming', '[name].[ext]', '--outfile', output],
+        ...Object.values(bundles).map((source) => join(checkout, source)),
+      ],
+      { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    renameSync(output, join(dist, 'tsrun'));
+  } catch (error) {
+    fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Compiles every function of the command line into V8's code cache: Node then starts with a sixth less of CPU time.
  * Another version of Node refuses the cache and compiles by itself.
  */
 function buildCodeCache(name) {
-  const bundle = join(dist, name);
-  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(bundle, 'latin1')}\n})`;
+  const path = join(dist, name);
+  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'latin1')}\n})`;
   // Functions are compiled at their first call unless V8 is told otherwise; the flag must be gone when the cache is
   // written, since it is part of what the reader compares.
   setFlagsFromString('--no-lazy');
-  const script = new Script(source, { filename: bundle });
+  const script = new Script(source, { filename: path });
   setFlagsFromString('--lazy');
-  writeFileSync(`${bundle}.cache.tmp`, script.createCachedData());
-  renameSync(`${bundle}.cache.tmp`, `${bundle}.cache`);
+  const temporary = `${path}.cache.${process.pid}`;
+  writeFileSync(temporary, script.createCachedData());
+  renameSync(temporary, `${path}.cache`);
 }
 
 if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 mkdirSync(dist, { recursive: true });
-// What commands have learnt of an older bundle (bin/tsrun).
-for (const name of readdirSync(dist)) {
-  if (/\.cjs\.[a-z]+-.*\.cache/.test(name)) rmSync(join(dist, name), { force: true });
-}
 buildNative();
 await buildBundles();
-commandLines.forEach(buildCodeCache);
+buildCodeCache('tsrun.cjs');
+await buildExecutable();
+// make leaves alone what is newer than its own sources: all outputs shall be newer than all sources.
+for (const name of natives) utimesSync(join(dist, name), new Date(), new Date());

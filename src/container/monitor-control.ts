@@ -3,9 +3,10 @@
  * birth, `attach` connects one. The bytes of stdin, stdout and stderr never come here: the monitor has the client's
  * descriptors and reads and writes them itself.
  */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { errno } from '../linux/errno.ts';
 import { close } from '../linux/fs.ts';
+import { streamOf } from '../linux/socket-stream.ts';
 import { connectSocket, receive, send, sendDescriptors, waitReadable } from '../linux/unix-socket.ts';
 
 /** Layout and numbers of native/monitor.h; a test reads them out of the header. */
@@ -69,7 +70,7 @@ export class MonitorControl {
     this.onExit = new Promise((resolve) => {
       this.finish = resolve;
     });
-    this.socket = new Socket({ fd, readable: true, writable: true });
+    this.socket = streamOf(fd);
     this.socket.on('data', (bytes: Buffer) => this.take(bytes));
     this.socket.on('error', () => this.finish('lost'));
     this.socket.on('close', () => this.finish('lost'));

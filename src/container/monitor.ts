@@ -3,11 +3,10 @@
  * descriptors, and the sync socket over which the start program tells how far it is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
-import { artifact } from '../linux/artifacts.ts';
+import { artifactBytes } from '../linux/artifacts.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
@@ -259,7 +258,7 @@ let executable: number | undefined;
 
 /** The monitor's executable: a sealed memfd, so that nothing in a container can reach a file of the host through it. */
 function executableMemfd(): number {
-  executable ??= sealedMemfd('tsrun-monitor', readFileSync(artifact('tsrun-monitor')), true);
+  executable ??= sealedMemfd('tsrun-monitor', artifactBytes('tsrun-monitor'), true);
   return executable;
 }
 

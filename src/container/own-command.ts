@@ -1,5 +1,5 @@
 /** tsrun as a command that a monitor executes at its end. */
-import { artifact } from '../linux/artifacts.ts';
+import { ownProgram } from '../linux/artifacts.ts';
 import type { ContainerStore } from './store.ts';
 
 /** `tsrun ARGS…` on the same directories, with no more of the caller's environment than it needs. */
@@ -8,7 +8,7 @@ export function ownCommand(store: ContainerStore, args: readonly string[]): { ar
     process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
   );
   return {
-    argv: [process.execPath, artifact('tsrun.cjs'), ...args],
+    argv: [...ownProgram(), ...args],
     envp: [...keep, `TSRUN_ROOT=${store.root}`, `TSRUN_STATE=${store.state}`],
   };
 }

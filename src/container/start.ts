@@ -98,8 +98,10 @@ export async function startContainer(
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
   const undo = new Undo();
   let previous: StartRecord | undefined;
+  let startable = false;
   try {
     previous = checkStartable(store, record);
+    startable = true;
     const stateDirectory = store.stateDirectory(record.id);
     const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
@@ -164,8 +166,8 @@ export async function startContainer(
     return started;
   } catch (error) {
     undo.run();
-    // Unless it runs already, or has been removed meanwhile.
-    if (store.read(record.id)?.state.pid === 0) {
+    // Unless it ran before, or has been removed meanwhile. A process of this start may still be dying: it is no obstacle.
+    if (startable && store.read(record.id) !== undefined) {
       recordFailure(directory, record.options.network, error, previous?.startedAt);
     }
     lock.release();

@@ -16,6 +16,7 @@ import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { randomHex } from '../linux/random.ts';
+import { ListCache } from './list-cache.ts';
 import { isStill, type Lock, lockDirectory, openDirectory } from './locked-directory.ts';
 import { ContainerNames, isName } from './names.ts';
 import { parseContainerRecord } from './parse-record.ts';
@@ -28,6 +29,8 @@ const removing = '.removing-';
 /** How often a lock that may be somebody's for a moment only is asked for, and the milliseconds in between. */
 const lockAttempts = 20;
 const lockPause = 10;
+/** So many are read faster than a cache of them is looked up. */
+const fewContainers = 16;
 
 /** All containers of one data root. */
 export class ContainerStore {
@@ -69,15 +72,21 @@ export class ContainerStore {
     wanted: (state: ContainerState) => boolean = () => true,
   ): Container[] {
     const found: Container[] = [];
-    for (const id of this.ids()) {
+    const ids = this.ids();
+    const cache = ids.length < fewContainers ? undefined : new ListCache(this.root);
+    for (const id of ids) {
       try {
-        const container = this.read(id, wanted);
-        if (container !== undefined) found.push(container);
+        const known = cache?.find(id, this.directory(id));
+        const container = known?.container ?? this.read(id, wanted);
+        if (container === undefined) continue;
+        if (known !== undefined && known.container === undefined) cache?.add(container, known.changed);
+        if (known?.container === undefined || wanted(container.state)) found.push(container);
       } catch (error) {
         if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
         onDamaged(error);
       }
     }
+    cache?.save();
     return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
   }
 

@@ -1,34 +1,24 @@
 /**
  * The one adapter to native code: `syscall(number, ...arguments)` with the kernel's own result, and nothing else.
- * Everything above it is TypeScript. The library behind it is native/syscall.c, loaded by koffi, which is itself loaded
- * late: 6 ms that commands without system calls do not pay.
+ * Everything above it is TypeScript. Behind it is native/syscall.c, called through koffi under Node and through bun:ffi in
+ * the executable; either is loaded late, since commands without system calls need not pay for it.
  */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { artifact } from './artifacts.ts';
+import { isExecutable } from './artifacts.ts';
+import { loadWithBun } from './ffi-bun.ts';
+import { loadWithKoffi } from './ffi-koffi.ts';
 import { type CommonSyscall, NR } from './syscalls.ts';
 
 /** A number is passed as it is; text becomes a NUL-terminated string; bytes become their address. */
 export type SyscallArgument = number | bigint | string | Uint8Array;
 
-interface Native {
+/** What the two ways have in common. */
+export interface Native {
   syscall(nr: number, ...args: (number | bigint)[]): number | bigint;
   address(bytes: Uint8Array): number | bigint;
 }
 
 let native: Native | undefined;
-
-type Koffi = typeof import('koffi');
-
-/** koffi's native module without the JavaScript around it, which takes longer to find it than it takes to load. */
-function loadKoffi(require: NodeJS.Require): Koffi {
-  try {
-    return require(`@koromix/koffi-linux-${process.arch}`) as Koffi;
-  } catch {
-    return require('koffi') as Koffi;
-  }
-}
 
 function load(): Native {
   if (process.platform !== 'linux') {
@@ -36,23 +26,7 @@ function load(): Native {
       hint: 'run it in a virtual machine: see Vagrantfile',
     });
   }
-  const path = artifact('tsrun-syscall.so');
-  try {
-    const require = createRequire(join(import.meta.dirname, 'ffi.js'));
-    const koffi = loadKoffi(require);
-    const library = koffi.load(path);
-    const syscallFunction = library.func('long tsrun_syscall(long, long, long, long, long, long, long)');
-    const address = library.func('intptr_t tsrun_address(void *)');
-    return {
-      syscall: syscallFunction as unknown as Native['syscall'],
-      address: address as unknown as Native['address'],
-    };
-  } catch (cause) {
-    throw new TsrunError('UNSUPPORTED', `cannot load "${path}"`, {
-      cause,
-      hint: 'run `npm ci` in the checkout: it builds native/ and installs koffi',
-    });
-  }
+  return isExecutable ? loadWithBun() : loadWithKoffi();
 }
 
 /** Strings of one call are laid one behind the other here; a call never nests, so that one arena per thread is enough. */

@@ -29,13 +29,19 @@ test('several clients see the output, and end with the status of the container',
 });
 
 test('signals are the containers, unless that is not wanted', async () => {
-  const script = 'trap "echo caught; exit 9" TERM; echo up; while :; do sleep 0.1; done';
+  const script = 'trap "echo caught; exit 9" TERM; while :; do echo up; sleep 0.1; done';
   await start('target', [], 'sh', '-c', script);
   try {
     const attach = async (flags: string[], signal: NodeJS.Signals): Promise<number | null> => {
-      const child = spawn(tsrunPath, ['attach', ...flags, 'target'], { env: environment(), stdio: 'ignore' });
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const child = spawn(tsrunPath, ['attach', ...flags, 'target'], {
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      // It is attached, and about to listen for signals.
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 500));
       child.kill(signal);
+      child.stdout.resume();
       return new Promise((resolve) => child.once('close', (code) => resolve(code)));
     };
     expect(await attach(['--sig-proxy=false'], 'SIGTERM')).not.toBe(9);

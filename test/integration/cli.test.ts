@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
@@ -150,11 +150,4 @@ test('--debug tells every step', async () => {
   const { stderr, stdout } = await tsrun(['--debug', 'run', '--rm', '--network', 'none', 'busybox', 'echo', 'hi']);
   expect(stdout).toBe('hi\n');
   expect(stderr).toMatch(/^\[ *[\d.]+ ms\] monitor: start the monitor \([\d.]+ ms\)$/m);
-});
-
-test('every command that bin/tsrun calls often is in the bundle that it reads for them', async () => {
-  const list = /^const often = \[(.*)\];$/m.exec(readFileSync(tsrunPath, 'utf8'))?.[1] ?? '';
-  const often = [...list.matchAll(/'(\w+)'/g)].map(([, name = '']) => name);
-  expect(often.length).toBeGreaterThan(10);
-  for (const name of often) expect(await tsrunOk([name, '--help'])).toContain(`tsrun ${name}`);
 });

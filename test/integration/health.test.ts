@@ -48,11 +48,11 @@ test('starting, unhealthy, healthy: in ps, inspect, filters and events, with the
 test('a check that takes too long is killed; its output is kept to 4096 bytes and is valid JSON whatever it is', async () => {
   // Not UTF-8, a quote and a backslash, then more than is kept.
   const text = `printf '\\303"\\\\'; yes x | head -c 9000 | tr -d '\\n'; sleep 1000`;
-  await run('--health-cmd', text, '--health-timeout', '300ms');
+  await run('--health-cmd', text, '--health-timeout', '3s');
   await status('unhealthy');
   const { ExitCode, Output } = JSON.parse(await inspect('{{json .State.Health}}')).Log[0];
   expect(ExitCode).toBe(-1);
-  expect(Output).toBe(`Health check exceeded timeout (300ms): \ufffd"\\${'x'.repeat(4093)}...`);
+  expect(Output).toBe(`Health check exceeded timeout (3s): \ufffd"\\${'x'.repeat(4093)}...`);
 });
 
 test('the first check is far away: it is starting from its first moment, after a restart too', async () => {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
-import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
+import { run, tsrun, tsrunOk } from './tsrun.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -114,8 +114,9 @@ test('without root it says so, and what to do', async () => {
   const copy = join(directory, 'copy');
   mkdirSync(join(copy, 'bin'), { recursive: true });
   mkdirSync(join(copy, 'dist'));
-  copyFileSync(tsrunPath, join(copy, 'bin/tsrun'));
-  copyFileSync(join(checkout, 'dist/tsrun.cjs'), join(copy, 'dist/tsrun.cjs'));
+  for (const name of ['bin/tsrun', 'bin/tsrun.cjs', 'dist/tsrun.cjs', 'dist/tsrun']) {
+    if (existsSync(join(checkout, name))) copyFileSync(join(checkout, name), join(copy, name));
+  }
   execFileSync('chmod', ['-R', 'a+rX', directory]);
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
   const result = await run('setpriv', [...user, join(copy, 'bin/tsrun'), 'run', 'busybox', 'true']);

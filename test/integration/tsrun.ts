@@ -36,6 +36,8 @@ export function environment(extra: Record<string, string> = {}): Record<string, 
     TSRUN_ROOT: inject('root'),
     TSRUN_STATE: inject('state'),
     TSRUN_MIRRORS: `docker.io=http://${inject('registry')}`,
+    // `node`: the tests are for the bundle, and not for the executable.
+    ...(process.env.TSRUN_RUNTIME ? { TSRUN_RUNTIME: process.env.TSRUN_RUNTIME } : {}),
     ...extra,
   };
 }

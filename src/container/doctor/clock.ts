@@ -1,6 +1,6 @@
 /** Whether the clock can be right: certificates are compared with it (man 2 adjtimex). */
 import { statSync } from 'node:fs';
-import { artifact } from '../../linux/artifacts.ts';
+import { builtFile } from '../../linux/artifacts.ts';
 import { syscall } from '../../linux/ffi.ts';
 import type { Check, Finding } from './finding.ts';
 
@@ -8,9 +8,7 @@ const TIME_ERROR = 5;
 
 export const clockChecks: Check = {
   area: 'clock',
-  run: () => [
-    clockFinding(new Date(), statSync(artifact('tsrun-monitor')).mtime, syscall('adjtimex', Buffer.alloc(256))),
-  ],
+  run: () => [clockFinding(new Date(), statSync(builtFile()).mtime, syscall('adjtimex', Buffer.alloc(256)))],
 };
 
 /** `built`: when tsrun was; `state`: what adjtimex answers. */

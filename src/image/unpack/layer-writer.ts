@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { messageOf, TsrunError } from '../../error.ts';
-import { artifact } from '../../linux/artifacts.ts';
+import { unpackWorker } from '../../linux/artifacts.ts';
 import type { UnpackedLayer } from './deferred.ts';
 import type { FromWorker, ToWorker, UnpackOptions } from './messages.ts';
 
@@ -45,7 +45,7 @@ export class LayerWriter {
   private wake: () => void = () => {};
 
   private constructor(options: UnpackOptions) {
-    this.worker = new Worker(artifact('unpack-worker.cjs'), { workerData: options, name: 'unpack', execArgv: [] });
+    this.worker = new Worker(unpackWorker(), { workerData: options, name: 'unpack', execArgv: [] });
     this.worker.on('message', (message: FromWorker) => this.take(message));
     this.worker.on('error', (error) => this.fail(new TsrunError('SYSCALL', messageOf(error), { cause: error })));
     this.worker.on('exit', () => {

@@ -1,0 +1,41 @@
+/**
+ * The raw system call in the executable: bun:ffi, and the machine code of native/syscall.c in a page of its own. A library
+ * could only be loaded from a file, which the executable would have to write first; libc's syscall(3) alone would leave its
+ * result in errno, which the engine may overwrite before it is read.
+ */
+import { TsrunError } from '../error.ts';
+import { artifactBytes } from './artifacts.ts';
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from './constants.ts';
+import type { Native } from './ffi.ts';
+import { NR } from './syscalls.ts';
+
+type Call = (...args: (number | bigint)[]) => number;
+
+/** What is used of bun:ffi (https://bun.sh/docs/api/ffi). */
+interface BunFfi {
+  dlopen(library: string, symbols: Record<string, object>): { symbols: Record<string, Call> };
+  CFunction(definition: object): Call;
+  ptr(bytes: Uint8Array): number;
+  toArrayBuffer(address: number, offset: number, size: number): ArrayBuffer;
+}
+
+/** Seven longs to a long, which becomes a bigint only where a number cannot hold it. */
+const signature = { args: Array.from({ length: 7 }, () => 'i64'), returns: 'i64_fast' };
+
+const pageSize = 4096;
+
+/** Throws `UNSUPPORTED` where the kernel refuses memory that was written to be executed. */
+export function loadWithBun(): Native {
+  const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: string): BunFfi };
+  const ffi = getBuiltinModule('bun:ffi');
+  const libc = ffi.dlopen('libc.so.6', { syscall: signature }).symbols.syscall as Call;
+  const code = artifactBytes('tsrun-syscall.bin');
+  const page = libc(NR.mmap, 0, pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page > 0) new Uint8Array(ffi.toArrayBuffer(page, 0, pageSize)).set(code);
+  if (page < 0 || libc(NR.mprotect, page, pageSize, PROT_READ | PROT_EXEC, 0, 0, 0) !== 0) {
+    throw new TsrunError('UNSUPPORTED', 'this system does not let a program make code of its own executable', {
+      hint: 'tsrun can run with Node from its checkout: TSRUN_RUNTIME=node bin/tsrun',
+    });
+  }
+  return { syscall: ffi.CFunction({ ...signature, ptr: page }), address: ffi.ptr };
+}

@@ -1,0 +1,91 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ContainerStore } from '../../../src/container/store.ts';
+import { writeRecord } from '../../../src/container/write-record.ts';
+import { containerRecord } from '../../fixtures/container-record.ts';
+
+const count = 20;
+let directory: string;
+let store: ContainerStore;
+let cache: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'list-cache.'));
+  store = new ContainerStore(join(directory, 'root'), join(directory, 'state'));
+  cache = join(store.root, 'cache/ended-containers');
+  mkdirSync(join(store.root, 'cache'), { recursive: true });
+  for (let i = 0; i < count; i++) store.create(containerRecord(`c${i}`));
+  // What has changed a moment ago is not kept.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(directory, { recursive: true });
+});
+
+const names = () => store.list().map(({ record }) => record.name);
+
+test('what was listed once comes from the cache: the same containers', () => {
+  const first = store.list();
+  expect(existsSync(cache)).toBe(true);
+  expect(store.list()).toEqual(first);
+  // Told by a change that no command makes.
+  writeFileSync(cache, readFileSync(cache, 'utf8').replace('"c7"', '"told by the cache"'));
+  expect(names()).toContain('told by the cache');
+});
+
+test('a record that changed since is read', () => {
+  const [first] = store.list();
+  if (first === undefined) throw new Error('no container');
+  store.update(first.record.id, (record) => ({ ...record, stopTimeout: 77 }));
+  expect(store.list().find(({ record }) => record.id === first.record.id)?.record.stopTimeout).toBe(77);
+  const failed = {
+    pid: 0,
+    startTime: '',
+    bootId: '',
+    monitorPid: 0,
+    monitorStartTime: '',
+    cgroup: '',
+    network: { mode: '' },
+  };
+  writeRecord(join(first.directory, 'start.json'), { ...failed, error: 'no such file', errorCode: 127 });
+  expect(store.list().find(({ record }) => record.id === first.record.id)?.state).toMatchObject({ exitCode: 127 });
+});
+
+test('a container that is gone is not listed, and a new one is', () => {
+  const [first] = store.list();
+  if (first === undefined) throw new Error('no container');
+  store.remove(first.record);
+  store.create(containerRecord('new'));
+  expect(names()).toHaveLength(count);
+  expect(names()).toContain('new');
+  expect(names()).not.toContain(first.record.name);
+});
+
+test.each([
+  '',
+  'no JSON',
+  '{}',
+  '{"format":1,"entries":[{}]}',
+  '{"format":1,"entries":null}',
+  '{"format":0,"entries":[]}',
+])('a cache that does not read is none: %s', (text) => {
+  writeFileSync(cache, text);
+  expect(names()).toHaveLength(count);
+  expect(JSON.parse(readFileSync(cache, 'utf8')).entries).toHaveLength(count);
+});
+
+test('what has just changed is not kept: it may change again within the same tick of the clock', () => {
+  vi.useRealTimers();
+  store.list();
+  expect(existsSync(cache)).toBe(false);
+});
+
+test('a few containers have no cache', () => {
+  for (const { record } of store.list().slice(5)) store.remove(record);
+  rmSync(cache);
+  expect(names()).toHaveLength(5);
+  expect(existsSync(cache)).toBe(false);
+});

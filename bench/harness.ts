@@ -21,7 +21,7 @@ export interface Comparison {
   ours: string;
   /** Samples by contestant, in the comparison's unit. */
   samples: Record<string, number[]>;
-  target?: Target;
+  target?: Target | readonly Target[];
 }
 
 export interface Verdict {
@@ -91,19 +91,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[(sorted.length >> 1) - 1] ?? Number.NaN)) / 2;
 }
 
-/** Whether ours reaches the target, or undefined where there is none or nobody to compare with. */
-export function judge(comparison: Comparison): Verdict | undefined {
-  const { target, samples, ours, unit } = comparison;
+/** Whether ours reaches the targets; none where there is nobody to compare with. */
+export function judge({ target, samples, ours, unit }: Comparison): Verdict[] {
   const own = samples[ours];
-  if (target === undefined || own === undefined) return undefined;
-  if (target.value !== undefined) {
-    return { text: `at most ${target.value} ${unit}`, pass: median(own) <= target.value };
-  }
-  const present = (target.peers ?? []).filter((peer) => samples[peer] !== undefined);
-  if (present.length === 0 || target.factor === undefined) return undefined;
-  const best = Math.min(...present.map((peer) => median(samples[peer] ?? [])));
-  const of = present.length === 1 ? present[0] : `the faster of ${present.join(', ')}`;
-  return { text: `at most ${target.factor} of ${of}`, pass: median(own) / best <= target.factor };
+  if (target === undefined || own === undefined) return [];
+  const targets = Array.isArray(target) ? (target as Target[]) : [target as Target];
+  return targets.flatMap(({ value, factor, peers = [] }) => {
+    if (value !== undefined) return [{ text: `at most ${value} ${unit}`, pass: median(own) <= value }];
+    const present = peers.filter((peer) => samples[peer] !== undefined);
+    if (present.length === 0 || factor === undefined) return [];
+    const best = Math.min(...present.map((peer) => median(samples[peer] ?? [])));
+    const of = present.length === 1 ? present[0] : `the faster of ${present.join(', ')}`;
+    return [{ text: `at most ${factor} of ${of}`, pass: median(own) / best <= factor }];
+  });
 }
 
 /** The comparison as a table for a terminal. */
@@ -127,8 +127,9 @@ export function render(comparison: Comparison): string {
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  '),
   );
-  const verdict = judge(comparison);
-  const closing = verdict === undefined ? '' : `\n  target: ${verdict.text}: ${verdict.pass ? 'reached' : 'MISSED'}`;
+  const closing = judge(comparison)
+    .map(({ text, pass }) => `\n  target: ${text}: ${pass ? 'reached' : 'MISSED'}`)
+    .join('');
   const rounds = Math.max(0, ...Object.values(samples).map((values) => values.length));
   return `${title} (${rounds} rounds)\n${lines.map((line) => `  ${line.trimEnd()}`).join('\n')}${closing}\n`;
 }

@@ -19,7 +19,7 @@ import { type Comparison, type Contestant, interleave, output, time } from './ha
 import { removeTree } from './peers.ts';
 
 /** The root filesystem of library/busybox, unpacked by tar. */
-function unpackBusybox(directory: string): string {
+export function unpackBusybox(directory: string): string {
   const rootfs = join(directory, 'rootfs');
   mkdirSync(rootfs, { recursive: true });
   const layout = layoutDirectory('busybox');
@@ -95,7 +95,7 @@ function machine(directory: string, rootfs: string): Contestant {
 }
 
 /** The bundle that `COMMAND spec` proposes, with /bin/true and without a terminal. */
-function bundle(directory: string, runtime: string, rootfs: string): string {
+export function bundle(directory: string, runtime: string, rootfs: string): string {
   const path = join(directory, runtime);
   mkdirSync(path);
   output([runtime, 'spec'], { cwd: path });

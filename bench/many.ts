@@ -9,6 +9,10 @@ import { type Engine, withEngines } from './peers.ts';
 
 const count = 200;
 const parallel = 4;
+/** How much longer a list of all of them may take than an empty one, and one `inspect` than beside one container. */
+const factor = 1.3;
+/** Samples of what is listed. */
+const looks = 9;
 /** Ends at once when it is asked to, as a service does; a bare `sleep` as pid 1 ignores SIGTERM. */
 const service = 'trap "exit 0" TERM; echo started; while :; do sleep 1000 & wait; done';
 
@@ -44,6 +48,8 @@ async function startAll(engine: Engine): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
+const lists = ['ps', 'ps -a', 'images', 'inspect'] as const;
+
 export async function benchMany(directory: string): Promise<Comparison[]> {
   return withEngines(directory, ['busybox'], async (engines) => {
     const steps = ['start', 'list', 'stop', 'remove'] as const;
@@ -53,24 +59,48 @@ export async function benchMany(directory: string): Promise<Comparison[]> {
       stop: {},
       remove: {},
     };
+    const full: Record<(typeof lists)[number], Record<string, number[]>> = {
+      ps: {},
+      'ps -a': {},
+      images: {},
+      inspect: {},
+    };
     const names = Array.from({ length: count }, (_, index) => `many${index}`);
     for (const engine of engines) {
       const run = (...args: string[]) => time([...engine.command, ...args], { env: engine.env }) / 1000;
+      const look = (how: string): void => {
+        for (const list of lists) {
+          const words = list === 'inspect' ? ['inspect', 'beside'] : list.split(' ');
+          run(...words);
+          full[list][`${engine.name}, ${how}`] = Array.from({ length: looks }, () => run(...words));
+        }
+      };
+      run('create', '--name', 'beside', ...engine.runFlags, 'busybox', 'true');
+      look('none');
       samples.start[engine.name] = [await startAll(engine)];
-      run('ps');
-      samples.list[engine.name] = Array.from({ length: 5 }, () => run('ps'));
+      look('all');
+      samples.list[engine.name] = full.ps[`${engine.name}, all`] ?? [];
       const running = output([...engine.command, 'ps', '-q'], { env: engine.env }).split('\n');
       if (running.length !== count) throw new Error(`${engine.name}: ${running.length} of ${count} containers run`);
       samples.stop[engine.name] = [run('stop', ...names)];
       samples.remove[engine.name] = [run('rm', ...names)];
+      run('rm', 'beside');
       process.stderr.write('.');
     }
     process.stderr.write('\n');
-    return steps.map((step) => ({
+    const whole: Comparison[] = steps.map((step) => ({
       title: `${step} ${count} containers, each with a published port and a log`,
       unit: 's',
       ours: 'tsrun',
       samples: samples[step],
     }));
+    const listed: Comparison[] = lists.map((list) => ({
+      title: `${list} while ${count} containers run, and while none does`,
+      unit: 's',
+      ours: 'tsrun, all',
+      samples: full[list],
+      target: { peers: ['tsrun, none'], factor },
+    }));
+    return [...whole, ...listed];
   });
 }

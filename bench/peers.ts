@@ -18,6 +18,8 @@ export interface Engine {
   /** Flags of `run` that this engine needs here. */
   runFlags: string[];
   pull: (image: string) => string[];
+  /** Removes a pulled image with all its names. */
+  remove: (image: string) => string[];
   /** Gives a pulled image the short name that the benchmarks use. */
   alias: (image: string) => void;
   stop: () => Promise<void>;
@@ -31,8 +33,10 @@ function registry(): string {
   return address;
 }
 
-export function tsrun(directory: string): Engine {
+/** `storage`: how layers are stored; as it comes if left out. */
+export function tsrun(directory: string, storage?: string): Engine {
   const env = {
+    ...(storage === undefined ? {} : { TSRUN_STORAGE: storage }),
     TSRUN_ROOT: join(directory, 'root'),
     TSRUN_STATE: join(directory, 'state'),
     TSRUN_MIRRORS: `docker.io=http://${registry()}`,
@@ -44,6 +48,7 @@ export function tsrun(directory: string): Engine {
     env,
     runFlags: [],
     pull: (image) => [...command, 'pull', '-q', image],
+    remove: (image) => [...command, 'rmi', image],
     alias: () => {},
     stop: async () => {},
   };
@@ -91,6 +96,7 @@ export async function docker(directory: string): Promise<Engine | undefined> {
     env: {},
     runFlags: [],
     pull: (image) => [...command, 'pull', '-q', `${registry()}/library/${image}`],
+    remove: (image) => [...command, 'rmi', image, `${registry()}/library/${image}`],
     alias: (image) => {
       output([...command, 'tag', `${registry()}/library/${image}`, image]);
     },
@@ -128,6 +134,7 @@ export function podman(directory: string): Engine | undefined {
     // Its defaults raise limits, which a machine may forbid even to root.
     runFlags: ['--cgroups=disabled', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096'],
     pull: (image) => [...command, 'pull', '-q', '--tls-verify=false', `${registry()}/library/${image}`],
+    remove: (image) => [...command, 'rmi', image, `${registry()}/library/${image}`],
     alias: (image) => {
       output([...command, 'tag', `${registry()}/library/${image}`, image]);
     },

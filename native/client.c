@@ -11,14 +11,6 @@ struct client clients[CLIENTS] = { [0 ... CLIENTS - 1] = { .control = -1 } };
 u8 chunk[QUEUE_SIZE];
 static struct queue queues[CLIENTS][2];
 
-u64 now(void)
-{
-	struct __kernel_timespec time = { 0 };
-
-	SYS(clock_gettime, CLOCK_MONOTONIC, &time);
-	return (u64)time.tv_sec * 1000 + (u64)time.tv_nsec / 1000000;
-}
-
 static struct queue *queue_of(const struct client *client, int s)
 {
 	return &queues[client - clients][s];
@@ -135,15 +127,38 @@ static void client_stdin_ended(struct client *client)
 	stdin_flush();
 }
 
+/* The container stands still as long as a client wants it to: whoever was killed wants nothing any more. */
+static void client_freeze(struct client *client, int wanted)
+{
+	if (client->freezes == wanted)
+		return;
+	client->freezes = (u8)wanted;
+	for (struct client *c = clients; c < clients + CLIENTS; c++)
+		if (c != client && c->control >= 0 && c->freezes)
+			return;
+	cgroup_freeze(wanted);
+}
+
+/* One client cleans up, and nobody after it. */
+static int client_claim(struct client *client)
+{
+	for (struct client *c = clients; c < clients + CLIENTS; c++)
+		if (c->control >= 0 && c->reaps)
+			return 0;
+	client->reaps = 1;
+	return 1;
+}
+
 void client_drop(struct client *client)
 {
+	client_freeze(client, 0);
 	client_stdin_ended(client);
 	close_fd(&client->out[0].fd);
 	close_fd(&client->out[1].fd);
 	close_fd(&client->control);
 	for (int i = 0; i < 3; i++)
 		close_fd(&client->passed[i]);
-	client->primary = 0;
+	client->primary = client->reaps = 0;
 	/* gives the memory back, and zeros make an empty queue */
 	SYS(madvise, queue_of(client, 0), 2 * sizeof(struct queue), MADV_DONTNEED);
 }
@@ -285,8 +300,20 @@ static int handle_message(struct client *client)
 		policy_set((u32)head->a, (u32)head->b);
 		client_tell(client, CONTROL_DONE, 0, 0);
 		return 0;
+	case CONTROL_FREEZE:
+		client_freeze(client, head->a != 0);
+		client_tell(client, CONTROL_DONE, 0, 0);
+		return 0;
+	case CONTROL_CLAIM:
+		client_tell(client, CONTROL_DONE, client_claim(client), 0);
+		return 0;
+	case CONTROL_STOP:
+		self.stop_told |= (u32)head->a;
+		look_at_stop();
+		client_tell(client, CONTROL_DONE, 0, 0);
+		return 0;
 	case CONTROL_REAPED:
-		return client->primary ? 1 : -1;
+		return client->reaps ? 1 : -1;
 	case CONTROL_ATTACH:
 		if (client->attached || client->passed[2] < 0)
 			return -1;

@@ -27,6 +27,7 @@ struct end {
 struct client {
 	int control; /* -1: the slot is free */
 	u8 primary, attached, hold_stdin, told_exit;
+	u8 reaps, freezes; /* cleans up after the container; wants it frozen */
 	struct end in, out[2];
 	u64 progress; /* when something began to wait for it, or when it last took some of that; milliseconds */
 	u32 keys_length, keys_matched, message_used;
@@ -49,8 +50,6 @@ struct container {
 extern struct container container;
 extern struct client clients[CLIENTS];
 extern u8 chunk[QUEUE_SIZE]; /* what was just read, from wherever */
-
-u64 now(void); /* milliseconds */
 
 /* A new client on a control socket, or NULL (and the socket closed) when there are too many. */
 struct client *client_add(int control);

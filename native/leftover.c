@@ -83,6 +83,11 @@ static void take_controllers_back(void)
 	}
 }
 
+void cgroup_freeze(int frozen)
+{
+	write_control(FD_CGROUP, "cgroup.freeze", frozen ? "1" : "0", 1);
+}
+
 int cgroup_clear(void)
 {
 	int top = (int)SYS(openat, FD_CGROUP, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,9 +96,9 @@ int cgroup_clear(void)
 	if (top < 0)
 		return 1; /* /dev/null: there is no cgroup */
 	/* Nothing can fork while it is frozen: the lists of processes are complete. */
-	write_control(FD_CGROUP, "cgroup.freeze", "1", 1);
+	cgroup_freeze(1);
 	walk(top, DEPTH);
-	write_control(FD_CGROUP, "cgroup.freeze", "0", 1);
+	cgroup_freeze(0);
 	close_fd(&top);
 	populated = cgroup_number("cgroup.events", "populated ", 10) != 0;
 	if (!populated)

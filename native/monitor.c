@@ -108,12 +108,14 @@ static void start_container(void)
 	SYS(munmap, program, program->size);
 	SYS(chdir, "/");
 
+	if (config->flags & MONITOR_RECORD)
+		reserve_exit();
 	if (config->flags & MONITOR_LOG)
 		log_open(FD_DIRECTORY, config->log_max_size, config->log_max_files);
 	if (config->flags & MONITOR_FOREGROUND) {
 		struct client *primary = client_add(FD_CONTROL);
 
-		primary->primary = 1;
+		primary->primary = primary->reaps = 1;
 		client_attach(primary, (const int[]){ FD_STDIN, FD_STDOUT, FD_STDERR }, config->flags, keys,
 			      config->detach_keys_length);
 	}
@@ -168,8 +170,8 @@ static void container_ended(int wait_status)
 			SYS(ioctl, container.out[s], FIONREAD, &left[s]);
 }
 
-/* `stop` and `kill` say by a file that no policy holds any more; the signal has us look. */
-static void look_at_stop(void)
+/* `stop` and `kill` say by a file that no policy holds any more; a signal has us look, or a message says it. */
+void look_at_stop(void)
 {
 	if (!stopped('f'))
 		return;
@@ -256,7 +258,7 @@ static int wind_up(int silent)
 			client_tell(c, CONTROL_EXITED, exit_status((u32)self.status),
 				    (self.oom_killed ? EXITED_OOM : 0) | (again ? EXITED_RESTARTS : 0));
 			c->told_exit = 1;
-			if (again || !c->primary || self.config.reap_argv == PROGRAM_NONE)
+			if (again || !c->reaps || self.config.reap_argv == PROGRAM_NONE)
 				client_drop(c);
 		}
 		waiting |= c->control >= 0;

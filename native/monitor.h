@@ -80,7 +80,8 @@ struct health_config {
 enum { HEALTH_NONE, HEALTH_KILL, HEALTH_RESTART };
 
 /* A file "stop" in FD_DIRECTORY says that the container was stopped: 'm' in it by hand, 'f' that no policy holds any
- * more. SIGUSR1 has the monitor look at it. */
+ * more. SIGUSR1 has the monitor look at it. CONTROL_STOP says the same where the file cannot be written. */
+enum { STOP_MANUAL = 1, STOP_FINAL = 2 };
 
 /* Messages on FD_CONTROL and on connections of FD_LISTEN; payload of `length` bytes follows. */
 struct control_message {
@@ -90,10 +91,13 @@ struct control_message {
 };
 /* client -> monitor */
 #define CONTROL_RESIZE 1u /* a rows, b columns */
-#define CONTROL_REAPED 2u /* the client has cleaned up after EXITED: the monitor just ends */
+#define CONTROL_REAPED 2u /* the primary client, or one with a CLAIM, has cleaned up after EXITED: the monitor just ends */
 #define CONTROL_HOLD_STDIN 4u /* a 1: the client was stopped (Ctrl-Z), leave its stdin alone; a 0: read it again */
 #define CONTROL_ATTACH 3u /* first on a new connection; SCM_RIGHTS stdin, stdout, stderr; a: MONITOR_ATTACH_* flags; payload: detach keys */
 #define CONTROL_POLICY 5u /* a: RESTART_*, b: restart_max; answered by DONE */
+#define CONTROL_FREEZE 6u /* a 1: the cgroup is frozen until a 0, or until this client leaves; answered by DONE */
+#define CONTROL_CLAIM 7u /* this client will clean up after EXITED, no command is to be executed; answered by DONE, a 1: granted */
+#define CONTROL_STOP 8u /* a: STOP_*, in the place of a file "stop" that could not be written; answered by DONE */
 /* monitor -> client */
 #define CONTROL_EXITED 16u /* a: exit status 0-255 (128+n for signal n), b: EXITED_* */
 #define EXITED_OOM 1 /* the kernel's OOM killer struck */

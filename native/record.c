@@ -5,6 +5,8 @@
 
 #define EVENT_MAX 3584 /* with times and numbers a line stays below the 4 KiB that are written as a whole */
 #define TIME_SIZE 30
+#define EXIT_MAX 320
+#define EXIT_TEMPORARY "exit.json.tmp"
 
 static char finished[TIME_SIZE + 1], started_again[TIME_SIZE + 1];
 
@@ -29,9 +31,10 @@ u64 cgroup_number(const char *file, const char *key, u64 key_length)
 
 static void write_file(const char *temporary, const char *name, const char *text, const char *end)
 {
-	int fd = (int)SYS(openat, FD_DIRECTORY, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = (int)SYS(openat, FD_DIRECTORY, temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-	if (SYS(write, fd, text, end - text) == end - text)
+	/* Not cut off before it is written: the room that it has is kept. */
+	if (SYS(write, fd, text, end - text) == end - text && SYS(ftruncate, fd, end - text) == 0)
 		SYS(renameat, FD_DIRECTORY, temporary, FD_DIRECTORY, name);
 	close_fd(&fd);
 }
@@ -44,9 +47,19 @@ static char *put_end(char *at)
 	return put_text(put_text(put_text(at, ",\"finishedAt\":\""), finished), "\"");
 }
 
+void reserve_exit(void)
+{
+	char text[EXIT_MAX];
+	int fd = (int)SYS(openat, FD_DIRECTORY, EXIT_TEMPORARY, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	memset(text, ' ', sizeof(text));
+	SYS(write, fd, text, sizeof(text));
+	close_fd(&fd);
+}
+
 void write_exit(void)
 {
-	char text[320], *at = put_text(text, "{");
+	char text[EXIT_MAX], *at = put_text(text, "{");
 
 	if (!finished[0])
 		put_time(finished);
@@ -55,7 +68,7 @@ void write_exit(void)
 		at = put_number(put_text(at, ",\"failedStep\":"), self.failed_operation);
 		at = put_number(put_text(at, ",\"failedErrno\":"), (u64)(self.failed_error > 0 ? self.failed_error : 0));
 	}
-	write_file("exit.json.tmp", "exit.json", text, put_text(at, "}\n"));
+	write_file(EXIT_TEMPORARY, "exit.json", text, put_text(at, "}\n"));
 }
 
 /* Field 22 of /proc/PID/stat: with the pid it names one process. The name in field 2 may hold anything. */

@@ -45,6 +45,7 @@ void policy_set(u32 policy, u32 max_retries)
 int stopped(char letter)
 {
 	char text[32];
+	u32 told = letter == 'm' ? STOP_MANUAL : STOP_FINAL;
 	int fd = (int)SYS(openat, FD_DIRECTORY, "stop", O_RDONLY | O_CLOEXEC);
 	long size = fd < 0 ? 0 : SYS(read, fd, text, sizeof(text));
 
@@ -52,7 +53,7 @@ int stopped(char letter)
 	for (long i = 0; i < size; i++)
 		if (text[i] == letter)
 			return 1;
-	return 0;
+	return (self.stop_told & told) != 0;
 }
 
 static int policy_holds(void)

@@ -12,6 +12,7 @@ struct supervisor {
 	int last_status;   /* of the run before */
 	int beginning;	   /* a restart that has not come to execve yet */
 	int restart_asked; /* by a health check, whatever the policy is */
+	u32 stop_told;	   /* STOP_* */
 	u32 restarts;
 	u64 started, ended; /* milliseconds, of the last run */
 	u64 oom_kills;	   /* of the cgroup, when the last run began */
@@ -28,6 +29,8 @@ extern struct supervisor self;
 int inside(struct program_header *program, u32 offset, u32 width);
 int slot(struct program_header *program, u32 offset);
 void take_container(struct program_header *program);
+/* Acts on a "stop" that is new. */
+void look_at_stop(void);
 
 /* restart.c */
 void policy_set(u32 policy, u32 max_retries);
@@ -48,9 +51,11 @@ int stopped(char letter);
 
 /* leftover.c: kills what is left in the cgroup and removes what it made there. Returns 1 when it is empty. */
 int cgroup_clear(void);
+void cgroup_freeze(int frozen);
 
 /* record.c */
 u64 cgroup_number(const char *file, const char *key, u64 key_length);
+void reserve_exit(void); /* so that a full disk does not keep it from being written */
 void write_exit(void);
 void write_run(int waiting);
 void record_started(void);

@@ -93,6 +93,15 @@ static inline void set_signal_mask(u64 mask)
 	SYS(rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
+/* Milliseconds. */
+static inline u64 now(void)
+{
+	struct __kernel_timespec time = { 0 };
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &time);
+	return (u64)time.tv_sec * 1000 + (u64)time.tv_nsec / 1000000;
+}
+
 static inline __attribute__((noreturn)) void quit(int status)
 {
 	for (;;)

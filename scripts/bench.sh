@@ -1,5 +1,5 @@
 #!/bin/bash
-# `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
+# `npm run bench [-- NAME…] [--rounds N] [--json FILE] [--chart FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
 # and measures tsrun beside them. NAME: start exec list machine memory many unpack pull pull-heavy; all but many and
 # pull-heavy without a name.
 #
@@ -32,12 +32,13 @@ if [[ ${1-} == in-namespaces ]]; then
 fi
 
 ((EUID == 0)) || die 'the benchmarks start containers: run them as root'
-names=() options=()
+names=() options=() json= chart=
 while (($#)); do
   case $1 in
     --rounds) options+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
-    --json) options+=("$1" "$(realpath -m "${2:?$1 needs a value}")") && shift 2 ;;
-    -*) die "unknown option \"$1\"" 'npm run bench [-- NAME…] [--rounds N] [--json FILE]' ;;
+    --json) json=$(realpath -m "${2:?$1 needs a value}") && shift 2 ;;
+    --chart) chart=$(realpath -m "${2:?$1 needs a value}") && shift 2 ;;
+    -*) die "unknown option \"$1\"" 'npm run bench [-- NAME…] [--rounds N] [--json FILE] [--chart FILE]' ;;
     *) names+=("$1") && shift ;;
   esac
 done
@@ -56,8 +57,17 @@ case " ${names[*]} " in *' pull '* | *' unpack '*) images+=(debian) ;; esac
 case " ${names[*]} " in *' pull-heavy '*) images+=(heavy) ;; esac
 bash scripts/local-registry.sh build "${images[@]}"
 
+# The results of all benchmarks in one file: for the table at the end, and to be kept with --json.
+if [[ -z $json ]]; then
+  json=$(mktemp)
+  rm "$json"
+  trap 'rm -f "$json"' EXIT
+fi
+options+=(--json "$json")
+
 failed=0
 for name in "${names[@]}"; do
   unshare --net --mount --propagation private -- bash "$0" in-namespaces "$name" "${options[@]}" || failed=1
 done
+if [[ -e $json ]]; then node scripts/run-ts.mjs bench/report.ts "$json" ${chart:+"$chart"}; fi
 exit "$failed"

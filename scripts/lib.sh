@@ -89,6 +89,9 @@ packages_of_tests=(
   python3:python3 ps:procps losetup:mount setpriv:util-linux modprobe:kmod
 )
 
+# What the guest of test/vm is made with, and booted.
+packages_of_guest=(mmdebstrap mkfs.ext4:e2fsprogs setpriv:util-linux qemu-system-x86_64:qemu-system-x86)
+
 # `npm ci` where node_modules is missing or belongs to another lock file; then what is stale in dist/.
 need_node_modules() {
   local stamp=node_modules/.package-lock.sha256 sum attempt

@@ -37,18 +37,29 @@ new_work() { work=$(mktemp -d "$cache/.work.XXXXXX"); }
 # disk FILE MEGABYTES LABEL DIRECTORY: an ext4 filesystem of what is in the directory. No journal: nobody keeps it.
 disk() { truncate -s "$2M" "$1" && mkfs.ext4 -q -F -O ^has_journal -m 0 -E lazy_itable_init=1,root_owner=0:0 -L "$3" -d "$4" "$1"; }
 
+newest_kernel() {
+  apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9.-]*-cloud-amd64\)$/\1/p'
+}
+
+# download DIRECTORY PACKAGE
+download() { (cd "$1" && apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$2") >&2; }
+
 base() {
   local key packages kernel version
   key=$(key_of scripts/vm/build.sh scripts/vm/initramfs.sh scripts/provision.sh scripts/lib.sh)
   base=$cache/base-$key
   if [[ ! -e $base ]]; then
-    install_packages mmdebstrap mkfs.ext4:e2fsprogs
+    install_packages "${packages_of_guest[@]:0:2}"
     say 'building the guest: kernel and root filesystem (mmdebstrap, about a minute)'
     new_work
-    apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || apt-get update -qq >&2
-    kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9.-]*-cloud-amd64\)$/\1/p')
     mkdir "$work/deb"
-    (cd "$work/deb" && apt-get -qq -o APT::Sandbox::User=root download "$kernel") >&2
+    # Lists that are too old name a kernel that is gone, or none.
+    kernel=$(newest_kernel)
+    if [[ -z $kernel ]] || ! download "$work/deb" "$kernel"; then
+      apt-get update -qq >&2
+      kernel=$(newest_kernel)
+      download "$work/deb" "$kernel"
+    fi
     dpkg-deb -x "$work"/deb/*.deb "$work/kernel"
     version=${kernel#linux-image-}
     mv "$work/kernel/boot/vmlinuz-$version" "$work/vmlinuz"
@@ -86,8 +97,8 @@ tools() {
     new_work
     mkdir -p "$work/files/cache/images" "$work/files/cache/tools/docker-registry/usr/bin"
     cp -a node_modules "$work/files/"
-    # For checks, which are made outside.
-    rm -rf "$work"/files/node_modules/{@biomejs,@typescript,typescript,.cache,.vite,.vite-temp}
+    # For checks and builds, which are made outside.
+    rm -rf "$work"/files/node_modules/{@biomejs,@oven,@typescript,typescript,.cache,.vite,.vite-temp}
     for image in "${images[@]}"; do cp -a "${cache%/vm}/images/$image-v1" "$work/files/cache/images/"; done
     cp "$(fetch_tool busybox busybox-static "${cache%/vm}/tools")" "$work/files/cache/"
     registry=$(fetch_tool docker-registry docker-registry "${cache%/vm}/tools")

@@ -1,11 +1,15 @@
 /** Where `export` and `save` write: stdout, if that is no terminal, or a file that appears whole or not at all. */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import type { ByteSink } from '../image/archive/sink.ts';
 import { errorCode } from '../image/errors.ts';
+import { nameFile } from '../linux/fs.ts';
 import { writeBytes } from './output.ts';
 import { isTerminal } from './terminal.ts';
+
+/** __O_TMPFILE of asm-generic/fcntl.h, which Node does not name. */
+const tmpfile = 0o20000000;
 
 /**
  * Runs `write` with the sink that `-o` says, or stdout. `action` is `save image` or `export container`, for messages.
@@ -24,10 +28,12 @@ export function writeArchive(path: string | undefined, action: string, write: (s
   const existing = statSync(path, { throwIfNoEntry: false });
   const direct = existing !== undefined && !existing.isFile();
   const temporary = direct ? path : join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-  const fd = openSync(temporary, 'w', 0o600);
+  const nameless = direct ? undefined : openNameless(dirname(path));
+  const fd = nameless ?? openSync(temporary, 'w', 0o600);
   try {
     try {
       write({ write: (bytes) => writeBytes(fd, bytes) });
+      if (nameless !== undefined) nameFile(nameless, temporary);
       if (!direct && fstatSync(fd).isFile()) renameSync(temporary, path);
     } finally {
       closeSync(fd);
@@ -37,6 +43,18 @@ export function writeArchive(path: string | undefined, action: string, write: (s
     if (errorCode(error) === 'ENOSPC')
       throw new TsrunError('NO_SPACE', `no space left for "${path}"`, { cause: error });
     throw error;
+  }
+}
+
+/**
+ * A file that has no name until it is complete (man 2 open, O_TMPFILE): Ctrl-C and a kill leave nothing of it. Undefined
+ * where the filesystem has no such files.
+ */
+function openNameless(directory: string): number | undefined {
+  try {
+    return openSync(directory, constants.O_WRONLY | constants.O_DIRECTORY | tmpfile, 0o600);
+  } catch {
+    return undefined;
   }
 }
 

@@ -13,6 +13,7 @@ export const globalFlags: readonly Flag[] = [
   { name: 'debug', short: 'D', type: 'bool', description: 'Print every step on the host side to stderr' },
   { name: 'root', type: 'string', description: 'Directory of images and containers (TSRUN_ROOT)' },
   { name: 'state', type: 'string', description: 'Directory of what a reboot may lose (TSRUN_STATE)' },
+  { name: 'storage', type: 'string', description: 'How new layers are stored: erofs or unpacked (TSRUN_STORAGE)' },
   { name: 'version', short: 'v', type: 'bool', description: 'Print the version and quit' },
   { name: 'help', short: 'h', type: 'bool', description: 'Print help', hidden: true },
 ];
@@ -66,6 +67,7 @@ function applyGlobal(flags: ReturnType<typeof parseArguments>['flags']): void {
   };
   set('TSRUN_ROOT', flags.string('root'));
   set('TSRUN_STATE', flags.string('state'));
+  set('TSRUN_STORAGE', flags.string('storage'));
   set('DOCKER_CONFIG', flags.string('config'));
   if (flags.boolean('debug')) set('TSRUN_DEBUG', '1');
 }

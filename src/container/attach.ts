@@ -1,12 +1,12 @@
 /** `attach`: a further client of a container that runs, by the socket of its monitor. */
-import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
 import { isTty, windowSize } from '../linux/tty.ts';
+import { waitUntilReaped } from './claim.ts';
 import { asClient, type ClientEnd } from './foreground.ts';
 import { attachClient, type MonitorControl } from './monitor-control.ts';
 import type { Container } from './record.ts';
-import { signalProcess, waitUntilReaped } from './signal.ts';
+import { signalProcess } from './signal.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface AttachRequest {
@@ -35,7 +35,8 @@ export async function attachContainer(
   const { terminal, openStdin } = record.process;
   const stdin = request.stdin && openStdin;
   const control = connect(store, container, stdin, request.detachKeys, onNotice);
-  const proxy = request.sigProxy && !terminal ? (signal: number) => void signalProcess(container, signal) : undefined;
+  const proxy =
+    request.sigProxy && !terminal ? (signal: number) => void signalProcess(store, container, signal) : undefined;
   if (terminal && isTty(1)) {
     // Another size for a moment, as docker does it: who paints the screen there paints it again.
     const { rows, columns } = windowSize(1);
@@ -78,7 +79,7 @@ function connect(
 ): MonitorControl {
   const { terminal } = record.process;
   try {
-    return attachClient(join(store.stateDirectory(record.id), 'attach.sock'), {
+    return attachClient(store.socket(record.id), {
       stdin: stdin ? 0 : -1,
       stdout: 1,
       // A terminal has one stream.

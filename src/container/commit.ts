@@ -9,8 +9,9 @@ import { applyInstructions } from '../image/instructions.ts';
 import { addLocalImage, makeLayer } from '../image/local-image.ts';
 import type { Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
-import { containerChanges } from './changes.ts';
+import { type Change, containerChanges } from './changes.ts';
 import { writeLayerOfChanges } from './layer-of-changes.ts';
+import { holdFrozen } from './monitor-control.ts';
 import type { Container, ContainerRecord, Healthcheck } from './record.ts';
 
 export interface CommitOptions {
@@ -20,6 +21,8 @@ export interface CommitOptions {
   changes: readonly string[];
   /** Stops the container's processes meanwhile. */
   pause: boolean;
+  /** Where the container's monitor listens. */
+  socket: string;
   reference: Reference | undefined;
   /** The program that makes the image, for the config. */
   version: string;
@@ -48,7 +51,9 @@ export async function commitContainer(
     const { config } = base;
     const current = executionOf(record, config.execution);
     const execution = applyInstructions(options.changes, current);
-    const layer = await whilePaused(container, options.pause, () => changesAsLayer(images, container, base, options));
+    const layer = await whilePaused(container, options.socket, options.pause, () =>
+      changesAsLayer(images, container, base, options),
+    );
     const layers = layer === undefined ? [...base.layers] : [...base.layers, layer];
     const created = new Date().toISOString();
     const bytes = formatConfig({
@@ -97,7 +102,13 @@ async function changesAsLayer(
   base: StoredImage,
   { onWarning, signal }: CommitOptions,
 ): Promise<StoredLayer | undefined> {
-  const changes = containerChanges(container.directory, images.layerPaths(base), { everyFile: true });
+  const layers = images.openImage(base);
+  let changes: Change[];
+  try {
+    changes = containerChanges(container.directory, layers.paths, { everyFile: true });
+  } finally {
+    layers.close();
+  }
   if (changes.length === 0) return undefined;
   return makeLayer(images.layers, base.layers, {
     source: 'commit',
@@ -116,16 +127,25 @@ async function changesAsLayer(
   });
 }
 
-async function whilePaused<T>(container: Container, pause: boolean, action: () => Promise<T>): Promise<T> {
-  const { state } = container;
+/** Whoever ends this process, the container goes on: its monitor has frozen it for as long as the connection lasts. */
+async function whilePaused<T>(
+  { state }: Container,
+  socket: string,
+  pause: boolean,
+  action: () => Promise<T>,
+): Promise<T> {
   const cgroup = state.start?.cgroup ?? '';
   if (!pause || state.status !== 'running' || cgroup === '') return action();
   const { freezeCgroup } = await import('../cgroup/index.ts');
-  const thaw = (): void => freezeCgroup(cgroup, false);
-  // A second Ctrl-C ends this process at once.
+  const release = holdFrozen(socket);
+  const thaw = (): void => {
+    release?.();
+    freezeCgroup(cgroup, false);
+  };
+  // Where no monitor does it: a second Ctrl-C ends this process at once.
   process.once('exit', thaw);
-  freezeCgroup(cgroup, true);
   try {
+    freezeCgroup(cgroup, true);
     return await action();
   } finally {
     process.off('exit', thaw);

@@ -96,7 +96,11 @@ export async function disconnect(
   force: boolean,
 ): Promise<void> {
   const network = findNetwork(networkName);
-  if (network === undefined) throw new TsrunError('NOT_FOUND', `network ${networkName} not found`);
+  if (network === undefined) {
+    // Docker looks for the container first.
+    if (!force) store.resolve(name);
+    throw new TsrunError('NOT_FOUND', `network ${networkName} not found`);
+  }
   let id: string;
   try {
     id = await whileStable(store, name, (container) => {

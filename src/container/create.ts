@@ -20,7 +20,8 @@ import { type ContainerStore, newId } from './store.ts';
 export interface ImageForContainer {
   /** `sha256:…` */
   id: string;
-  layers: { chainId: string; path: string }[];
+  /** Lowest first; a path may be asked for as long as the container is being made. */
+  layers: { chainId: string; readonly path: string }[];
   env: string[];
   entrypoint: string[];
   cmd: string[];

@@ -4,6 +4,7 @@ import { TsrunError } from '../error.ts';
 // Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
 import type { PullEvent } from '../image/events.ts';
 import { parsePlatform, platformMatches } from '../image/platform.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
@@ -95,8 +96,13 @@ export class Engine {
     const held = this.images.hold();
     try {
       // Gone meanwhile, it is missing like any other.
-      const image = this.forContainer(this.images.require(found.id));
-      return await this.createWithVolumes(options, image, io);
+      const image = this.images.require(found.id);
+      const layers = this.images.openImage(image);
+      try {
+        return await this.createWithVolumes(options, this.forContainer(image, layers), io);
+      } finally {
+        layers.close();
+      }
     } finally {
       held.release();
     }
@@ -145,7 +151,7 @@ export class Engine {
       beforeCommand: () => {
         if (attach !== undefined) restore = rawTerminal({ terminal, stdin: attach.stdin });
       },
-      layers: record.image.layers.map((chainId) => this.images.layerPath(chainId)),
+      layers: this.images.openLayers(record.image.layers),
       onNotice: (line) => io.notice(line),
       observer: io.observer,
     }).catch((error: unknown) => {
@@ -159,7 +165,9 @@ export class Engine {
     }
     const state = { ...container.state, status: 'running' as const, pid: started.pid, start: started.start };
     const running = { ...container, state };
-    const proxy = attach.sigProxy ? (signal: number) => void signalProcess(running, signal) : undefined;
+    const proxy = attach.sigProxy
+      ? (signal: number) => void signalProcess(this.containers, running, signal)
+      : undefined;
     const end = await asClient(started.monitor, { terminal, stdin: attach.stdin, proxy, restore }, () =>
       finishForeground(this.containers, container, started, (line) => io.notice(line)),
     );
@@ -180,6 +188,7 @@ export class Engine {
     try {
       return await startContainer(this.containers, container, request);
     } catch (error) {
+      request.layers.close();
       // The monitor that was killed may still hold it for a moment.
       const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
@@ -196,13 +205,18 @@ export class Engine {
   }
 
   /** What a container takes from an image. */
-  forContainer(image: StoredImage): ImageForContainer {
+  forContainer(image: StoredImage, layers: ReadableLayers): ImageForContainer {
     const { execution } = image.config;
     const { healthcheck: check } = execution;
     const milliseconds = (nanoseconds: number): number => Math.ceil(nanoseconds / 1e6);
     return {
       id: image.id,
-      layers: image.layers.map(({ chainId }) => ({ chainId, path: this.images.layerPath(chainId) })),
+      layers: image.layers.map(({ chainId }, index) => ({
+        chainId,
+        get path() {
+          return layers.path(index);
+        },
+      })),
       env: execution.env,
       entrypoint: execution.entrypoint,
       cmd: execution.cmd,

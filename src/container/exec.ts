@@ -2,13 +2,12 @@
  * `exec`: a further process in a container that runs. The host's side: who it becomes, what it joins, and the conversation
  * with its monitor, which is the same program as the container's (native/monitor.h) with another list of system calls.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { leaveService } from '../cgroup/service.ts';
-import { codeOf, TsrunError } from '../error.ts';
-import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
+import { TsrunError } from '../error.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { randomHex } from '../linux/random.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
@@ -18,6 +17,7 @@ import { step, stepAsync } from '../trace.ts';
 import { notRunning, requireRunning } from './active.ts';
 import { mergeEnvironment } from './environment.ts';
 import { recordContainerEvent } from './events.ts';
+import { execDirectory, makeExecDirectory, sweepExecs } from './exec-directory.ts';
 import { compileCommand, filterOf, openCgroup } from './exec-program.ts';
 import { asClient, type ClientEnd, foregroundOf } from './foreground.ts';
 import { type MonitorHandle, messageKinds, spawnMonitor } from './monitor.ts';
@@ -88,7 +88,9 @@ export async function execInContainer(
     recordContainerEvent(store.root, container.record, `exec_start: ${line}`, { execID: execId });
     const cgroup = openCgroup(container);
     if (cgroup >= 0) held.push(cgroup);
-    const directoryFd = makeDirectory(container, directory);
+    sweepExecs(store, container.record.id);
+    const directoryFd = makeExecDirectory(directory);
+    if (directoryFd === undefined) throw notRunning(container);
     held.push(directoryFd);
     const foreground = clientOf(request);
     const process = processOf(container, request);
@@ -105,6 +107,7 @@ export async function execInContainer(
         program: encodeProgram(program),
         stdio: [foreground.stdin ? 0 : -1, foreground.stdout ? 1 : -1, foreground.stderr ? 2 : -1],
         directory: directoryFd,
+        lock: directoryFd,
         ...(cgroup < 0 ? {} : { cgroup }),
         // Where a start has the network namespace (native/monitor.h): kept open, and what the program joins by.
         netns: pidfd,
@@ -141,22 +144,6 @@ export async function execInContainer(
   } finally {
     for (const fd of held) close(fd);
   }
-}
-
-/** What an exec leaves for whoever cleans up after it: its exit record. */
-function execDirectory(store: ContainerStore, id: string, execId: string): string {
-  return join(store.stateDirectory(id), `exec-${execId}`);
-}
-
-/** Its parent is there as long as the container runs, and is never made here. */
-function makeDirectory(container: Container, directory: string): number {
-  try {
-    mkdirSync(directory, { mode: 0o700 });
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw notRunning(container);
-    throw error;
-  }
-  return openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
 }
 
 /** The client of a command: which streams it has. */

@@ -41,6 +41,8 @@ export interface Launch extends StartRequest {
   /** Closes what the monitor was given. */
   closeDescriptors: () => void;
   spec: Spec;
+  /** Called when others can see that it runs. */
+  recorded: () => void;
   /** Descriptors that the monitor is to keep. */
   held: readonly number[];
 }
@@ -98,6 +100,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
       rmSync(join(directory, 'exit.json'), { force: true });
+      l.recorded();
       l.observer?.ready();
       l.beforeCommand?.();
       monitor.proceed();

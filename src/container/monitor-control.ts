@@ -4,7 +4,7 @@
  * descriptors and reads and writes them itself.
  */
 import type { Socket } from 'node:net';
-import { errno } from '../linux/errno.ts';
+import { errno, SyscallError } from '../linux/errno.ts';
 import { close } from '../linux/fs.ts';
 import { streamOf } from '../linux/socket-stream.ts';
 import { connectSocket, receive, send, sendDescriptors, waitReadable } from '../linux/unix-socket.ts';
@@ -17,11 +17,16 @@ export const controlKinds = {
   attach: 3,
   holdStdin: 4,
   policy: 5,
+  freeze: 6,
+  claim: 7,
+  stop: 8,
   exited: 16,
   detached: 17,
   broken: 18,
   done: 19,
 } as const;
+/** What CONTROL_STOP tells. */
+export const stopFlags = { manual: 1, final: 2 } as const;
 export const exitedFlags = { oom: 1, restarts: 2 } as const;
 export const attachFlags = { stdin: 64, stdout: 128, stderr: 256 } as const;
 
@@ -128,20 +133,71 @@ export class MonitorControl {
 /** Milliseconds that a monitor may take for an answer. */
 const answerTimeout = 5000;
 
+/** Says something to a monitor. Returns the first word of its answer, undefined where none comes. */
+function ask(fd: number, kind: number, a = 0, b = 0): number | undefined {
+  if (!send(fd, encodeControl(kind, a, b)) || !waitReadable(fd, answerTimeout)) return undefined;
+  const answer = receive(fd, controlMessageSize);
+  if (answer?.length !== controlMessageSize || answer.readUInt32LE(0) !== controlKinds.done) return undefined;
+  return answer.readInt32LE(4);
+}
+
 /**
- * Tells a monitor another restart policy (RESTART_* and a number of restarts). Returns whether it has taken it over.
- * Throws `SyscallError` ENOENT or ECONNREFUSED where no monitor listens.
+ * Connects to a monitor and says something. Undefined where nobody listens or answers: the container has ended, its monitor
+ * was killed, or it has all its clients. The caller closes `fd`.
  */
-export function changePolicy(socketPath: string, policy: number, maximumRetryCount: number): boolean {
-  const fd = connectSocket(socketPath);
+function askMonitor(socketPath: string, kind: number, a = 0, b = 0): { fd: number; word: number } | undefined {
+  let fd: number;
   try {
-    if (!send(fd, encodeControl(controlKinds.policy, policy, maximumRetryCount))) return false;
-    if (!waitReadable(fd, answerTimeout)) return false;
-    const answer = receive(fd, controlMessageSize);
-    return answer?.length === controlMessageSize && answer.readUInt32LE(0) === controlKinds.done;
-  } finally {
-    close(fd);
+    fd = connectSocket(socketPath);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
   }
+  const word = ask(fd, kind, a, b);
+  if (word !== undefined) return { fd, word };
+  close(fd);
+  return undefined;
+}
+
+function tell(socketPath: string, kind: number, a: number, b = 0): boolean {
+  const answer = askMonitor(socketPath, kind, a, b);
+  if (answer !== undefined) close(answer.fd);
+  return answer !== undefined;
+}
+
+/** Tells a monitor another restart policy (RESTART_* and a number of restarts). Returns whether it has taken it over. */
+export function changePolicy(socketPath: string, policy: number, maximumRetryCount: number): boolean {
+  return tell(socketPath, controlKinds.policy, policy, maximumRetryCount);
+}
+
+/** Tells a monitor what a stop mark that cannot be written would. Returns whether it has heard it. */
+export function tellStopped(socketPath: string, { manual, final }: { manual: boolean; final: boolean }): boolean {
+  return tell(socketPath, controlKinds.stop, (manual ? stopFlags.manual : 0) | (final ? stopFlags.final : 0));
+}
+
+/**
+ * Has a monitor freeze its container until the returned function is called or this process has ended, however it ends.
+ * Undefined where no monitor answers.
+ */
+export function holdFrozen(socketPath: string): (() => void) | undefined {
+  const answer = askMonitor(socketPath, controlKinds.freeze, 1);
+  if (answer === undefined) return undefined;
+  const { fd } = answer;
+  return () => {
+    ask(fd, controlKinds.freeze, 0);
+    close(fd);
+  };
+}
+
+/**
+ * A further client of a monitor, which hears of the end and cleans up instead of the monitor, as a foreground client does
+ * (`reaped`). Undefined where somebody else cleans up, or no monitor answers.
+ */
+export function claimReaping(socketPath: string): MonitorControl | undefined {
+  const answer = askMonitor(socketPath, controlKinds.claim);
+  if (answer?.word === 1) return new MonitorControl(answer.fd);
+  if (answer !== undefined) close(answer.fd);
+  return undefined;
 }
 
 /**

@@ -2,10 +2,11 @@
  * Names of containers: `names/<name>` in the data root holds the id; link(2) makes names unique. A name whose owner is gone,
  * or is called otherwise, finds nothing, and the next who wants it takes it.
  */
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { close, flock } from '../linux/fs.ts';
+import { readIfThere } from '../linux/optional.ts';
 import { openDirectory } from './locked-directory.ts';
 
 /** Docker's rule for names of containers. */
@@ -26,13 +27,7 @@ export class ContainerNames {
 
   /** The id that a name belongs to. */
   owner(name: string): string | undefined {
-    if (!isName(name)) return undefined;
-    try {
-      return readFileSync(this.path(name), 'utf8').trim();
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    return isName(name) ? readIfThere(this.path(name))?.trim() : undefined;
   }
 
   /**

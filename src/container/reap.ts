@@ -10,6 +10,7 @@ import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
 import { recordVolumeEvents } from './events.ts';
+import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
@@ -22,7 +23,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
   // at once, which is worth it only where its name may be wanted again.
   const cable = record.options.remove ? 'leave' : 'delete';
-  const first = existsSync(join(store.stateDirectory(record.id), 'attach.sock'));
+  const first = existsSync(store.socket(record.id));
   step(steps.disconnectNetwork(), () =>
     disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
   );
@@ -32,10 +33,11 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
       removeCgroup(start.cgroup);
     });
   }
-  const socket = join(store.stateDirectory(record.id), 'attach.sock');
+  const socket = store.socket(record.id);
   // Once for each start: what comes again finds nothing left to do.
   if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');
   rmSync(socket, { force: true });
+  sweepExecs(store, record.id);
   if (record.options.remove) {
     step(steps.removeContainer(true), () => discardContainer(store, record));
   }
@@ -58,7 +60,7 @@ export function sweep(store: ContainerStore, onNotice: (line: string) => void, e
   store.sweepUnfinished();
   for (const id of stateIds(store)) {
     // Its socket says that something may be left; without a container its state itself is.
-    const marked = existsSync(join(store.stateDirectory(id), 'attach.sock'));
+    const marked = existsSync(store.socket(id));
     if (!marked && existsSync(store.directory(id))) continue;
     const lock = store.lock(id, false);
     if (lock === undefined) continue;

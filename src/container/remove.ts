@@ -2,13 +2,17 @@
 import { TsrunError } from '../error.ts';
 import { step } from '../trace.ts';
 import { isUp } from './active.ts';
+import { endAndReap, waitUntilReaped } from './claim.ts';
 import { discardContainer } from './discard.ts';
 import { reap } from './reap.ts';
 import type { Container } from './record.ts';
-import { killContainer, waitUntilReaped } from './signal.ts';
+import { killContainer } from './signal.ts';
 import { readStart } from './state.ts';
 import { removeContainer as removeStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
+
+/** Milliseconds that the cleaning up may take. */
+const patience = 15_000;
 
 /**
  * Removes a container, with `volumes` its anonymous volumes too. With `force` a running one is killed first; without, `CONFLICT` with docker's words.
@@ -22,14 +26,16 @@ export async function removeContainer(
   const { record, state } = container;
   if (isUp(state)) {
     if (!force) throw stillRunning(container);
-    try {
-      killContainer(store, container, 'SIGKILL');
-    } catch (error) {
-      if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
-    }
+    await endAndReap(store, container, patience, () => {
+      try {
+        killContainer(store, container, 'SIGKILL');
+      } catch (error) {
+        if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
+      }
+    });
     if (state.unsupervised) await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  await waitUntilReaped(store, record.id, 15_000);
+  await waitUntilReaped(store, record.id, patience);
   if (store.read(record.id) === undefined) return;
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)

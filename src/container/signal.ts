@@ -9,10 +9,11 @@ import { close } from '../linux/fs.ts';
 import { signalName, signalNumber } from '../linux/signals.ts';
 import { step, stepAsync } from '../trace.ts';
 import { isUp } from './active.ts';
+import { endAndReap, waitUntilReaped } from './claim.ts';
 import { recordContainerEvent } from './events.ts';
 import { openProcess } from './pidfd.ts';
 import type { Container } from './record.ts';
-import { sendSignal, waitForCleaning, waitForEnd } from './steps.ts';
+import { sendSignal, waitForEnd } from './steps.ts';
 import { markStopped } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -33,6 +34,13 @@ function send(fd: number, signal: number): boolean {
   return true;
 }
 
+/** Sends a signal and records it: first, since the monitor records the end that it brings at once. */
+function kill(store: ContainerStore, { record, state }: Container, fd: number, number: number): boolean {
+  if (!send(fd, 0)) return false;
+  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
+  return step(sendSignal(signalName(number), state.pid), () => send(fd, number));
+}
+
 /** Docker's rule for what ends a restart policy: SIGKILL, the stop signal, and any signal where none was chosen. */
 function endsPolicy({ record }: Container, number: number): boolean {
   const chosen = record.options.stopSignal !== undefined || record.stopSignal !== 'SIGTERM';
@@ -41,7 +49,7 @@ function endsPolicy({ record }: Container, number: number): boolean {
 
 /** The container as it is after its mark has been set: see stop-mark.ts. */
 function marked(store: ContainerStore, container: Container, mark: { manual: boolean; final: boolean }): Container {
-  markStopped(container, mark);
+  markStopped(store, container, mark);
   return store.read(container.record.id) ?? container;
 }
 
@@ -51,7 +59,6 @@ function marked(store: ContainerStore, container: Container, mark: { manual: boo
  */
 export function killContainer(store: ContainerStore, container: Container, signal: string): void {
   const number = parseSignal(signal);
-  const { record } = container;
   const { status } = container.state;
   if (!isUp(container.state)) throw notRunning(container);
   const { state } = marked(store, container, { manual: true, final: endsPolicy(container, number) });
@@ -61,13 +68,12 @@ export function killContainer(store: ContainerStore, container: Container, signa
     throw notRunning(container);
   }
   try {
-    send(fd, number);
+    if (!kill(store, { ...container, state }, fd, number)) return;
     // A frozen process takes no signal, not even SIGKILL on some kernels, before it is thawed; cgroup.kill does.
     if (number === SIGKILL && state.status === 'paused' && state.start?.cgroup) killCgroup(state.start.cgroup);
   } finally {
     close(fd);
   }
-  recordContainerEvent(store.root, record, 'kill', { signal: String(number) });
 }
 
 function notRunning({ record }: Container): TsrunError {
@@ -75,9 +81,9 @@ function notRunning({ record }: Container): TsrunError {
 }
 
 /** Sends a signal to a pid and start time; for the foreground client, which proxies what it gets. As `kill` would. */
-export function signalProcess(container: Container, signal: number): boolean {
+export function signalProcess(store: ContainerStore, container: Container, signal: number): boolean {
   if (container.record.options.restart.name !== 'no') {
-    markStopped(container, { manual: true, final: endsPolicy(container, signal) });
+    markStopped(store, container, { manual: true, final: endsPolicy(container, signal) });
   }
   const fd = openProcess(container);
   if (fd === undefined) return false;
@@ -103,16 +109,6 @@ async function ended(fd: number, milliseconds: number): Promise<boolean> {
   }
 }
 
-/** Waits for whoever cleans up after the container: its lock is free then. */
-export async function waitUntilReaped(store: ContainerStore, id: string, milliseconds: number): Promise<boolean> {
-  const deadline = Date.now() + milliseconds;
-  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
-    if (!store.isLocked(id)) return true;
-    if (Date.now() >= deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
 const reapTimeout = 15_000;
 
 /**
@@ -133,35 +129,32 @@ export async function stopContainer(
     return;
   }
   const now = marked(store, container, { manual, final: true });
-  const fd = openProcess(now);
-  if (fd !== undefined) {
+  await endAndReap(store, now, reapTimeout, async () => {
+    const fd = openProcess(now);
+    if (fd === undefined) return;
     try {
       await endProcess(store, now, fd, number, seconds);
     } finally {
       close(fd);
     }
-  }
-  await stepAsync(waitForCleaning(), () => waitUntilReaped(store, record.id, reapTimeout));
+  });
   recordContainerEvent(store.root, record, 'stop');
 }
 
 async function endProcess(
   store: ContainerStore,
-  { record, state }: Container,
+  container: Container,
   fd: number,
   number: number,
   seconds: number,
 ): Promise<void> {
-  const kill = (signal: number): void => {
-    const sent = step(sendSignal(signalName(signal), state.pid), () => send(fd, signal));
-    if (sent) recordContainerEvent(store.root, record, 'kill', { signal: String(signal) });
-  };
-  kill(number);
+  const { record, state } = container;
+  kill(store, container, fd, number);
   // The signal is taken as soon as it goes on.
   if (state.status === 'paused' && state.start?.cgroup) freezeCgroup(state.start.cgroup, false);
   const patience = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
   if (await stepAsync(waitForEnd(seconds), () => ended(fd, patience))) return;
-  kill(SIGKILL);
+  kill(store, container, fd, SIGKILL);
   if (await ended(fd, reapTimeout)) return;
   throw new TsrunError('CONFLICT', `cannot stop "${record.name}": process ${state.pid} does not end after SIGKILL`, {
     hint: 'it waits in the kernel, perhaps for a disk or a network filesystem: see /proc/PID/stack',

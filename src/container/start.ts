@@ -3,14 +3,16 @@
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { release } from 'node:os';
 import { join } from 'node:path';
 import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
+import type { LayerPlace } from '../image/layers.ts';
+import type { ReadableLayers } from '../image/readable-layers.ts';
 import { close } from '../linux/fs.ts';
+import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
-import type { CompileOptions } from '../runtime/compile/context.ts';
+import type { CompileOptions, LowerLayer } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step } from '../trace.ts';
@@ -35,6 +37,7 @@ import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
+import { heedUpdate } from './update.ts';
 import { resolveUser } from './users.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -51,8 +54,7 @@ export interface Foreground {
 
 export interface StartRequest {
   foreground: Foreground | undefined;
-  /** Paths of the layers, lowest first. */
-  layers: readonly string[];
+  layers: ReadableLayers;
   /** Lines for stderr: warnings, notices. */
   onNotice: (line: string) => void;
   /** Called when all is set up, before the command of the container runs. */
@@ -91,7 +93,8 @@ export async function startContainer(
   container: Container,
   request: StartRequest,
 ): Promise<StartedContainer> {
-  const { record, directory } = container;
+  const { directory } = container;
+  let { record } = container;
   sweep(store, request.onNotice, record.id);
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
@@ -100,17 +103,20 @@ export async function startContainer(
   let previous: StartRecord | undefined;
   let startable = false;
   try {
-    previous = checkStartable(store, record);
+    const now = checkStartable(store, record);
     startable = true;
-    const stateDirectory = store.stateDirectory(record.id);
-    const root = new LayeredRoot([join(directory, 'upper'), ...[...request.layers].reverse()]);
+    previous = now.state.start;
+    record = now.record;
+    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
     const user = resolveUser(root, record.process.user, record.options.groupAdd);
+    // The start program mounts what it needs itself.
+    request.layers.close();
 
     // First of all: a sweep looks where this socket is, should this process be killed.
-    const listen = step(steps.listenForClients(), () => listenSocket(join(stateDirectory, 'attach.sock')));
-    undo.add(() => rmSync(join(stateDirectory, 'attach.sock'), { force: true }));
+    const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
+    undo.add(() => rmSync(store.socket(record.id), { force: true }));
     undo.add(() => close(listen));
-    const network = connectNetwork(store, container, request.onNotice);
+    const network = connectNetwork(store, now, request.onNotice);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
@@ -133,14 +139,7 @@ export async function startContainer(
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const compiled = compile(
-      store,
-      container,
-      spec,
-      network,
-      { intoCgroup, seccomp, held: joined.held.length },
-      request,
-    );
+    const compiled = compile(store, now, spec, network, { intoCgroup, seccomp, held: joined.held.length }, request);
     const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
     const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
     const closeDescriptors = (): void => {
@@ -148,8 +147,9 @@ export async function startContainer(
     };
     recordVolumeEvents(store.root, record, 'mount');
     clearStopMark(directory);
-    const started = await launch(container, {
+    const started = await launch(now, {
       ...request,
+      recorded: () => heedUpdate(store, now.record),
       program,
       traceFd,
       health: healthProgram(record, spec, { intoCgroup, seccomp }),
@@ -175,12 +175,12 @@ export async function startContainer(
   }
 }
 
-/** What was looked up before the lock was got may have changed. Returns the record of the last start. */
-function checkStartable(store: ContainerStore, record: ContainerRecord): StartRecord | undefined {
+/** What was looked up before the lock was got may have changed. Returns the container as it is now. */
+function checkStartable(store: ContainerStore, record: ContainerRecord): Container {
   const now = store.read(record.id);
   if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
   if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
-  return now.state.start;
+  return now;
 }
 
 /**
@@ -245,7 +245,7 @@ function compile(
   return step(steps.compileProgram(), () => {
     const joinNetns = network.netns >= 0;
     const started = compileStart(
-      compileOptions(store, record, spec, { layers: request.layers, joinNetns, intoCgroup, seccomp }),
+      compileOptions(store, record, spec, { layers: request.layers.places, joinNetns, intoCgroup, seccomp }),
     );
     const config = monitorConfig(started, {
       record,
@@ -264,7 +264,7 @@ export function compileOptions(
   store: ContainerStore,
   record: ContainerRecord,
   spec: Spec,
-  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly string[] },
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly LayerPlace[] },
 ): CompileOptions {
   const { layers, ...rest } = made;
   const directory = store.directory(record.id);
@@ -273,12 +273,11 @@ export function compileOptions(
     spec,
     root: {
       kind: 'overlay',
-      lowers: layers,
+      lowers: layers.map(lowerLayer),
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
       mountPoint: store.stateDirectory(record.id),
-      // Mainline has lowerdir+ since 6.7; not every 6.7 has its repair.
-      appendLowers: kernelAtLeast(6, 8),
+      appendLowers: appendsLayers(),
     },
     stdin: record.process.openStdin,
     init: record.options.init,
@@ -287,8 +286,6 @@ export function compileOptions(
   };
 }
 
-/** Whether the running kernel is at least `major.minor`. */
-export function kernelAtLeast(major: number, minor: number): boolean {
-  const [a = 0, b = 0] = release().split('.').map(Number);
-  return a > major || (a === major && b >= minor);
+function lowerLayer(place: LayerPlace): LowerLayer {
+  return place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive };
 }

@@ -5,15 +5,18 @@
  * The monitor looks at it before each restart, and again between writing down the new process and letting it run. So who
  * marks first and then reads the state misses no process: either the monitor sees the mark, or the reader the process.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
 import { step } from '../trace.ts';
+import { tellStopped } from './monitor-control.ts';
 import type { Container } from './record.ts';
 import { isMonitored } from './state.ts';
 import { markStopped as markStep } from './steps.ts';
+import type { ContainerStore } from './store.ts';
+import { writeWhole } from './write-record.ts';
 
 /** `manual`: by a person's hand. `final`: no policy holds any more, until the next start. */
 export interface StopMark {
@@ -32,31 +35,43 @@ export function readStopMark(directory: string): StopMark {
   return { manual: words.includes('manual'), final: words.includes('final') };
 }
 
-/** Marks the container as stopped, beside what was marked before, and has its monitor look. */
-export function markStopped(container: Container, mark: StopMark): void {
-  step(markStep(), () => setMark(container, mark));
+/**
+ * Marks the container as stopped, beside what was marked before, and has its monitor look. On a full disk the monitor is told:
+ * nothing else keeps its policy from undoing the stop. That it was by hand is forgotten with the monitor then.
+ */
+export function markStopped(store: ContainerStore, container: Container, mark: StopMark): void {
+  step(markStep(), () => setMark(store, container, mark));
 }
 
-function setMark({ record, directory, state }: Container, mark: StopMark): void {
-  const before = readStopMark(directory);
-  const words = [...(before.manual || mark.manual ? ['manual'] : []), ...(before.final || mark.final ? ['final'] : [])];
-  const path = join(directory, 'stop');
-  const temporary = `${path}.${process.pid}`;
-  const fd = openSync(temporary, 'w', 0o600);
+function setMark(store: ContainerStore, container: Container, mark: StopMark): void {
+  const { record, state } = container;
   try {
-    writeSync(fd, `${words.join(' ')}\n`);
-    // What is to hold after a power cut; without a policy nothing depends on it.
-    if (record.options.restart.name !== 'no') fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    writeMark(container, mark);
+  } catch (error) {
+    if (!tellStopped(store.socket(record.id), mark)) throw error;
+    return;
   }
-  renameSync(temporary, path);
   if (state.start !== undefined && state.start.monitorPid > 0) {
     const monitor = syscall('pidfd_open', state.start.monitorPid, 0);
     if (monitor < 0) return;
     if (isMonitored(state.start)) syscall('pidfd_send_signal', monitor, constants.signals.SIGUSR1, 0, 0);
     close(monitor);
   }
+}
+
+function writeMark({ record, directory }: Container, mark: StopMark): void {
+  const before = readStopMark(directory);
+  const words = [...(before.manual || mark.manual ? ['manual'] : []), ...(before.final || mark.final ? ['final'] : [])];
+  writeWhole(join(directory, 'stop'), (temporary) => {
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      writeSync(fd, `${words.join(' ')}\n`);
+      // What is to hold after a power cut; without a policy nothing depends on it.
+      if (record.options.restart.name !== 'no') fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  });
 }
 
 /** The container is started by hand, or by `start-all`: its policy holds again. */

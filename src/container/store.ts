@@ -7,13 +7,14 @@
  *     $TSRUN_ROOT/names/<name>       see names.ts
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
+import { namesIn, readIfThere } from '../linux/optional.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { randomHex } from '../linux/random.ts';
 import { ListCache } from './list-cache.ts';
@@ -53,14 +54,14 @@ export class ContainerStore {
     return join(this.state, 'containers', id);
   }
 
+  /** Where the container's monitor listens; that it is there says that something may have to be cleaned up. */
+  socket(id: string): string {
+    return join(this.stateDirectory(id), 'attach.sock');
+  }
+
   /** Ids of all containers, in no order. */
   ids(): string[] {
-    try {
-      return readdirSync(join(this.root, 'containers')).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    }
+    return namesIn(join(this.root, 'containers')).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   /**
@@ -96,13 +97,8 @@ export class ContainerStore {
     const path = `${directory}/container.json`;
     const early = wanted === undefined ? undefined : computeState(directory);
     if (early !== undefined && wanted?.(early) === false) return undefined;
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = readIfThere(path);
+    if (text === undefined) return undefined;
     return { record: parseContainerRecord(text, path, id), state: early ?? computeState(directory), directory };
   }
 
@@ -200,6 +196,10 @@ export class ContainerStore {
       const changed = change(current.record);
       if (changed !== current.record) writeRecord(join(directory, 'container.json'), changed);
       return changed;
+    } catch (error) {
+      // `rm` does not wait for this: the container may have gone at any point.
+      if (codeOf(error) !== 'ENOENT' || existsSync(directory)) throw error;
+      throw new TsrunError('NOT_FOUND', `No such container: ${id}`, { cause: error });
     } finally {
       lock?.release();
     }
@@ -218,7 +218,7 @@ export class ContainerStore {
       );
     }
     let old = '';
-    const renamed = this.update(id, (record) => {
+    const rename = (record: ContainerRecord): ContainerRecord => {
       old = record.name;
       if (old === name) throw new TsrunError('USAGE', 'Renaming a container with the same name as its current name');
       try {
@@ -230,9 +230,15 @@ export class ContainerStore {
       const after = { ...record, name };
       changed(after);
       return after;
-    });
-    this.names.drop(old, id);
-    return renamed;
+    };
+    try {
+      const renamed = this.update(id, rename);
+      this.names.drop(old, id);
+      return renamed;
+    } catch (error) {
+      if (error instanceof TsrunError && error.code === 'NOT_FOUND') this.names.drop(name, id);
+      throw error;
+    }
   }
 
   /** Whether a container that is there goes by a name; a rename under way has a moment to be written down. */
@@ -261,6 +267,9 @@ export class ContainerStore {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
+    // Renamed since `record` was read: from here on nobody can.
+    const name = this.nameIn(gone, record.id) ?? record.name;
+    if (name !== record.name) this.names.drop(name, record.id);
     // By descriptors: a container may have made directories that are nested deeper than a path is long.
     removeTree(gone);
     this.forget(record.id);
@@ -342,7 +351,7 @@ export class ContainerStore {
     const lock = lockDirectory(path, false);
     if (lock === undefined) return;
     try {
-      const name = this.nameOfUnfinished(path, id);
+      const name = this.nameIn(path, id);
       if (name !== undefined) this.names.drop(name, id);
       removeTree(path);
     } finally {
@@ -350,12 +359,12 @@ export class ContainerStore {
     }
   }
 
-  /** The name that a `create` had taken, or was about to take, when it was killed. */
-  private nameOfUnfinished(path: string, id: string): string | undefined {
+  /** The name in a container's record; a `create` that was killed may not have come to it, and so not to its name. */
+  private nameIn(path: string, id: string): string | undefined {
     try {
       return parseContainerRecord(readFileSync(join(path, 'container.json'), 'utf8'), path, id).name;
     } catch {
-      return undefined; // it had not come to its record, and so not to its name
+      return undefined;
     }
   }
 

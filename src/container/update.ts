@@ -1,20 +1,34 @@
 /** `update`: limits and restart policy of a container that exists, in its record and, where it runs, in its cgroup. */
-import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { updateCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { SyscallError } from '../linux/errno.ts';
 import { isUp } from './active.ts';
 import { recordContainerEvent } from './events.ts';
 import { restartPolicies } from './monitor.ts';
 import { changePolicy } from './monitor-control.ts';
 import { resources } from './oci-config.ts';
 import type { ContainerRecord } from './record.ts';
-import type { LimitOptions, RunOptions } from './run-options.ts';
-import { computeState } from './state.ts';
+import type { RunOptions } from './run-options.ts';
+import { computeState, readStart } from './state.ts';
 import type { ContainerStore } from './store.ts';
 
+const updatable = [
+  'memory',
+  'memoryReservation',
+  'memorySwap',
+  'nanoCpus',
+  'cpuShares',
+  'cpuQuota',
+  'cpuPeriod',
+  'cpusetCpus',
+  'cpusetMems',
+  'pidsLimit',
+  'blkioWeight',
+  'restart',
+] as const satisfies readonly (keyof RunOptions)[];
+
 /** What `update` may change; absent fields stay. */
-export type Update = Partial<LimitOptions & Pick<RunOptions, 'blkioWeight' | 'restart'>>;
+export type Update = Partial<Pick<RunOptions, (typeof updatable)[number]>>;
 
 /** What contradicts the limits that the container has, in docker's words; undefined: nothing. */
 export function updateConflict(now: RunOptions, wanted: Update): string | undefined {
@@ -47,6 +61,7 @@ export function updateContainer(
   wanted: Update,
   check: (options: RunOptions) => void,
 ): void {
+  let told: number | undefined;
   const updated = store.update(id, (record) => {
     const conflict = updateConflict(record.options, wanted);
     if (conflict !== undefined) {
@@ -60,15 +75,30 @@ export function updateContainer(
     const kept = memory && memorySwap === undefined && wanted.memory ? { memorySwap: memory * 2 } : {};
     const after = { ...record, options: { ...record.options, ...kept, ...wanted } };
     check(after.options);
-    apply(store, after, wanted);
+    told = apply(store, after, wanted);
     return after;
   });
+  // A start that came meanwhile looks at the record once more when its process can be seen; where it looked before the
+  // record was written, its process is seen here.
+  if (isUp(computeState(store.directory(id))) && readStart(store.directory(id))?.monitorPid !== told) {
+    apply(store, updated, wanted);
+  }
   recordContainerEvent(store.root, updated, 'update');
 }
 
-function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: Update): void {
+/** For a start whose process can be seen by now: what has changed since it read `record`. */
+export function heedUpdate(store: ContainerStore, record: ContainerRecord): void {
+  const now = store.read(record.id)?.record;
+  if (now === undefined) return;
+  const changed = updatable.filter((name) => !isDeepStrictEqual(now.options[name], record.options[name]));
+  if (changed.length === 0) return;
+  apply(store, now, Object.fromEntries(changed.map((name) => [name, now.options[name]])));
+}
+
+/** Returns the monitor that was told, undefined where the container does not run. */
+function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: Update): number | undefined {
   const state = computeState(store.directory(id));
-  if (!isUp(state)) return;
+  if (!isUp(state)) return undefined;
   const { status, start, unsupervised } = state;
   const { restart, ...limits } = wanted;
   if (Object.keys(limits).length > 0) {
@@ -78,17 +108,12 @@ function apply(store: ContainerStore, { id, options }: ContainerRecord, wanted: 
     const lifted = wanted.pidsLimit !== undefined && wanted.pidsLimit <= 0 ? { limit: -1 } : pids;
     updateCgroup(start.cgroup, { ...others, ...(lifted === undefined ? {} : { pids: lifted }) });
   }
-  if (restart === undefined || unsupervised) return;
-  let told = false;
-  try {
-    const socket = join(store.stateDirectory(id), 'attach.sock');
-    told = changePolicy(socket, restartPolicies[restart.name], restart.maximumRetryCount);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  }
+  if (restart === undefined || unsupervised) return start?.monitorPid;
+  const told = changePolicy(store.socket(id), restartPolicies[restart.name], restart.maximumRetryCount);
   if (!told && computeState(store.directory(id)).status === status) {
     throw new TsrunError('CONFLICT', `Cannot update container ${id}: its monitor does not answer`, {
       hint: 'eight clients are attached to it already, or it is ending: try again',
     });
   }
+  return start?.monitorPid;
 }

@@ -211,8 +211,13 @@ export class CatalogueFile {
   /**
    * Changes the catalogue while no one else does. What `change` throws leaves the file as it was.
    * @param onDamaged called instead of throwing `CORRUPT`: the damaged file was renamed to what it is told
+   * @param written called when the file is there, and before anyone else may change it
    */
-  update<T>(change: (catalogue: Catalogue) => T, onDamaged?: (path: string) => void): T {
+  update<T>(
+    change: (catalogue: Catalogue) => T,
+    onDamaged?: (path: string) => void,
+    written: () => void = () => {},
+  ): T {
     try {
       mkdirSync(this.#root, { recursive: true, mode: 0o700 });
       const lock = openat(AT_FDCWD, join(this.#root, 'images.lock'), O_RDWR | O_CREAT, 0o600);
@@ -223,6 +228,7 @@ export class CatalogueFile {
         const result = change(catalogue);
         const after = formatCatalogue(catalogue);
         if (after !== before || !existsSync(this.path)) replaceFile(this.path, after);
+        written();
         return result;
       } finally {
         close(lock);

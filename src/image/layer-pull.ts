@@ -1,5 +1,5 @@
 /**
- * An image's layers from registry to directories: download -> digest -> unpack is one stream per layer, some of them at
+ * An image's layers from registry to store: download -> digest -> unpack is one stream per layer, some of them at
  * once; what depends on lower layers is finished in order from the lowest, and each layer appears when it is complete.
  */
 import { TsrunError } from '../error.ts';
@@ -11,6 +11,7 @@ import { RequestError, storeError, throwIfInterrupted } from './errors.ts';
 import type { LayerEvent, LayerStatus, PullListener } from './events.ts';
 import type { LayerDraft, LayerStore } from './layers.ts';
 import type { Descriptor } from './manifest.ts';
+import { OpenedLayers } from './readable-layers.ts';
 import type { Registry, Repository } from './registry.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { UnpackedLayer } from './unpack/deferred.ts';
@@ -35,6 +36,13 @@ export interface LayerPullOptions {
   onProgress: PullListener;
   /** Downloads at one time. */
   parallel: number;
+}
+
+/** A layer that waits for those below it. */
+interface MadeLayer {
+  draft: LayerDraft;
+  sink: LayerSink;
+  unpacked: UnpackedLayer;
 }
 
 /** Milliseconds between two reports of one layer's progress. */
@@ -71,9 +79,18 @@ class LayerPull {
   readonly #index: number;
   readonly #below: readonly WantedLayer[];
   readonly #options: LayerPullOptions;
+  readonly #opened: OpenedLayers;
   #reported = 0;
 
-  constructor(layers: readonly WantedLayer[], index: number, layer: WantedLayer, options: LayerPullOptions) {
+  /** `opened`: layers of the image, as far as they are complete. */
+  constructor(
+    layers: readonly WantedLayer[],
+    index: number,
+    layer: WantedLayer,
+    options: LayerPullOptions,
+    opened: OpenedLayers,
+  ) {
+    this.#opened = opened;
     this.#layer = layer;
     this.#index = index;
     this.#below = layers.slice(0, index);
@@ -111,16 +128,16 @@ class LayerPull {
   }
 
   async #make(slots: Slots, lowerDone: Promise<unknown>): Promise<StoredLayer> {
-    const { store, registries, stop } = this.#options;
+    const { registries, stop } = this.#options;
     await slots.take(() => this.#report('Waiting'));
-    let made: { draft: LayerDraft; unpacked: UnpackedLayer };
+    let made: MadeLayer;
     try {
       throwIfInterrupted(stop.signal);
       made = await this.#unpackVerified(registries);
     } finally {
       slots.give();
     }
-    const { draft, unpacked } = made;
+    const { draft, sink, unpacked } = made;
     try {
       const { mediaType, digest, size, diffId, chainId } = this.#layer;
       if (unpacked.diffId !== diffId) {
@@ -135,13 +152,8 @@ class LayerPull {
       this.#report('Extracting', size, true);
       await lowerDone;
       throwIfInterrupted(stop.signal);
-      const lowers = this.#below.map((layer) => store.path(layer.chainId));
-      this.#options.unpacker.settle({
-        directory: draft.directory,
-        lowers,
-        deferred: unpacked.deferred,
-        archive: draft.base,
-      });
+      const needed = unpacked.deferred.length === 0 ? [] : this.#below;
+      await sink.settle(needed.map((layer) => this.#opened.path(layer.chainId)));
       const parent = this.#below.at(-1)?.chainId;
       draft.commit({
         chainId,
@@ -156,6 +168,7 @@ class LayerPull {
         archiveSize: unpacked.archiveSize,
       });
     } catch (error) {
+      await sink.abort().catch(() => {});
       draft.discard();
       throw error;
     }
@@ -164,7 +177,7 @@ class LayerPull {
   }
 
   /** Downloads and unpacks; what turns out to be damaged is tried once more, from another address where there is one. */
-  async #unpackVerified(registries: readonly Registry[]): Promise<{ draft: LayerDraft; unpacked: UnpackedLayer }> {
+  async #unpackVerified(registries: readonly Registry[]): Promise<MadeLayer> {
     try {
       return await this.#unpack(registries);
     } catch (error) {
@@ -175,16 +188,17 @@ class LayerPull {
     }
   }
 
-  async #unpack(registries: readonly Registry[]): Promise<{ draft: LayerDraft; unpacked: UnpackedLayer }> {
+  async #unpack(registries: readonly Registry[]): Promise<MadeLayer> {
     const { store, unpacker } = this.#options;
     const { mediaType } = this.#layer;
+    const form = await store.form();
     const draft = store.begin(this.#layer.chainId);
     let sink: LayerSink | undefined;
     try {
-      sink = unpacker.start({ directory: draft.directory, mediaType, archive: draft.base });
+      sink = unpacker.start({ directory: draft.directory, mediaType, archive: draft.base, form });
       await this.#download(registries, sink);
       this.#report('Download complete');
-      return { draft, unpacked: await sink.finish() };
+      return { draft, sink, unpacked: await sink.finish() };
     } catch (error) {
       await sink?.abort().catch(() => {});
       draft.discard();
@@ -249,10 +263,11 @@ class LayerPull {
  */
 export async function pullLayers(layers: readonly WantedLayer[], options: LayerPullOptions): Promise<StoredLayer[]> {
   const slots = new Slots(options.parallel);
+  const opened = new OpenedLayers(options.store);
   let failure: { error: unknown } | undefined;
   let lowerDone: Promise<unknown> = Promise.resolve();
   const running = layers.map((layer, index) => {
-    const pull = new LayerPull(layers, index, layer, options);
+    const pull = new LayerPull(layers, index, layer, options, opened);
     const shell = `curl -L https://REGISTRY/v2/${options.repository.path}/blobs/${layer.digest} | tar -xz -C layers/${layer.chainId}`;
     const info = {
       phase: 'image',
@@ -271,6 +286,7 @@ export async function pullLayers(layers: readonly WantedLayer[], options: LayerP
     return result;
   });
   await Promise.allSettled(running);
+  opened.close();
   if (failure !== undefined) throw storeError(failure.error, `cannot store layers in "${options.store.directory}"`);
   return await Promise.all(running);
 }

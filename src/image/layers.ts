@@ -1,10 +1,15 @@
 /**
- * Unpacked layers by chain id (OCI image-spec config.md, "Layer ChainID"):
+ * Layers by chain id (OCI image-spec config.md, "Layer ChainID"), unpacked or as an archive that is mounted (erofs/):
  *
- *     layers/<chain id>/fs          the tree, with whiteouts as overlayfs wants them
  *     layers/<chain id>/layer.json  what it is
+ *     layers/<chain id>/fs          the tree, with whiteouts as overlayfs wants them
  *     layers/<chain id>/archive     how its archive is made again from the tree (unpack/archive-recorder.ts)
  *     layers/<chain id>/kept        what the archive has and the tree has not
+ *
+ *     layers/<chain id>/layer.json
+ *     layers/<chain id>/archive.tar the archive
+ *     layers/<chain id>/tree.erofs  the tree, whose contents are in the archive
+ *
  *     layers/.tmp-<pid>-<chain id>  one that is being made or deleted
  *     layers/.lock                  flock: shared by who counts on layers, exclusive for who deletes some;
  *                                   one byte of it per layer: locked by who makes or deletes that layer
@@ -18,9 +23,11 @@ import { TsrunError } from '../error.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
 import { type Digest, digestHex, isDigest } from './digest.ts';
+import { archiveFile, metadataFile } from './erofs/names.ts';
 import { errorCode } from './errors.ts';
 import { parseJson } from './json.ts';
 import { delay } from './retry.ts';
+import type { LayerFormName } from './unpack/layer-form.ts';
 import { removeTree } from './unpack/remove-tree.ts';
 
 /** layer.json. */
@@ -40,6 +47,9 @@ export interface LayerRecord {
   /** Bytes of the archive, not compressed; absent where a version of tsrun stored it that did not remember archives. */
   archiveSize?: number;
 }
+
+/** Where a layer's tree is: a directory, or two files that make a mount. */
+export type LayerPlace = { kind: 'unpacked'; path: string } | { kind: 'erofs'; metadata: string; archive: string };
 
 /** Something that is held until it is released. */
 export interface Held {
@@ -75,9 +85,19 @@ function lockOffset(hex: string): number {
 
 export class LayerStore {
   readonly directory: string;
+  readonly #root: string;
+  #form: Promise<LayerFormName> | undefined;
 
   constructor(root: string) {
+    this.#root = root;
     this.directory = join(root, 'layers');
+  }
+
+  /** The form that new layers get. Throws `USAGE` and `UNSUPPORTED` for a setting that cannot be. */
+  form(): Promise<LayerFormName> {
+    // Loaded late: most commands make no layer.
+    this.#form ??= import('./storage.ts').then(({ chooseStorage }) => chooseStorage(this.#root).form);
+    return this.#form;
   }
 
   /** The layer's own directory. */
@@ -85,9 +105,20 @@ export class LayerStore {
     return join(this.directory, digestHex(chainId));
   }
 
-  /** Where the layer's tree is, whether it exists or not. */
+  /** Where the layer's tree is; undefined where it is missing. A store may hold layers of both forms. */
+  place(chainId: Digest): LayerPlace | undefined {
+    const base = this.base(chainId);
+    const path = join(base, 'fs');
+    if (existsSync(path)) return { kind: 'unpacked', path };
+    const metadata = join(base, metadataFile);
+    const archive = join(base, archiveFile);
+    return existsSync(metadata) && existsSync(archive) ? { kind: 'erofs', metadata, archive } : undefined;
+  }
+
+  /** What people are shown as the place of the layer, whether it exists or not. */
   path(chainId: Digest): string {
-    return join(this.base(chainId), 'fs');
+    const place = this.place(chainId);
+    return place?.kind === 'erofs' ? place.metadata : join(this.base(chainId), 'fs');
   }
 
   #recordPath(chainId: Digest): string {
@@ -96,7 +127,7 @@ export class LayerStore {
 
   /** Whether the layer is there: its record reads and its tree exists. */
   has(chainId: Digest): boolean {
-    return this.record(chainId) !== undefined && existsSync(this.path(chainId));
+    return this.record(chainId) !== undefined && this.place(chainId) !== undefined;
   }
 
   /** The layer's record; undefined where it is absent or does not read. */

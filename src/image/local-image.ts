@@ -9,9 +9,10 @@ import { parseConfig } from './config.ts';
 import { chainIds, type Digest, digestOf } from './digest.ts';
 import type { LayerRecord, LayerStore } from './layers.ts';
 import { ociConfig, ociManifest } from './media-types.ts';
+import { OpenedLayers } from './readable-layers.ts';
 import type { Reference } from './reference.ts';
 import type { ImageStore, StoredImage } from './store.ts';
-import { defaultMaxBytes, defaultMaxEntries, settleLayer } from './unpack/index.ts';
+import { defaultMaxBytes, defaultMaxEntries } from './unpack/index.ts';
 import { LayerUnpacker } from './unpack/unpacker.ts';
 
 const tarLayer = 'application/vnd.oci.image.layer.v1.tar';
@@ -49,13 +50,16 @@ async function unpackLayer(
   below: readonly StoredLayer[],
   options: LayerSource,
 ): Promise<StoredLayer> {
+  const form = await store.form();
   const draft = store.beginUnnamed();
+  const opened = new OpenedLayers(store);
   let record: LayerRecord;
   try {
     const unpacker = new LayerUnpacker(
       {
         directory: draft.directory,
         archive: draft.base,
+        form,
         mediaType: '',
         maxBytes: defaultMaxBytes,
         maxEntries: defaultMaxEntries,
@@ -72,8 +76,8 @@ async function unpackLayer(
         });
       }
       const chainId = chainIds([...below.map((layer) => layer.diffId), diffId]).at(-1) as Digest;
-      const lowers = below.map((layer) => store.path(layer.chainId));
-      settleLayer({ directory: draft.directory, lowers, deferred: unpacked.deferred, archive: draft.base });
+      const needed = unpacked.deferred.length === 0 ? [] : below;
+      unpacker.settle(needed.map((layer) => opened.path(layer.chainId)));
       const parent = below.at(-1)?.chainId;
       record = {
         chainId,
@@ -93,6 +97,8 @@ async function unpackLayer(
   } catch (error) {
     draft.discard();
     throw error;
+  } finally {
+    opened.close();
   }
   await draft.commit(record, options.signal);
   return layerOf(record);

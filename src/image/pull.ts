@@ -239,8 +239,8 @@ function isKnown(store: ImageStore, name: string): boolean {
 }
 
 async function loadUnpacker(): Promise<Unpacker> {
-  const { LayerWriter, settleLayer } = await import('./unpack/index.ts');
-  return { start: (options) => LayerWriter.start(options), settle: settleLayer };
+  const { LayerWriter } = await import('./unpack/index.ts');
+  return { start: (options) => LayerWriter.start(options) };
 }
 
 /**

@@ -75,7 +75,7 @@ function write(writer: TarWriter, path: string, { content, time }: Member): void
 
 /** The layers of an image as the store can write them, lowest first. Throws `CORRUPT` for one that is missing. */
 function archivesOf(store: ImageStore, image: StoredImage): (StoredArchive & { chainId: Digest })[] {
-  store.layerPaths(image);
+  store.checkLayers(image);
   return image.layers.map(({ chainId, diffId }) => ({
     base: store.layers.base(chainId),
     chainId,

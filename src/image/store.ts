@@ -2,7 +2,7 @@
  * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
  * their unpacked layers. What people ask for is found as docker finds it.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { rootDirectory } from '../linux/paths.ts';
@@ -13,6 +13,7 @@ import { errorCode, storeError } from './errors.ts';
 import { type Held, LayerStore } from './layers.ts';
 import { findImage, noSuchImage } from './lookup.ts';
 import type { Platform } from './platform.ts';
+import { ReadableLayers } from './readable-layers.ts';
 import { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
 import { type ImageUser, type Removal, removeFromCatalogue } from './removal.ts';
 
@@ -161,23 +162,33 @@ export class ImageStore {
     return new CataloguedImage(this, id, entry, names);
   }
 
-  /** Where the tree of a layer is: `layers/<hex>/fs`. */
+  /** What people are shown as the place of a layer: `layers/<hex>/fs`, or the file that is mounted. */
   layerPath(chainId: string): string {
     return this.layers.path(chainId as Digest);
   }
 
-  /** The trees of an image's layers, lowest first. Throws `CORRUPT` when one is not there. */
-  layerPaths(image: StoredImage): string[] {
-    return image.layers.map((layer) => {
-      const path = this.layerPath(layer.chainId);
-      try {
-        if (statSync(path).isDirectory()) return path;
-      } catch (error) {
-        if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR')
-          throw storeError(error, `cannot read "${path}"`);
-      }
-      throw corrupt(`layer "${path}" is missing`, image.references[0]);
+  /**
+   * The layers of an image or container, lowest first, to be read until they are closed. Throws `CORRUPT` when one is not
+   * there; `name` is what to pull again then.
+   */
+  openLayers(chainIds: readonly string[], name?: string): ReadableLayers {
+    const places = chainIds.map((chainId) => {
+      const place = this.layers.place(chainId as Digest);
+      if (place !== undefined) return place;
+      throw corrupt(`layer "${this.layers.base(chainId as Digest)}" is missing or incomplete`, name);
     });
+    return new ReadableLayers(places);
+  }
+
+  /** Throws `CORRUPT` when a layer of the image is not there. */
+  checkLayers(image: StoredImage): void {
+    this.openImage(image).close();
+  }
+
+  /** `openLayers` for an image. */
+  openImage(image: StoredImage): ReadableLayers {
+    const chainIds = image.layers.map((layer) => layer.chainId);
+    return this.openLayers(chainIds, image.references[0]);
   }
 
   /** Keeps every layer until it is released: for who makes a container and has not recorded it yet. */
@@ -206,15 +217,20 @@ export class ImageStore {
    * Returns what rmi prints. Throws `NOT_FOUND`, `CONFLICT`.
    */
   remove(text: string, options: RemoveOptions): Removal[] {
-    const removals = this.#catalogue.update((catalogue) => {
+    const documents: Digest[] = [];
+    const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
       if (found === undefined) throw noSuchImage(text, 'typed');
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
       const result = removeFromCatalogue(catalogue, reference === undefined ? request : { ...request, reference });
-      if (entry !== undefined && !catalogue.images.has(id)) this.#removeDocuments(catalogue, id, entry);
+      if (entry !== undefined && !catalogue.images.has(id)) documents.push(...unneededDocuments(catalogue, id, entry));
       return result;
+    };
+    // When no image names them any more, and under the lock: no killed removal leaves an image without its config.
+    const removals = this.#catalogue.update(remove, undefined, () => {
+      for (const digest of documents) rmSync(this.#blobPath(digest), { force: true });
     });
     this.collectGarbage(options.layerInUse);
     return removals;
@@ -264,15 +280,6 @@ export class ImageStore {
     } finally {
       exclusive.release();
       for (const deletion of finish) deletion();
-    }
-  }
-
-  #removeDocuments(catalogue: Catalogue, id: Digest, entry: ImageEntry): void {
-    const needed = new Set<Digest>();
-    for (const [otherId, other] of catalogue.images)
-      for (const digest of [otherId, ...other.documents]) needed.add(digest);
-    for (const digest of [id, ...entry.documents]) {
-      if (!needed.has(digest)) rmSync(this.#blobPath(digest), { force: true });
     }
   }
 
@@ -349,6 +356,14 @@ export class ImageStore {
     if (bytes === undefined) throw corrupt(`"${this.#blobPath(id)}" is missing or not what its name says`, name);
     return bytes;
   }
+}
+
+/** The documents of an image that is gone, but for those that another one has too. */
+function unneededDocuments(catalogue: Catalogue, id: Digest, entry: ImageEntry): Digest[] {
+  const needed = new Set<Digest>();
+  for (const [otherId, other] of catalogue.images)
+    for (const digest of [otherId, ...other.documents]) needed.add(digest);
+  return [id, ...entry.documents].filter((digest) => !needed.has(digest));
 }
 
 function repairHint(name: string | undefined): string {

@@ -4,6 +4,7 @@
  */
 import {
   AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
   F_ADD_SEALS,
   F_OFD_SETLK,
   F_SEAL_GROW,
@@ -148,3 +149,13 @@ export function sealedMemfd(name: string, bytes: Uint8Array, executable = false)
 }
 
 export { AT_FDCWD };
+
+/** Gives a name to an open file that has none (man 2 open, O_TMPFILE). Throws `SyscallError` EEXIST where it is taken. */
+export function nameFile(fd: number, path: string): void {
+  const opened = `/proc/self/fd/${fd}`;
+  check(
+    uninterrupted(() => syscall('linkat', AT_FDCWD, opened, AT_FDCWD, path, AT_SYMLINK_FOLLOW)),
+    'linkat',
+    path,
+  );
+}

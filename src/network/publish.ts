@@ -60,6 +60,9 @@ function sequence<T>(count: number, make: (i: number) => T): T[] {
 /** Of docker: an IPv6 address stands in brackets. */
 function parseAddress(text: string): string {
   const address = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  if (text.startsWith('[') && !text.includes(']')) {
+    throw new TsrunError('USAGE', `invalid IP address ${text}: address ${text}:: missing ']' in address`);
+  }
   if (address === '' && text === '') return '';
   if (isIpv4(address)) return address;
   const ipv6 = parseIpv6(address);

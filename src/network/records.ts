@@ -3,9 +3,10 @@
  * and taken away by `network rm`, both under the network lock. Three are always there: bridge, host and none.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, TsrunError } from '../error.ts';
+import { TsrunError } from '../error.ts';
+import { namesIn, readIfThere } from '../linux/optional.ts';
 import { rootDirectory } from '../linux/paths.ts';
 import { cidrOf } from './cidr.ts';
 import { type BridgeNetwork, bridgeName, loadNetwork, predefinedIds } from './ipam.ts';
@@ -72,14 +73,7 @@ export function deleteRecord(id: string): void {
 
 /** Networks of users, in no order. Throws `CORRUPT`. */
 export function userNetworks(): NetworkRecord[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory());
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-  return names.flatMap((name) => {
+  return namesIn(directory()).flatMap((name) => {
     const id = /^([0-9a-f]{64})\.json$/.exec(name)?.[1];
     return (id === undefined ? undefined : readRecord(id)) ?? [];
   });
@@ -94,13 +88,8 @@ export function allNetworks(): NetworkRecord[] {
 /** A network of a user by its id; undefined where it is gone. */
 function readRecord(id: string): NetworkRecord | undefined {
   const path = fileOf(id);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readIfThere(path);
+  if (text === undefined) return undefined;
   let value: Partial<NetworkRecord> | null = null;
   try {
     value = JSON.parse(text) as Partial<NetworkRecord> | null;

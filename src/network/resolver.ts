@@ -9,6 +9,8 @@ export interface ResolverConfig {
   nameservers: string[];
   search: string[];
   options: string[];
+  /** What comes first in the file. */
+  first?: 'nameserver' | 'search' | 'options' | undefined;
 }
 
 const hostFile = '/etc/resolv.conf';
@@ -24,6 +26,8 @@ export function parseResolvConf(content: string): ResolverConfig {
       .replace(/[#;].*$/, '')
       .trim()
       .split(/\s+/);
+    if (keyword === 'nameserver' || keyword === 'options') config.first ??= keyword;
+    else if (keyword === 'search' || keyword === 'domain') config.first ??= 'search';
     if (keyword === 'nameserver' && values[0] !== undefined) config.nameservers.push(values[0]);
     else if (keyword === 'search' || keyword === 'domain')
       config.search = values; // the last one counts
@@ -57,7 +61,8 @@ export interface ResolverRequest {
 
 /**
  * The content of a container's resolv.conf. `reachable` says which of the host's name servers it can ask: in a namespace
- * of its own neither loopback addresses nor, without an IPv6 address, IPv6 ones.
+ * of its own neither loopback addresses nor, without an IPv6 address, IPv6 ones. As with docker, where something is asked for
+ * the search list comes first, and else what comes first in the host's file.
  */
 export function resolvConf(host: ResolverConfig, request: ResolverRequest, reachable: 'all' | 'outside'): string {
   let nameservers = request.dns ?? [];
@@ -70,10 +75,13 @@ export function resolvConf(host: ResolverConfig, request: ResolverRequest, reach
   }
   const search = request.dnsSearch?.length ? request.dnsSearch.filter((domain) => domain !== '.') : host.search;
   const options = request.dnsOptions?.length ? request.dnsOptions : host.options;
-  const lines = nameservers.map((address) => `nameserver ${address}`);
-  if (search.length > 0) lines.push(`search ${search.join(' ')}`);
-  if (options.length > 0) lines.push(`options ${options.join(' ')}`);
-  return `${lines.join('\n')}\n`;
+  const servers = nameservers.map((address) => `nameserver ${address}\n`).join('');
+  const searchLine = search.length > 0 ? `search ${search.join(' ')}\n` : '';
+  const optionsLine = options.length > 0 ? `options ${options.join(' ')}\n` : '';
+  const asked = [request.dns, request.dnsSearch, request.dnsOptions].some((list) => list?.length);
+  if (!asked && host.first === 'nameserver') return servers + searchLine + optionsLine;
+  if (!asked && host.first === 'options') return optionsLine + searchLine + servers;
+  return searchLine + servers + optionsLine;
 }
 
 /** Addresses that mean the machine itself; a zone (`fe80::1%eth0`) is no part of an address. */

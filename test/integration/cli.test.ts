@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkout } from '../../scripts/images/paths.ts';
 import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 let directory: string;
@@ -151,3 +152,26 @@ test('--debug tells every step', async () => {
   expect(stdout).toBe('hi\n');
   expect(stderr).toMatch(/^\[ *[\d.]+ ms\] monitor: start the monitor \([\d.]+ ms\)$/m);
 });
+
+test.skipIf(!existsSync(join(checkout, 'dist/tsrun')))(
+  'the executable needs neither Node nor the checkout',
+  async () => {
+    const at = mkdtempSync('/var/tmp/tsrun-alone.');
+    try {
+      const alone = join(at, 'tsrun');
+      copyFileSync(join(checkout, 'dist/tsrun'), alone);
+      const options = { env: { PATH: at, TSRUN_RUNTIME: '' } };
+      const flags = ['--network', 'none', '--name', 'alone'];
+      expect(await run(alone, ['run', '--rm', ...flags, 'busybox', 'echo', 'hi'], options)).toMatchObject({
+        code: 0,
+        stdout: 'hi\n',
+      });
+      // Cleaned up by its monitor, which starts the executable for that.
+      expect((await run(alone, ['run', '-d', '--rm', ...flags, 'busybox', 'true'], options)).code).toBe(0);
+      await expect.poll(async () => (await run(alone, ['ps', '-aq'], options)).stdout, { timeout: 10_000 }).toBe('');
+      expect(readdirSync(at)).toEqual(['tsrun']);
+    } finally {
+      rmSync(at, { recursive: true });
+    }
+  },
+);

@@ -254,6 +254,20 @@ describe('a read-only root', () => {
   });
 });
 
+test('with -a the container’s user is looked up in the passwd that the container sees', async () => {
+  const inImage = await tsrunOk(['run', '--rm', '--network', 'none', 'busybox', 'cat', '/etc/passwd']);
+  expect(inImage).toContain('daemon:');
+  writeFileSync(at('passwd'), 'daemon:x:4321:8765::/:/bin/sh\n');
+  const flags = ['-u', 'daemon', '-v', `${at('passwd')}:/etc/passwd`, '-v', 'cp-vol:/vol'];
+  await tsrunOk(['run', '-d', '--network', 'none', '--name', 'cp-user', ...flags, 'busybox', 'sleep', '1000']);
+  try {
+    await ok('-a', 'a', 'cp-user:/vol/by-name');
+    expect(statSync(join(inject('root'), 'volumes/cp-vol/_data/by-name'))).toMatchObject({ uid: 4321, gid: 8765 });
+  } finally {
+    await tsrunOk(['rm', '-f', 'cp-user']);
+  }
+});
+
 test('a container that swaps files and links all the time gains nothing', async () => {
   const swap = `mkdir -p /swap /swap2; while :; do ln -sfn /tmpfs /swap/x; rm -rf /swap/x; mkdir /swap/x; rm -rf /swap/x; mkfifo /swap/x; rm -f /swap/x; echo >/swap/x; rm -f /swap/x; done`;
   await tsrunOk(['run', '-d', '--network', 'none', '--name', 'cp-swap', 'busybox', 'sh', '-c', swap]);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -122,6 +122,37 @@ test('a detached command is left alone, and its end is noted by its monitor', as
   expect(new Set(events.map(({ Actor }) => Actor.Attributes.execID)).size).toBe(1);
   const state = join(inject('state'), 'containers', await tsrunOk(['inspect', '--format', '{{.Id}}', 'box']));
   await until(() => readdirSync(state).every((name) => !name.startsWith('exec-')));
+});
+
+/** The monitors of commands in the container whose state is in `state`. */
+function execMonitors(state: string): number[] {
+  const holds = (pid: string): boolean => {
+    try {
+      return (
+        readlinkSync(`/proc/${pid}/exe`).startsWith('/memfd:tsrun-monitor') &&
+        readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${state}/exec-`))
+      );
+    } catch {
+      return false; // it has ended
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && holds(name))
+    .map(Number);
+}
+
+test('inspect lists commands that run; what one leaves whose monitor was killed is swept', async () => {
+  const ids = (): Promise<string> => tsrunOk(['inspect', '-f', '{{json .ExecIDs}}', 'box']);
+  expect(await ids()).toBe('null');
+  await tsrunOk(['exec', '-d', 'box', 'sleep', '1000']);
+  expect(await ids()).toMatch(/^\["[0-9a-f]{64}"\]$/);
+  const state = join(inject('state'), 'containers', await tsrunOk(['inspect', '-f', '{{.Id}}', 'box']));
+  const left = (): string[] => readdirSync(state).filter((name) => name.startsWith('exec-'));
+  for (const pid of execMonitors(state)) process.kill(pid, 'SIGKILL');
+  await until(async () => (await ids()) === 'null');
+  expect(left()).toHaveLength(1);
+  await tsrunOk(['exec', 'box', 'killall', 'sleep']);
+  expect(left()).toEqual([]);
 });
 
 test('a client that is killed leaves its command running', async () => {

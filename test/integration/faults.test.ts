@@ -37,7 +37,7 @@ function failing(program: Program, index: number): Program {
 function makeContainer(options: Parameters<typeof runOptions>[0]): Container {
   const image = engine.images.require('busybox');
   const { execution } = image.config;
-  const layers = image.layers.map(({ chainId }) => ({ chainId, path: engine.images.layerPath(chainId) }));
+  const layers = image.layers.map(({ chainId }) => ({ chainId, path: '' }));
   return createContainer(
     engine.containers,
     runOptions({ image: 'busybox', ...options }),
@@ -49,7 +49,7 @@ function makeContainer(options: Parameters<typeof runOptions>[0]): Container {
 async function start(container: Container, transform: (program: Program) => Program): Promise<void> {
   const started = await startContainer(engine.containers, container, {
     foreground: undefined,
-    layers: container.record.image.layers.map((chainId) => engine.images.layerPath(chainId)),
+    layers: engine.images.openLayers(container.record.image.layers),
     onNotice: () => {},
     transform,
   });

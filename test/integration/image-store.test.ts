@@ -58,13 +58,15 @@ const address = (name: Name) => `${peer(name).address}/${name}`;
 const pull = (name: Name) => world.pull(address(name));
 
 function expectWhole(image: StoredImage, name: Name): void {
-  const paths = world.store.layerPaths(image);
+  const opened = world.store.openImage(image);
+  const { paths } = opened;
   expect(paths).toHaveLength(images[name].length);
   for (const [index, entries] of images[name].entries()) {
     for (const { path, data } of entries) {
       expect(readFileSync(join(paths[index] ?? '', path)).equals(Buffer.from(data))).toBe(true);
     }
   }
+  opened.close();
   expect(image.config.execution.labels).toEqual({ made: 'for a test' });
 }
 
@@ -249,7 +251,13 @@ describe('damage is named, and repaired by a pull', () => {
 
   test.each<[string, (layer: string) => void]>([
     ['is gone', (layer) => rmSync(layer, { recursive: true })],
-    ['has lost its tree', (layer) => renameSync(join(layer, 'fs'), join(layer, 'elsewhere'))],
+    [
+      'has lost its tree',
+      (layer) => {
+        const tree = ['fs', 'tree.erofs'].find((name) => existsSync(join(layer, name))) ?? '';
+        renameSync(join(layer, tree), join(layer, 'elsewhere'));
+      },
+    ],
     ['has lost its record', (layer) => rmSync(join(layer, 'layer.json'))],
     ['has a record of garbage', (layer) => writeFileSync(join(layer, 'layer.json'), 'x')],
     [
@@ -262,8 +270,8 @@ describe('damage is named, and repaired by a pull', () => {
     const layer = world.path('layers', digestHex(layers[1]?.chainId ?? ''));
     damage(layer);
     if (name === 'is gone' || name === 'has lost its tree') {
-      expect(() => world.store.layerPaths(world.store.require(id))).toThrow(
-        corrupt(`layer "${layer}/fs" is missing`, /pull it again/),
+      expect(() => world.store.openImage(world.store.require(id))).toThrow(
+        corrupt(`layer "${layer}" is missing or incomplete`, /pull it again/),
       );
     }
     peer('library/one').requests.length = 0;

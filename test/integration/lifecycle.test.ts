@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { Engine } from '../../src/container/engine.ts';
+import { startContainer } from '../../src/container/start.ts';
+import { ContainerStore } from '../../src/container/store.ts';
+import { updateContainer } from '../../src/container/update.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 const quiet = ['--network', 'none'];
@@ -99,6 +103,26 @@ test('update --restart reaches the monitor of a container that runs', async () =
   await tsrunOk(['update', '--restart', 'no', 'first']);
   process.kill(Number(await inspect('first', '{{.State.Pid}}')), 'SIGKILL');
   await expect.poll(() => inspect('first', '{{.State.Status}}'), { timeout: 5000 }).toBe('exited');
+});
+
+test('update in the moment of a start is heeded by the new monitor', async () => {
+  const id = await tsrunOk(['create', ...quiet, '--init', '--name', 'first', 'busybox', 'sleep', '1000']);
+  const engine = new Engine(new ContainerStore(inject('root'), inject('state')));
+  const container = engine.containers.resolve(id);
+  const { monitor, lock } = await startContainer(engine.containers, container, {
+    foreground: undefined,
+    layers: engine.images.openLayers(container.record.image.layers),
+    onNotice: () => {},
+    // The program and with it the monitor's policy are made: nothing of the container can be seen yet.
+    transform: (program) => {
+      updateContainer(engine.containers, id, { restart: { name: 'always', maximumRetryCount: 0 } }, () => {});
+      return program;
+    },
+  });
+  monitor.close();
+  lock.release();
+  process.kill(Number(await inspect('first', '{{.State.Pid}}')), 'SIGKILL');
+  await expect.poll(() => inspect('first', '{{.RestartCount}} {{.State.Status}}'), { timeout: 5000 }).toBe('1 running');
 });
 
 test('restart keeps a container that was run with --rm', async () => {

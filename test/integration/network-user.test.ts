@@ -118,6 +118,8 @@ describe('a running container', () => {
     await tsrunOk(['network', 'disconnect', 'bbb', 'cc']);
     expect(await inside('cc', 'ip route show default', 'network')).toBe('');
     expect(await tsrunOk(['ps', '--format', '{{.Networks}}'])).toBe('closed');
+    const neither = await tsrun(['network', 'disconnect', 'nope', 'nobody']);
+    expect(neither).toMatchObject({ code: 1, stderr: expect.stringContaining('No such container: nobody') });
     const gone = await tsrun(['network', 'disconnect', 'bbb', 'cc']);
     expect(gone.stderr).toMatch(/container [0-9a-f]{64} is not connected to network bbb/);
     await tsrunOk(['network', 'connect', 'bbb', 'cc']);

@@ -39,7 +39,7 @@ export class Weather {
 
   /** The image is there, whole, and nothing else. */
   async expectWhole(pulled: Promise<PulledImage>): Promise<void> {
-    const [lower = '', upper = ''] = this.world.store.layerPaths(await pulled);
+    const [lower = '', upper = ''] = this.world.store.openImage(await pulled).paths;
     expect(readFileSync(join(lower, 'data')).equals(content)).toBe(true);
     expect(readFileSync(join(upper, 'second'), 'utf8')).toBe('second\n');
     this.expectNothingHalf();

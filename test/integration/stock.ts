@@ -32,11 +32,11 @@ function fingerprint(directory: string, below = ''): string[] {
   });
 }
 
-/** The files of every layer that is there, by the layer's name. */
+/** The files of every layer that is there, whatever form it has, by the layer's name. */
 export function layers(): Map<string, string[]> {
   const directory = join(inject('root'), 'layers');
   const names = readdirSync(directory).filter((name) => /^[0-9a-f]{64}$/.test(name));
-  return new Map(names.map((name) => [name, fingerprint(join(directory, name, 'fs'))]));
+  return new Map(names.map((name) => [name, fingerprint(join(directory, name))]));
 }
 
 /** Processes of a container, as its cgroup has them. */

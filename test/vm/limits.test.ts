@@ -8,14 +8,14 @@ import { guestTests } from './report.ts';
 
 const all = process.env.TSRUN_VM_ALL === '1';
 
-const some = ['cgroup', 'network', 'unpack-settle'];
+const some = ['cgroup', 'cp-overlay', 'network'];
 const files = [
   'test/vm/guest/',
   ...(all
     ? ['test/integration/', '--exclude=**/seccomp.test.ts', '--exclude=**/network-firewall.test.ts']
     : some.map((name) => `test/integration/${name}.test.ts`)),
 ];
-const minutes = all ? 120 : 15;
+const minutes = all ? 120 : 25;
 
 await guestTests(
   'limits on cgroup v2, Linux 6.1',

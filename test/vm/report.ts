@@ -69,15 +69,17 @@ function resultsOf(guest: GuestResult): TestResult[] {
 export async function guestTests(title: string, run: GuestRun, expected: number): Promise<void> {
   const guest = await runGuest(run);
   const results = resultsOf(guest);
-  const console = existsSync(guest.console) ? readFileSync(guest.console, 'latin1') : '';
+  const shown = existsSync(guest.console) ? readFileSync(guest.console, 'latin1') : '';
+  console.log(`${title}: ${results.length} tests, ${Math.round(guest.seconds)} s`);
   const explain = (why: string): never => {
-    const end = console.split('\n').slice(-shownLines).join('\n');
+    const end = shown.split('\n').slice(-shownLines).join('\n');
     return expect.fail(`${why} (console: ${guest.console})\n${end}`);
   };
 
   describe(title, () => {
-    test(`the guest boots, runs everything and ends (${Math.round(guest.seconds)} s)`, () => {
-      if (guest.failure !== undefined) explain(guest.failure);
+    test('the guest boots, runs everything and ends', () => {
+      const twice = guest.earlier === undefined ? '' : `; the first attempt: ${guest.earlier}`;
+      if (guest.failure !== undefined) explain(guest.failure + twice);
       if (results.length < expected) explain(`only ${results.length} tests ran in the guest, not ${expected}`);
     });
     for (const file of new Set(results.map((result) => result.file))) {
@@ -98,7 +100,7 @@ export async function guestTests(title: string, run: GuestRun, expected: number)
     guest.failure === undefined && results.length >= expected && results.every(({ status }) => status !== 'failed');
   afterAll(() => {
     const kept = process.env.TSRUN_VM_KEEP;
-    if (kept) cpSync(guest.console, kept);
+    if (kept) cpSync(guest.console, `${kept}.${run.profile}`);
     if (isGood) guest.remove();
   });
 }

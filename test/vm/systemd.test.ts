@@ -3,6 +3,6 @@ import { guestTests } from './report.ts';
 
 await guestTests(
   'beside systemd',
-  { profile: 'systemd', script: 'bash test/vm/guest/systemd-checks.sh', milliseconds: 10 * 60_000 },
+  { profile: 'systemd', script: 'bash test/vm/guest/systemd-checks.sh', milliseconds: 20 * 60_000 },
   10,
 );

@@ -38,6 +38,7 @@ export const commit: Command = {
       message,
       changes: flags.strings('change'),
       pause: flags.boolean('pause', true),
+      socket: store.socket(container.record.id),
       reference,
       version: programVersion,
       onWarning: (text) => printError(`tsrun: ${text}`),

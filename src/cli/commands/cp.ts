@@ -1,6 +1,5 @@
 /** `tsrun cp`: copy between a container and the host. */
 import { readSync } from 'node:fs';
-import { join } from 'node:path';
 import { ContainerRoot } from '../../container/copy/container-root.ts';
 import {
   type ContainerPath,
@@ -11,11 +10,11 @@ import {
 } from '../../container/copy/copy.ts';
 import type { Owner } from '../../container/copy/place.ts';
 import { recordContainerEvent } from '../../container/events.ts';
-import { LayeredRoot } from '../../container/layered-root.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { resolveUser } from '../../container/users.ts';
 import { TsrunError } from '../../error.ts';
+import type { ReadableLayers } from '../../image/readable-layers.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
@@ -50,8 +49,8 @@ export const cp: Command = {
       return 0;
     }
     if (to.container === '') throw new TsrunError('USAGE', 'must specify at least one container source');
-    await withContainer(to, async (path, store, container) => {
-      const owner = archive ? userOf(container) : undefined;
+    await withContainer(to, async (path, store) => {
+      const owner = archive ? userOf(path.root) : undefined;
       if (source === '-') await copyFromArchive(readInput(), path, owner);
       else copyToContainer(source, path, followLink, owner);
       recordContainerEvent(store.root, path.root.record, 'extract-to-dir');
@@ -73,16 +72,22 @@ export function splitArgument(text: string): Argument {
   return { container: text.slice(0, colon), path: text.slice(colon + 1) };
 }
 
-type Use = (path: ContainerPath, store: ContainerStore, container: Container) => Promise<void>;
+type Use = (path: ContainerPath, store: ContainerStore) => Promise<void>;
 
 async function withContainer({ container: name, path }: Argument, use: Use): Promise<void> {
   const store = new ContainerStore();
   const container = find(store, name, path);
-  const root = await ContainerRoot.open(store, container, layersOf(container, store));
+  const layers = layersOf(container, store);
   try {
-    await use({ root, name, path }, store, container);
+    // A running one needs none of them: they are opened when they are asked for.
+    const root = await ContainerRoot.open(store, container, () => layers.paths);
+    try {
+      await use({ root, name, path }, store);
+    } finally {
+      root.close();
+    }
   } finally {
-    root.close();
+    layers.close();
   }
 }
 
@@ -95,10 +100,8 @@ function find(store: ContainerStore, name: string, path: string): Container {
   }
 }
 
-/** Paths of the image's layers, lowest first. */
-function layersOf({ record }: Container, store: ContainerStore): string[] {
-  const images = new ImageStore(store.root);
-  return record.image.layers.map((chainId) => images.layerPath(chainId));
+function layersOf({ record }: Container, store: ContainerStore): ReadableLayers {
+  return new ImageStore(store.root).openLayers(record.image.layers);
 }
 
 function ownIds(): Owner {
@@ -106,15 +109,10 @@ function ownIds(): Owner {
 }
 
 /** Whom --archive gives files to: the user of the container, if it names one. */
-function userOf(container: Container): Owner | undefined {
-  const { user } = container.record.process;
+function userOf(root: ContainerRoot): Owner | undefined {
+  const { user } = root.record.process;
   if (user === '') return undefined;
-  const layers = layersOf(container, new ContainerStore());
-  const { uid, gid } = resolveUser(
-    new LayeredRoot([join(container.directory, 'upper'), ...layers.reverse()]),
-    user,
-    [],
-  );
+  const { uid, gid } = resolveUser(root, user, []);
   return { uid, gid };
 }
 

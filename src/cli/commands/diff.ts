@@ -14,11 +14,15 @@ export const diff: Command = {
     const store = new ContainerStore();
     const container = store.resolve(name);
     const images = new ImageStore(store.root);
-    const layers = container.record.image.layers.map((chainId) => images.layerPath(chainId));
-    const lines = containerChanges(container.directory, layers).map(
-      ({ kind, path }) => `${kind} /${Buffer.from(path, 'latin1').toString()}\n`,
-    );
-    printForeign(lines.join(''));
+    const layers = images.openLayers(container.record.image.layers);
+    try {
+      const lines = containerChanges(container.directory, layers.paths).map(
+        ({ kind, path }) => `${kind} /${Buffer.from(path, 'latin1').toString()}\n`,
+      );
+      printForeign(lines.join(''));
+    } finally {
+      layers.close();
+    }
     return 0;
   },
 };

@@ -17,13 +17,17 @@ export const exportContainer: Command = {
     const store = new ContainerStore();
     const images = new ImageStore(store.root);
     const { directory, record } = store.resolve(name);
-    const layers = record.image.layers.map((chainId) => images.layerPath(chainId)).reverse();
+    const layers = images.openLayers(record.image.layers);
     const onWarning = (text: string): void => printError(`tsrun: ${text}`);
-    writeArchive(flags.string('output'), 'export container', (sink) => {
-      const writer = new TarWriter(sink, { onWarning });
-      writeMergedTree(writer, [join(directory, 'upper'), ...layers]);
-      writer.finish();
-    });
+    try {
+      writeArchive(flags.string('output'), 'export container', (sink) => {
+        const writer = new TarWriter(sink, { onWarning });
+        writeMergedTree(writer, [join(directory, 'upper'), ...layers.paths.reverse()]);
+        writer.finish();
+      });
+    } finally {
+      layers.close();
+    }
     recordContainerEvent(store.root, record, 'export');
     return 0;
   },

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
 import { findCgroup2, offeredControllers } from '../../cgroup/index.ts';
 import { ContainerStore } from '../../container/store.ts';
+import { messageOf } from '../../error.ts';
+import { chooseStorage, type StorageChoice } from '../../image/storage.ts';
 import { ImageStore } from '../../image/store.ts';
 import { type NetworkInfo, networkInfo } from '../../network/index.ts';
 import type { Command } from '../command.ts';
@@ -38,6 +40,8 @@ export interface Info {
   root: string;
   state: string;
   filesystem: string;
+  /** How new layers are stored, and why not otherwise. */
+  storage: StorageChoice;
   cgroup: { mountPoint: string; controllers: string[] } | undefined;
   network: NetworkInfo | undefined;
   warnings: string[];
@@ -72,10 +76,20 @@ function gather(): Info {
     root: store.root,
     state: store.state,
     filesystem: filesystemOf(store.root),
+    storage: storageOf(store.root),
     cgroup,
     network,
     warnings: warningsOf(cgroup, network),
   };
+}
+
+/** What is wrong with a setting is told where it matters: at a pull. */
+function storageOf(root: string): StorageChoice {
+  try {
+    return chooseStorage(root);
+  } catch (error) {
+    return { form: 'unpacked', why: messageOf(error) };
+  }
 }
 
 /** The controllers that limits need, by the flag that asks for them. */
@@ -131,6 +145,7 @@ function text(info: Info): string {
     `Server Version: ${programVersion}`,
     'Storage Driver: overlay2',
     ` Backing Filesystem: ${info.filesystem}`,
+    ` Layers: ${info.storage.form}${info.storage.why === '' ? '' : ` (${info.storage.why})`}`,
     'Logging Driver: json-file',
     'Cgroup Driver: cgroupfs',
     `Cgroup Version: ${cgroup === undefined ? 'none' : 2}`,

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { readPressure } from '../../cgroup/stats.ts';
 import { directorySize } from '../../container/directory-size.ts';
+import { liveExecs } from '../../container/exec-directory.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
@@ -131,6 +132,7 @@ class Finder {
     const cgroup = container.state.pid === 0 ? '' : (container.state.start?.cgroup ?? '');
     return containerDocument(container, {
       layerPath: this.#layerPath,
+      ...(container.state.pid === 0 ? {} : { execIds: liveExecs(this.#containers, container.record.id) }),
       ...(cgroup === '' ? {} : { pressure: readPressure(cgroup) }),
       ...(this.#withSizes ? { sizes: sizes() } : {}),
     });

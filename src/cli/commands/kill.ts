@@ -1,5 +1,7 @@
 /** `tsrun kill`: a signal for the first process of containers. */
-import { killContainer, waitUntilReaped } from '../../container/signal.ts';
+import { isUp } from '../../container/active.ts';
+import { endAndReap } from '../../container/claim.ts';
+import { killContainer } from '../../container/signal.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { signalNumber } from '../../linux/signals.ts';
@@ -26,9 +28,10 @@ export const kill: Command = {
         if (!(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
         throw new TsrunError('NOT_FOUND', `Cannot kill container: ${name}: ${error.message}`, { hint: error.hint });
       }
-      killContainer(store, container, signal);
       // Killed is what the next command shall see.
-      if (signalNumber(signal) === SIGKILL) await waitUntilReaped(store, container.record.id, patience);
+      const final = isUp(container.state) && signalNumber(signal) === SIGKILL;
+      if (final) await endAndReap(store, container, patience, () => killContainer(store, container, signal));
+      else killContainer(store, container, signal);
       return undefined;
     });
   },

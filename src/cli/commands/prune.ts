@@ -1,5 +1,6 @@
 /** `tsrun container|image|volume prune`: the same question, filters and account for each kind of thing. */
 import {
+  type PruneFilter,
   type PruneRequest,
   type Pruner,
   pruneContainers,
@@ -20,6 +21,18 @@ import { humanSize } from '../units.ts';
 
 /** Digits that docker prints of what was reclaimed. */
 export const reclaimedDigits = 4;
+
+/** What a pruner works on. `allImages`: also images that have a name. */
+export function pruneRequest(filter: PruneFilter, allImages: boolean): PruneRequest {
+  const containers = new ContainerStore();
+  return {
+    containers,
+    images: new ImageStore(containers.root),
+    filter,
+    allImages,
+    onNotice: (line) => printError(`tsrun: ${line}`),
+  };
+}
 
 interface Kind {
   description: string;
@@ -56,15 +69,7 @@ function pruneCommand(kind: Kind): Command {
         if (!kind.weightless) print('Total reclaimed space: 0B\n');
         return 0;
       }
-      const containers = new ContainerStore();
-      const request: PruneRequest = {
-        containers,
-        images: new ImageStore(containers.root),
-        filter,
-        allImages: all,
-        onNotice: (line) => printError(`tsrun: ${line}`),
-      };
-      const { deleted, reclaimed } = await kind.pruner(request);
+      const { deleted, reclaimed } = await kind.pruner(pruneRequest(filter, all));
       if (deleted.length > 0) print(`${[kind.title, ...deleted].join('\n')}\n\n`);
       if (!kind.weightless) print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
       return 0;

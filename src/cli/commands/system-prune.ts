@@ -8,15 +8,13 @@ import {
   pruneNetworks,
   pruneVolumes,
 } from '../../container/prune/index.ts';
-import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { parsePruneFilter } from '../options/prune-filter.ts';
-import { print, printError } from '../output.ts';
+import { print } from '../output.ts';
 import { humanSize } from '../units.ts';
-import { reclaimedDigits } from './prune.ts';
+import { pruneRequest, reclaimedDigits } from './prune.ts';
 
 export const systemPrune: Command = {
   usage: '[OPTIONS]',
@@ -39,15 +37,7 @@ export const systemPrune: Command = {
       });
     }
     if (!flags.boolean('force') && !confirm(warning({ all, volumes, filters: texts }))) return 0;
-    const containers = new ContainerStore();
-    const request: PruneRequest = {
-      containers,
-      images: new ImageStore(containers.root),
-      filter,
-      allImages: all,
-      onNotice: (line) => printError(`tsrun: ${line}`),
-    };
-    await prune(request, volumes);
+    await prune(pruneRequest(filter, all), volumes);
     return 0;
   },
 };

@@ -30,7 +30,7 @@ export const version: Command = {
 function text(): string {
   const rows: [string, string][] = [
     ['Version:', programVersion],
-    ['Node.js version:', process.version],
+    process.versions.bun === undefined ? ['Node.js version:', process.version] : ['Bun version:', process.versions.bun],
     ['OS/Arch:', `linux/${goArchitecture()}`],
     ['Kernel version:', release()],
   ];

@@ -149,7 +149,9 @@ type ProcessOptions = Pick<
 function processOf(flags: ParsedFlags, terminals: Terminals): ProcessOptions {
   const detach = flags.boolean('detach');
   const attach = flags.strings('attach').map((stream) => stream.toLowerCase() as 'stdin' | 'stdout' | 'stderr');
-  if (detach && attach.length > 0) throw usage('Conflicting options: -a and -d');
+  if (detach && attach.length > 0) {
+    throw new TsrunError('USAGE', 'Conflicting options: -a and -d', { exitCode: 1 });
+  }
   const silent = !flags.has('interactive') && !flags.has('tty') && !flags.has('attach');
   const obvious = silent && !detach && terminals.stdin && terminals.stdout;
   const cidfile = given(flags, 'cidfile');

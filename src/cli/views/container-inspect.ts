@@ -23,6 +23,8 @@ export interface InspectInputs {
   layerPath: (chainId: string) => string;
   /** Bytes, with --size. */
   sizes?: { written: number; image: number };
+  /** Of commands that run in it. */
+  execIds?: readonly string[];
   /** Of the cgroup of one that runs. */
   pressure?: CgroupStats['pressure'];
 }
@@ -51,7 +53,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
-    ExecIDs: nilList,
+    ExecIDs: listOrNil(inputs.execIds ?? []),
     HostConfig: hostConfig(record.options),
     GraphDriver: graphDriver(container, inputs.layerPath),
     ...(inputs.sizes === undefined

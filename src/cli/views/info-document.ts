@@ -85,6 +85,7 @@ export function infoDocument(info: Info): Struct {
       ['Supports d_type', 'true'],
       ['Native Overlay Diff', 'true'],
       ['userxattr', 'false'],
+      ['Layers', info.storage.form],
     ],
     Plugins: {
       Volume: ['local'],

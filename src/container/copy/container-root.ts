@@ -16,10 +16,6 @@ import { unpackError } from '../../image/unpack/failures.ts';
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
-  FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
@@ -38,9 +34,12 @@ import { AT_FDCWD, check, close, mkdirat, openat, openat2 } from '../../linux/fs
 import { step } from '../../trace.ts';
 import type { Lock } from '../locked-directory.ts';
 import type { Container, ContainerRecord } from '../record.ts';
+import { readTextIn } from '../running-root.ts';
 import { isAlive } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
+import type { AccountFiles } from '../users.ts';
 import { volumeFiles } from '../volumes/options.ts';
+import { detachedOverlay } from './detached-overlay.ts';
 
 const linksFollowedMax = 40;
 /** Milliseconds between two looks at a container that somebody else is at work on, and how often. */
@@ -62,7 +61,7 @@ export interface Located {
   close(): void;
 }
 
-export class ContainerRoot {
+export class ContainerRoot implements AccountFiles {
   private constructor(
     readonly record: ContainerRecord,
     private readonly fd: number,
@@ -72,7 +71,11 @@ export class ContainerRoot {
   ) {}
 
   /** `layers`: paths of the image's layers, lowest first. A stopped container cannot be started until `close`. */
-  static async open(store: ContainerStore, container: Container, layers: readonly string[]): Promise<ContainerRoot> {
+  static async open(
+    store: ContainerStore,
+    container: Container,
+    layers: () => readonly string[],
+  ): Promise<ContainerRoot> {
     const { id, name } = container.record;
     for (let attempt = 0; attempt < lockPolls; attempt++) {
       const now = store.read(id);
@@ -82,7 +85,7 @@ export class ContainerRoot {
       const lock = store.lock(id, false);
       if (lock !== undefined) {
         try {
-          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers, lock);
+          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers(), lock);
         } catch (error) {
           lock.release();
           throw error;
@@ -101,7 +104,7 @@ export class ContainerRoot {
         title: 'overlay of the layers, mounted nowhere',
         why: 'the container does not run; what is changed goes to its upper directory',
       },
-      () => overlay(container.directory, layers),
+      () => detachedOverlay(container.directory, layers),
     );
     const mounts = new Map<BytePath, number>();
     try {
@@ -112,6 +115,11 @@ export class ContainerRoot {
       throw error;
     }
     return new ContainerRoot(container.record, fd, mounts, lock);
+  }
+
+  /** Of passwd and group, as the container sees them. */
+  readText(path: string): string | undefined {
+    return readTextIn(this.fd, path);
   }
 
   close(): void {
@@ -234,37 +242,6 @@ function openRunning({ state }: Container): number | undefined {
   if (isAlive(state.start)) return fd;
   close(fd);
   return undefined;
-}
-
-/** A detached mount of the container's overlay. */
-function overlay(directory: string, layers: readonly string[]): number {
-  const context = check(syscall('fsopen', 'overlay', FSOPEN_CLOEXEC), 'fsopen', 'overlay');
-  const handles: number[] = [];
-  try {
-    // By descriptors: an fsconfig string ends at 255 bytes (fs/fsopen.c).
-    const named = (path: string): string => {
-      const fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-      handles.push(fd);
-      return `/proc/self/fd/${fd}`;
-    };
-    const set = (key: string, value: string): number =>
-      syscall('fsconfig', context, FSCONFIG_SET_STRING, key, value, 0);
-    const lowers = [...layers].reverse().map(named);
-    const appended = set('lowerdir+', lowers[0] ?? '');
-    if (appended < 0) {
-      // Before Linux 6.7; fourteen layers fit then.
-      check(set('lowerdir', lowers.join(':')), 'fsconfig', 'lowerdir');
-    } else {
-      for (const lower of lowers.slice(1)) check(set('lowerdir+', lower), 'fsconfig', 'lowerdir+');
-    }
-    check(set('upperdir', named(join(directory, 'upper'))), 'fsconfig', 'upperdir');
-    check(set('workdir', named(join(directory, 'work'))), 'fsconfig', 'workdir');
-    check(syscall('fsconfig', context, FSCONFIG_CMD_CREATE, 0, 0, 0), 'fsconfig', 'overlay');
-    return check(syscall('fsmount', context, FSMOUNT_CLOEXEC, 0), 'fsmount', 'overlay');
-  } finally {
-    for (const fd of handles) close(fd);
-    close(context);
-  }
 }
 
 interface StoppedMount {

@@ -95,7 +95,7 @@ function catalogueFinding(root: string): LeftoverFinding {
 /** Containers whose socket is there, whose lock is free and whose process is gone: what a sweep looks for. */
 function crashed(store: ContainerStore): string[] {
   return entries(join(store.state, 'containers')).filter((id) => {
-    if (!existsSync(join(store.stateDirectory(id), 'attach.sock')) || store.isLocked(id)) return false;
+    if (!existsSync(store.socket(id)) || store.isLocked(id)) return false;
     const start = tryStart(store, id);
     return start === undefined || !isAlive(start);
   });

@@ -1,5 +1,7 @@
 /** The image that is explained: the one that is here, the one that is pulled now, or one as most images are. */
 import { codeOf } from '../../error.ts';
+import type { LayerPlace } from '../../image/layers.ts';
+import { ReadableLayers } from '../../image/readable-layers.ts';
 import type { StoredImage } from '../../image/store.ts';
 import type { ImageForContainer } from '../create.ts';
 import type { Engine, EngineIo } from '../engine.ts';
@@ -22,8 +24,10 @@ const standIn: ImageForContainer = {
 export interface LookedUpImage {
   /** The stand-in has no layers that anybody could look into. */
   image: ImageForContainer;
-  /** Paths, lowest first. */
-  layers: string[];
+  /** Lowest first. */
+  layers: readonly LayerPlace[];
+  /** The layers, to be read and then closed. */
+  opened: ReadableLayers;
   isStandIn: boolean;
 }
 
@@ -42,12 +46,13 @@ export async function lookUpImage(
     // Only root may read the store; anybody may have it explained.
     if (!isRefusal(error)) throw error;
   }
-  return { image: standIn, layers: [engine.images.layerPath(standIn.id)], isStandIn: true };
+  const layers: LayerPlace[] = [{ kind: 'unpacked', path: engine.images.layerPath(standIn.id) }];
+  return { image: standIn, layers, opened: new ReadableLayers(layers), isStandIn: true };
 }
 
 function asItIs(engine: Engine, stored: StoredImage): LookedUpImage {
-  const image = engine.forContainer(stored);
-  return { image, layers: image.layers.map(({ path }) => path), isStandIn: false };
+  const opened = engine.images.openLayers(stored.layers.map(({ chainId }) => chainId));
+  return { image: engine.forContainer(stored, opened), layers: opened.places, opened, isStandIn: false };
 }
 
 function isRefusal(error: unknown): boolean {

@@ -29,7 +29,7 @@ import { lookUpImage } from './stand-in.ts';
 export async function planRun(engine: Engine, options: RunOptions, io: EngineIo, pull: boolean): Promise<Explanation> {
   validateSecurityOptions(options.securityOpt);
   const store = engine.containers;
-  const { image, layers, isStandIn } = await lookUpImage(engine, options, io, pull);
+  const { image, layers, opened, isStandIn } = await lookUpImage(engine, options, io, pull);
   const mounts = planMounts(options, image.volumes, (text) => store.resolve(text).record).map((mount) =>
     withSource(store, mount),
   );
@@ -38,6 +38,7 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
   const user = standInUser(isStandIn, () =>
     resolveUser(new LayeredRoot(image.layers.map(({ path }) => path).reverse()), record.process.user, options.groupAdd),
   );
+  opened.close();
   const network = planNetwork(store, record);
   const spec = buildSpec({
     ...{ record, user, directory, networkMode: network.mode, term: process.env.TERM },

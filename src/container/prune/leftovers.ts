@@ -5,6 +5,7 @@ import { findCgroup2, isPopulated, removeCgroup } from '../../cgroup/index.ts';
 import { messageOf } from '../../error.ts';
 import { findStale, removeStale } from '../../network/index.ts';
 import { layerInUse } from '../all-containers.ts';
+import { sweepExecs } from '../exec-directory.ts';
 import { liveIds } from '../live.ts';
 import { sweep } from '../reap.ts';
 import type { ContainerStore } from '../store.ts';
@@ -17,6 +18,7 @@ const unfinishedAge = 60_000;
 export function pruneLeftovers({ containers, images, onNotice }: PruneRequest): void {
   const parts: (() => void)[] = [
     () => sweep(containers, onNotice),
+    () => containers.ids().forEach((id) => void sweepExecs(containers, id)),
     () => staleCgroups(containers).forEach(removeCgroup),
     () => {
       if (findStale(liveIds(containers)).length > 0) removeStale(() => liveIds(containers));

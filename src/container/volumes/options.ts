@@ -16,8 +16,8 @@ export function checkVolumeName(name: string): void {
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
     throw refuse(
       name,
-      `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
-      'if it is a directory of the host, write its absolute path, or begin with ./',
+      `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+      'a path that begins with ./ is relative to this directory',
     );
   }
   // NAME_MAX of linux/limits.h.

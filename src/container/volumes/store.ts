@@ -8,23 +8,14 @@
  * The lock of a volume is flock on its directory. Whoever makes a container holds it until the container's record names the
  * volume, and whoever removes the volume has it while looking at those records: so none is removed under a container.
  */
-import {
-  chmodSync,
-  fsyncSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, fsyncSync, mkdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, TsrunError } from '../../error.ts';
 import { removeTree } from '../../image/unpack/remove-tree.ts';
 import { O_CREAT, O_EXCL, O_WRONLY } from '../../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../../linux/fs.ts';
+import { namesIn, readIfThere } from '../../linux/optional.ts';
 import { randomHex } from '../../linux/random.ts';
 import { recordEvent } from '../events.ts';
 import { type Lock, lockDirectory } from '../locked-directory.ts';
@@ -88,31 +79,17 @@ export class VolumeStore {
 
   /** Names of all volumes, sorted. */
   names(): string[] {
-    return this.#entries()
+    return namesIn(this.directory)
       .filter((name) => !name.startsWith('.'))
       .sort();
-  }
-
-  #entries(): string[] {
-    try {
-      return readdirSync(this.directory);
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return [];
-      throw error;
-    }
   }
 
   /** One volume. Throws `CORRUPT` when its record does not read. */
   read(name: string): Volume | undefined {
     const directory = join(this.directory, name);
     const path = join(directory, 'volume.json');
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = readIfThere(path);
+    if (text === undefined) return undefined;
     return { record: parseVolumeRecord(text, path, name), directory, mountPoint: this.mountPoint(name) };
   }
 
@@ -196,7 +173,7 @@ export class VolumeStore {
 
   /** Takes away what killed commands left half made or half removed. */
   sweep(now = Date.now()): void {
-    for (const entry of this.#entries()) {
+    for (const entry of namesIn(this.directory)) {
       const path = join(this.directory, entry);
       const age = now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now);
       if (entry.startsWith(removing) || (entry.startsWith(creating) && age > unfinishedAge)) removeTree(path);

@@ -1,9 +1,10 @@
 /**
- * A layer's archive made again, byte for byte, from its tree and the record that unpacking left (unpack/archive-recorder.ts).
+ * A layer's archive, byte for byte: as it was kept, or made again from its tree and the record that unpacking left
+ * (unpack/archive-recorder.ts).
  * Whether it is the same is known at its end, by its digest.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../../error.ts';
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFREG } from '../../linux/constants.ts';
@@ -11,6 +12,7 @@ import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { NR } from '../../linux/syscalls.ts';
 import type { Digest } from '../digest.ts';
+import { archiveFile } from '../erofs/names.ts';
 import { archiveName, keptName } from '../unpack/archive-recorder.ts';
 import { archiveRecords } from '../unpack/archive-records.ts';
 import { type BytePath, bytePath, printable } from '../unpack/byte-path.ts';
@@ -32,7 +34,10 @@ export interface StoredArchive {
 
 /** The size of a layer's archive in bytes. Throws `UNSUPPORTED` where the layer was stored without a record of it. */
 export function archiveSizeOf(layer: StoredArchive): number {
-  if (layer.archiveSize !== undefined && existsSync(join(layer.base, archiveName))) return layer.archiveSize;
+  const names = [archiveName, archiveFile];
+  if (layer.archiveSize !== undefined && names.some((name) => existsSync(join(layer.base, name)))) {
+    return layer.archiveSize;
+  }
   throw new TsrunError('UNSUPPORTED', `the archive of layer ${layer.diffId} is not known`, {
     hint: 'an older tsrun stored this layer, which kept unpacked files only: remove the image and pull it again',
   });
@@ -43,11 +48,38 @@ export function writeLayerArchive(layer: StoredArchive, sink: ByteSink): void {
   const size = archiveSizeOf(layer);
   const hash = createHash('sha256');
   let written = 0;
-  const contents = new Contents(layer, (bytes) => {
+  const output = (bytes: Uint8Array): void => {
     hash.update(bytes);
     written += bytes.length;
     sink.write(bytes);
-  });
+  };
+  const whole = join(layer.base, archiveFile);
+  if (existsSync(whole)) copyArchive(whole, size, output);
+  else remakeArchive(layer, output);
+  const digest = `sha256:${hash.digest('hex')}`;
+  if (digest !== layer.diffId || written !== size) {
+    throw damaged(layer, `its files make ${digest}`);
+  }
+}
+
+/** A layer that is kept as its archive; more than `size` bytes would not fit where they go. */
+function copyArchive(path: string, size: number, output: (bytes: Uint8Array) => void): void {
+  const fd = openSync(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafeSlow(chunkSize);
+    for (let left = size; left > 0; ) {
+      const got = readSync(fd, buffer, 0, Math.min(left, chunkSize), null);
+      if (got === 0) break;
+      output(buffer.subarray(0, got));
+      left -= got;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function remakeArchive(layer: StoredArchive, output: (bytes: Uint8Array) => void): void {
+  const contents = new Contents(layer, output);
   try {
     for (const record of archiveRecords(layer.base)) {
       if (record.kind === 'inline') contents.put(record.bytes);
@@ -56,10 +88,6 @@ export function writeLayerArchive(layer: StoredArchive, sink: ByteSink): void {
     contents.flush();
   } finally {
     contents.close();
-  }
-  const digest = `sha256:${hash.digest('hex')}`;
-  if (digest !== layer.diffId || written !== size) {
-    throw damaged(layer, `its files make ${digest}`);
   }
 }
 

@@ -22,9 +22,7 @@ export function setXattrs(
   if (xattrs === undefined) return;
   for (const [attribute, value] of xattrs) {
     if (isForeignXattr(attribute)) continue;
-    if (attribute.includes('\0') || attribute.length > nameMax || value.byteLength > valueMax) {
-      throw archiveError(path, `has an extended attribute that is too large or misnamed: ${printable(attribute)}`);
-    }
+    checkXattr(attribute, value, path);
     const result = name === undefined ? setOpenXattr(fd, attribute, value) : setXattr(fd, name, attribute, value);
     if (result >= 0) continue;
     if (attribute === 'security.capability' && result === -errno.EOPNOTSUPP) {
@@ -38,6 +36,13 @@ export function setXattrs(
     }
     if (attribute !== 'security.capability' && isTolerable(attribute, result)) continue;
     throw unpackError(`set ${printable(attribute)} on`, path, result);
+  }
+}
+
+/** Throws `ARCHIVE` for an attribute that no filesystem can have (linux/limits.h). */
+export function checkXattr(attribute: BytePath, value: Uint8Array, path: BytePath): void {
+  if (attribute.includes('\0') || attribute.length > nameMax || value.byteLength > valueMax) {
+    throw archiveError(path, `has an extended attribute that is too large or misnamed: ${printable(attribute)}`);
   }
 }
 

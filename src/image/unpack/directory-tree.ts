@@ -3,6 +3,8 @@
  * a path that is found here consists of real directories; every other component is looked at by the kernel. A directory
  * is opened relative to its parent and never through a link, so that no path can leave the layer.
  */
+
+import type { Inode } from '../erofs/inode.ts';
 import type { BytePath } from './byte-path.ts';
 import { closeDescriptor, openDirectory, openHandleBeneath } from './calls.ts';
 import type { Attributes } from './entry.ts';
@@ -24,6 +26,8 @@ export class LayerDirectory {
   links: Map<BytePath, BytePath> | undefined;
   /** Files whose content the layer's archive has, by name: their numbers in the record of it. */
   files: Map<BytePath, number> | undefined;
+  /** Everything in it that is no directory, where the tree is kept in memory and not on disk (erofs/memory-tree.ts). */
+  members: Map<BytePath, Inode> | undefined;
   /** Its handle, or -1; owned by `DirectoryTree`. */
   fd = -1;
   pinned = false;
@@ -43,6 +47,14 @@ export class LayerDirectory {
     for (let at: LayerDirectory = this; at.parent !== undefined; at = at.parent) names.push(at.name);
     return names.reverse().join('/');
   }
+}
+
+/** A new directory of `parent`. */
+export function addDirectory(parent: LayerDirectory, name: BytePath): LayerDirectory {
+  const node = new LayerDirectory(parent, name);
+  parent.children ??= new Map();
+  parent.children.set(name, node);
+  return node;
 }
 
 /** Handles that are kept open at most, beside that of the layer. */
@@ -96,10 +108,7 @@ export class DirectoryTree {
 
   /** Adds a directory that was just made. */
   add(parent: LayerDirectory, name: BytePath): LayerDirectory {
-    const node = new LayerDirectory(parent, name);
-    parent.children ??= new Map();
-    parent.children.set(name, node);
-    return node;
+    return addDirectory(parent, name);
   }
 
   /** Forgets a directory and all below it, because something else takes its name. */

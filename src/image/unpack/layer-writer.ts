@@ -6,7 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, TsrunError } from '../../error.ts';
 import { unpackWorker } from '../../linux/artifacts.ts';
 import type { UnpackedLayer } from './deferred.ts';
+import type { LayerFormName } from './layer-form.ts';
 import type { FromWorker, ToWorker, UnpackOptions } from './messages.ts';
+import { settleLayer } from './settle.ts';
 
 /** Bytes of a message to the worker: small chunks of a download are collected until one is full. */
 const chunkSize = 1024 * 1024;
@@ -29,6 +31,8 @@ export interface LayerWriterOptions {
   maxEntries?: number | undefined;
   /** The layer's own directory, beside the tree: the archive is remembered there, so that it can be made again. */
   archive?: string | undefined;
+  /** `unpacked` if left out; `erofs` needs `archive`, and makes no tree of files in `directory`. */
+  form?: LayerFormName | undefined;
 }
 
 export class LayerWriter {
@@ -40,17 +44,18 @@ export class LayerWriter {
   private underway = 0;
   private failure: TsrunError | undefined;
   private result: UnpackedLayer | undefined;
+  private settled = false;
   private exited = false;
   /** Called at whatever changes: room for a chunk, the end, a failure. */
   private wake: () => void = () => {};
 
-  private constructor(options: UnpackOptions) {
+  private constructor(private readonly options: UnpackOptions) {
     this.worker = new Worker(unpackWorker(), { workerData: options, name: 'unpack', execArgv: [] });
     this.worker.on('message', (message: FromWorker) => this.take(message));
     this.worker.on('error', (error) => this.fail(new TsrunError('SYSCALL', messageOf(error), { cause: error })));
     this.worker.on('exit', () => {
       this.exited = true;
-      if (this.result === undefined) this.fail(new TsrunError('SYSCALL', 'the unpack worker ended unexpectedly'));
+      if (!this.isComplete()) this.fail(new TsrunError('SYSCALL', 'the unpack worker ended unexpectedly'));
       this.wake();
     });
   }
@@ -63,6 +68,7 @@ export class LayerWriter {
       maxBytes: options.maxBytes ?? defaultMaxBytes,
       maxEntries: options.maxEntries ?? defaultMaxEntries,
       archive: options.archive,
+      form: options.form,
     });
   }
 
@@ -92,9 +98,33 @@ export class LayerWriter {
   async finish(): Promise<UnpackedLayer> {
     this.flush();
     if (this.failure === undefined) this.send({ type: 'end' });
-    while (!this.exited) await this.change();
+    while (!this.exited && !(this.isInMemory() && this.result !== undefined)) await this.change();
     if (this.result === undefined) throw this.failure ?? new TsrunError('SYSCALL', 'the unpack worker gave no result');
     return this.result;
+  }
+
+  /**
+   * Fits the layer onto those below, after `finish`: `lowers` are their trees, the lowest first. Rejects with `ARCHIVE` for a
+   * hard link to nothing, and as `write` does.
+   */
+  async settle(lowers: readonly string[]): Promise<void> {
+    if (!this.isInMemory()) {
+      const { directory, archive } = this.options;
+      settleLayer({ directory, lowers, deferred: this.result?.deferred ?? [], archive });
+      return;
+    }
+    if (this.failure === undefined) this.send({ type: 'settle', lowers });
+    while (!this.exited) await this.change();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Whether the worker keeps the tree until it is settled. */
+  private isInMemory(): boolean {
+    return this.options.form === 'erofs';
+  }
+
+  private isComplete(): boolean {
+    return this.isInMemory() ? this.settled : this.result !== undefined;
   }
 
   /** Gives up; when it resolves, nothing writes into the directory any more. */
@@ -112,6 +142,9 @@ export class LayerWriter {
         break;
       case 'done':
         this.result = message.layer;
+        break;
+      case 'settled':
+        this.settled = true;
         break;
       default:
         this.fail(new TsrunError(message.code, message.message, { hint: message.hint }));

@@ -56,7 +56,7 @@ export function settleLayer({ directory, lowers, deferred, archive }: SettleOpti
   }
 }
 
-const unknownDirectory: Attributes = {
+export const unknownDirectory: Attributes = {
   mode: 0o755,
   uid: 0,
   gid: 0,
@@ -64,6 +64,32 @@ const unknownDirectory: Attributes = {
   atime: undefined,
   xattrs: undefined,
 };
+
+/**
+ * Removes directories that nothing but useless whiteouts implied; returns the other implied ones. `removeEmpty` says whether
+ * it could.
+ */
+export function pruneImplied(
+  entries: readonly DeferredEntry[],
+  tree: { isBelow: (path: BytePath) => boolean; removeEmpty: (path: BytePath) => boolean },
+): BytePath[] {
+  const kept: BytePath[] = [];
+  for (const entry of entries.toReversed()) {
+    if (entry.kind !== 'directory') continue;
+    const { bare, path } = entry;
+    const useless = bare && path !== '' && !tree.isBelow(path);
+    if (!useless || !tree.removeEmpty(path)) kept.push(path);
+  }
+  return kept;
+}
+
+/** What a directory of a lower layer is, for one that is implied over it. `path` is for messages. */
+export function attributesOf(fd: number, path: BytePath): Attributes {
+  const stat = calls.stat(fd, '');
+  if (typeof stat === 'number') throw unpackError('look at the lower', path, stat);
+  const { mode, uid, gid, mtime, atime } = stat;
+  return { mode, uid, gid, mtime, atime, xattrs: readXattrs({ fd, name: '.' }) };
+}
 
 class Settlement {
   private hidden = new Hidden([]);
@@ -85,7 +111,10 @@ class Settlement {
       if (entry.kind === 'whiteout') this.whiteout(entry.path);
       else if (entry.kind === 'opaque') this.makeOpaque(entry.path);
     }
-    const kept = this.prune(entries);
+    const kept = pruneImplied(entries, {
+      isBelow: (path) => this.lowerDirectory(path) !== undefined,
+      removeEmpty: (path) => this.removeEmpty(path),
+    });
     layer.restoreTimes();
     for (const path of kept) this.describe(path);
   }
@@ -179,18 +208,6 @@ class Settlement {
     if (result < 0) throw unpackError('make opaque', path, result);
   }
 
-  /** Removes directories that nothing but useless whiteouts implied; returns the other implied ones. */
-  private prune(entries: readonly DeferredEntry[]): BytePath[] {
-    const kept: BytePath[] = [];
-    for (const entry of entries.toReversed()) {
-      if (entry.kind !== 'directory') continue;
-      const { bare, path } = entry;
-      const useless = bare && path !== '' && this.lowerDirectory(path) === undefined;
-      if (!useless || !this.removeEmpty(path)) kept.push(path);
-    }
-    return kept;
-  }
-
   private removeEmpty(path: BytePath): boolean {
     const [parent, name] = splitLast(path);
     return this.layer.directory(parent, (fd) => {
@@ -210,13 +227,7 @@ class Settlement {
 
   private describe(path: BytePath): void {
     const lower = this.lowerDirectory(path);
-    let attributes = unknownDirectory;
-    if (lower !== undefined) {
-      const stat = calls.stat(lower, '');
-      if (typeof stat === 'number') throw unpackError('look at the lower', path, stat);
-      const { mode, uid, gid, mtime, atime } = stat;
-      attributes = { mode, uid, gid, mtime, atime, xattrs: readXattrs({ fd: lower, name: '.' }) };
-    }
+    const attributes = lower === undefined ? unknownDirectory : attributesOf(lower, path);
     this.layer.directory(path, (fd) => setDirectoryAttributes(fd, '.', path, attributes));
   }
 }

@@ -1,41 +1,27 @@
-/** The pipeline of one layer: compressed bytes -> inflate -> diffID -> tar parser -> files; man 2 umask, man 2 unshare. */
+/** The pipeline of one layer: compressed bytes -> inflate -> diffID -> tar parser -> files, or an index (layer-form.ts). */
 import { createHash } from 'node:crypto';
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
-import { close, openat } from '../../linux/fs.ts';
-import { ArchiveRecorder } from './archive-recorder.ts';
+import { ErofsForm } from '../erofs/erofs-form.ts';
 import { archiveError } from './byte-path.ts';
 import { createDecompressor, magicSize } from './decompress.ts';
 import type { Decompressor } from './decompressor.ts';
 import type { UnpackedLayer } from './deferred.ts';
+import { type LayerForm, UnpackedForm } from './layer-form.ts';
 import type { UnpackOptions } from './messages.ts';
-import { TarParser } from './tar-parser.ts';
-import { TreeWriter } from './tree-writer.ts';
 
 export class LayerUnpacker {
   private readonly hash = createHash('sha256');
-  private readonly root: number;
-  private readonly writer: TreeWriter;
-  private readonly recorder: ArchiveRecorder | undefined;
-  private readonly parser: TarParser;
+  private readonly form: LayerForm;
   private decompressor: Decompressor | undefined;
   private magic: Buffer = Buffer.alloc(0);
   private inflated = 0;
+  private result: UnpackedLayer | undefined;
 
   /** `umask`: of the thread that runs this. */
   constructor(
     private readonly options: UnpackOptions,
     umask: number,
   ) {
-    this.root = openat(AT_FDCWD, options.directory, O_RDONLY | O_DIRECTORY);
-    try {
-      this.recorder = options.archive === undefined ? undefined : new ArchiveRecorder(options.archive);
-      this.writer = new TreeWriter(this.root, { maxEntries: options.maxEntries, umask, recorder: this.recorder });
-      this.parser = new TarParser(this.writer);
-    } catch (error) {
-      this.recorder?.close();
-      close(this.root);
-      throw error;
-    }
+    this.form = options.form === 'erofs' ? new ErofsForm(options, umask) : new UnpackedForm(options, umask);
   }
 
   /** Takes compressed bytes; when it resolves, their memory may be used again. Rejects with `ARCHIVE`, `NO_SPACE`, … */
@@ -60,24 +46,27 @@ export class LayerUnpacker {
 
   /** As `finish`, for an archive that came by `take`. */
   complete(): UnpackedLayer {
-    this.parser.finish();
-    this.recorder?.finish();
-    const deferred = this.writer.finish();
-    return {
+    const deferred = this.form.finish();
+    this.result = {
       diffId: `sha256:${this.hash.digest('hex')}`,
-      bytes: this.writer.bytes,
-      entries: this.writer.entries,
+      bytes: this.form.bytes,
+      entries: this.form.entries,
       archiveSize: this.inflated,
       deferred,
     };
+    return this.result;
+  }
+
+  /** The last step: fits the layer onto those below, `lowers` being their trees, the lowest first. */
+  settle(lowers: readonly string[]): void {
+    if (this.result === undefined) throw new RangeError('a layer is settled when its archive is complete');
+    this.form.settle(this.result, lowers);
   }
 
   /** Closes all descriptors; to be called in every case, once. */
   close(): void {
     this.decompressor?.destroy();
-    this.writer.close();
-    this.recorder?.close();
-    close(this.root);
+    this.form.close();
   }
 
   private begin(start: Buffer): Decompressor {
@@ -96,8 +85,6 @@ export class LayerUnpacker {
       );
     }
     this.hash.update(chunk);
-    this.recorder?.beginChunk(chunk);
-    this.parser.push(chunk);
-    this.recorder?.endChunk();
+    this.form.take(chunk);
   }
 }

@@ -26,6 +26,7 @@ function clearUmask(): number {
   return 0;
 }
 
+const options = workerData as UnpackOptions;
 let unpacker: LayerUnpacker | undefined;
 
 /** Ends this thread: closes what it has open, and lets the event loop run dry. */
@@ -55,6 +56,11 @@ async function handle(message: ToWorker): Promise<void> {
       return;
     case 'end':
       post({ type: 'done', layer: await unpacker.finish() });
+      if (options.form !== 'erofs') end();
+      return;
+    case 'settle':
+      unpacker.settle(message.lowers);
+      post({ type: 'settled' });
       end();
       return;
     default:
@@ -74,7 +80,7 @@ port.on('message', (message: ToWorker) => {
 });
 
 try {
-  unpacker = new LayerUnpacker(workerData as UnpackOptions, clearUmask());
+  unpacker = new LayerUnpacker(options, clearUmask());
 } catch (error) {
   fail(error);
 }

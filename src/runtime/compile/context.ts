@@ -3,6 +3,7 @@ import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -35,12 +36,15 @@ export const fdTarget = 9;
 export const messageCreated = 1;
 export const messageReady = 2;
 
+/** A layer: a directory, or an EROFS image of files whose contents are in the layer's archive. */
+export type LowerLayer = string | { metadata: string; archive: string };
+
 /** Where the root filesystem comes from. */
 export type RootSource =
   | {
       kind: 'overlay';
-      /** Absolute paths of the layers, lowest first. */
-      lowers: readonly string[];
+      /** The layers by their absolute paths, lowest first. */
+      lowers: readonly LowerLayer[];
       upper: string;
       work: string;
       /** An existing directory; the mount on it is seen in the container's mount namespace only. */
@@ -199,13 +203,23 @@ const attributeWords: Readonly<Record<string, { set: number; clear: number }>> =
   defaults: { set: 0, clear: 0 },
 };
 
+/** `key=value`, a word, or a key whose value is a descriptor. */
+export type Parameter = string | { key: string; fd: Load; says: string };
+
 /** fsopen, fsconfig for each parameter, create, fsmount: a mount that is attached nowhere yet. */
 export function detachedMount(
   c: Context,
   type: string,
-  parameters: readonly string[],
+  parameters: readonly Parameter[],
   attributes: number,
-  info: { title: string; why?: string; source?: string; hints?: Partial<Record<ErrnoName, string>>; mount?: Load },
+  info: {
+    title: string;
+    why?: string;
+    shell?: string;
+    source?: string;
+    hints?: Partial<Record<ErrnoName, string>>;
+    mount?: Load;
+  },
 ): Load {
   const { b } = c;
   const context = b.slot(`${type} context`);
@@ -216,6 +230,12 @@ export function detachedMount(
   });
   // The source is only a name here, for those who read /proc/mounts.
   for (const parameter of [`source=${info.source ?? type}`, ...parameters]) {
+    if (typeof parameter !== 'string') {
+      b.call('fsconfig', [context, FSCONFIG_SET_FD, b.text(parameter.key), 0, parameter.fd], {
+        title: `${info.title}: ${parameter.key}=${parameter.says}`,
+      });
+      continue;
+    }
     const at = parameter.indexOf('=');
     if (at < 0) {
       b.call('fsconfig', [context, FSCONFIG_SET_FLAG, b.text(parameter), 0, 0], {
@@ -238,7 +258,11 @@ export function detachedMount(
     ...(info.hints === undefined ? {} : { hints: info.hints }),
   });
   const mount = info.mount ?? b.slot(`${type} mount`);
-  b.call('fsmount', [context, FSMOUNT_CLOEXEC, attributes], { title: `${info.title}: mount`, store: mount });
+  b.call('fsmount', [context, FSMOUNT_CLOEXEC, attributes], {
+    title: `${info.title}: mount`,
+    store: mount,
+    ...(info.shell === undefined ? {} : { shell: info.shell }),
+  });
   return mount;
 }
 

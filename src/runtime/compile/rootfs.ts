@@ -2,6 +2,7 @@
 import {
   AT_FDCWD,
   AT_RECURSIVE,
+  MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -9,6 +10,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../../linux/constants.ts';
+import type { Load } from '../../program/program.ts';
 import { type Context, detachedMount, quote, type RootSource } from './context.ts';
 
 /** fsconfig refuses strings of 256 bytes and more (fs/fsopen.c). */
@@ -28,7 +30,39 @@ export function compileRoot(c: Context): void {
 type OverlayRoot = Extract<RootSource, { kind: 'overlay' }>;
 
 function longest(root: OverlayRoot): number {
-  return Math.max(...[...root.lowers, root.upper, root.work].map((path) => Buffer.byteLength(path)));
+  const directories = root.lowers.filter((lower) => typeof lower === 'string');
+  return Math.max(...[...directories, root.upper, root.work].map((path) => Buffer.byteLength(path)));
+}
+
+/** A layer as it is given to overlayfs: the path of a directory, or a mount. */
+type Lower = { kind: 'path'; path: string } | { kind: 'mount'; fd: Load; says: string };
+
+/** Mounts what has to be mounted of the layers; the topmost comes first, as overlayfs wants them. */
+function openLowers(c: Context, root: OverlayRoot): Lower[] {
+  return root.lowers
+    .map((lower, index): Lower => {
+      if (typeof lower === 'string') return { kind: 'path', path: lower };
+      const says = `$LAYER${index}`;
+      const fd = detachedMount(c, 'erofs', [`device=${lower.archive}`], MOUNT_ATTR_RDONLY, {
+        title: `layer ${index}`,
+        why: "the layer's archive as it came, with an index beside it: no file of it was ever made",
+        source: lower.metadata,
+        shell: `LAYER${index}=$(mktemp -d); mount -t erofs -o ro,device=${quote(lower.archive)} ${quote(lower.metadata)} "${says}"`,
+        hints: {
+          ENOTBLK:
+            'this kernel does not mount erofs from files (CONFIG_EROFS_FS_BACKED_BY_FILE); use --storage unpacked',
+          ENOENT: 'a file of the layer is missing: remove the image and pull it again',
+        },
+      });
+      return { kind: 'mount', fd, says };
+    })
+    .reverse();
+}
+
+/** How a shell names the layers. */
+function shellLowers(lowers: readonly Lower[]): string {
+  if (lowers.every((lower) => lower.kind === 'path')) return quote(lowers.map(({ path }) => path).join(':'));
+  return lowers.map((lower) => (lower.kind === 'path' ? quote(lower.path) : `"${lower.says}"`)).join(':');
 }
 
 const overlayHints = {
@@ -39,12 +73,21 @@ const overlayHints = {
 } as const;
 
 function overlay(c: Context, root: OverlayRoot): void {
-  const lowers = [...root.lowers].reverse();
-  const shell = `mount -t overlay overlay -o lowerdir=${quote(lowers.join(':'))},upperdir=${quote(root.upper)},workdir=${quote(root.work)} ${quote(root.mountPoint)}; ROOT=${quote(root.mountPoint)}`;
+  const lowers = openLowers(c, root);
+  // Inodes of several filesystems: one device number for all files, and numbers that stay when a file is copied up.
+  const xino = lowers.some((lower) => lower.kind === 'mount') ? ['xino=on'] : [];
+  const shell = `mount -t overlay overlay -o ${xino.map((option) => `${option},`).join('')}lowerdir=${shellLowers(lowers)},upperdir=${quote(root.upper)},workdir=${quote(root.work)} ${quote(root.mountPoint)}; ROOT=${quote(root.mountPoint)}`;
   detachedMount(
     c,
     'overlay',
-    [...lowers.map((path) => `lowerdir+=${path}`), `upperdir=${root.upper}`, `workdir=${root.work}`],
+    [
+      ...lowers.map((lower) =>
+        lower.kind === 'path' ? `lowerdir+=${lower.path}` : { key: 'lowerdir+', fd: lower.fd, says: lower.says },
+      ),
+      `upperdir=${root.upper}`,
+      `workdir=${root.work}`,
+      ...xino,
+    ],
     0,
     {
       title: 'overlay of the layers',
@@ -63,14 +106,16 @@ function overlay(c: Context, root: OverlayRoot): void {
 /** mount(2) takes one page of options: layers go by /proc/self/fd/N. For kernels before 6.7 and for long paths. */
 function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   const { b } = c;
-  const paths = [...root.lowers].reverse();
-  const all = [...paths, root.upper, root.work];
-  all.forEach((path, index) => {
-    const fd = b.slot(`layer ${index}`);
-    b.call('openat', [AT_FDCWD, b.text(path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-      title: `open ${path}`,
-      store: fd,
-    });
+  const paths = openLowers(c, root);
+  const directory = (path: string): Lower => ({ kind: 'path', path });
+  [...paths, directory(root.upper), directory(root.work)].forEach((lower, index) => {
+    const fd = lower.kind === 'mount' ? lower.fd : b.slot(`layer ${index}`);
+    if (lower.kind === 'path') {
+      b.call('openat', [AT_FDCWD, b.text(lower.path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+        title: `open ${lower.path}`,
+        store: fd,
+      });
+    }
     b.call('dup3', [fd, firstLowerFd + index, O_CLOEXEC], {
       title: `as descriptor ${firstLowerFd + index}`,
       why: 'the options of mount(2) end at one page, so that layers are named by descriptor',

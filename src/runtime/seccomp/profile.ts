@@ -4,6 +4,7 @@
  */
 import { release } from 'node:os';
 import { messageOf, TsrunError } from '../../error.ts';
+import { kernelAtLeast, parseRelease } from '../../linux/release.ts';
 import { type Architecture, architecture as ownArchitecture } from '../../linux/syscalls.ts';
 import { parseExactJson } from '../json.ts';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall, SeccompAction, SeccompOperator } from '../spec.ts';
@@ -150,20 +151,16 @@ function fits(
       caps.length === 0 ? undefined : which === 'includes' ? caps.every(has) : caps.some(has),
       filter.minKernel === undefined || filter.minKernel === ''
         ? undefined
-        : kernelAtLeast(kernel, string(filter.minKernel, `${at}.${which}.minKernel`)),
+        : isAtLeast(kernel, string(filter.minKernel, `${at}.${which}.minKernel`)),
     ];
   };
   return !holds('includes').includes(false) && !holds('excludes').includes(true);
 }
 
-function kernelAtLeast(kernel: string, wanted: string): boolean {
-  const parse = (text: string): [number, number] => {
-    const match = /^(\d+)\.(\d+)/.exec(text);
-    if (match === null) throw invalid(`minKernel is ${JSON.stringify(wanted)}; it must look like "4.8"`);
-    return [Number(match[1]), Number(match[2])];
-  };
-  const [[major, minor], [wantedMajor, wantedMinor]] = [parse(kernel), parse(wanted)];
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+function isAtLeast(kernel: string, wanted: string): boolean {
+  const least = parseRelease(wanted);
+  if (least === undefined) throw invalid(`minKernel is ${JSON.stringify(wanted)}; it must look like "4.8"`);
+  return kernelAtLeast(...least, kernel);
 }
 
 function parse(text: string): unknown {

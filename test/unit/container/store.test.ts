@@ -72,3 +72,18 @@ test('an update that throws leaves the record as it was', () => {
   writeFileSync(join(path, 'container.json'), '{}');
   expect(() => store.update(made.id, (old) => old)).toThrow(/is damaged/);
 });
+
+test('a container that goes while it is renamed is not there, and neither of its names is', () => {
+  const { record: made } = store.create(record('web'));
+  const rename = (): unknown => store.rename(made.id, 'db', () => store.remove(made));
+  expect(rename).toThrow(`No such container: ${made.id}`);
+  expect(readdirSync(join(store.root, 'names'))).toEqual([]);
+  expect(readdirSync(join(store.root, 'containers'))).toEqual([]);
+});
+
+test('a container that was renamed a moment ago takes its new name with it', () => {
+  const { record: made } = store.create(record('web'));
+  store.rename(made.id, 'db', () => {});
+  store.remove(made);
+  expect(readdirSync(join(store.root, 'names'))).toEqual([]);
+});

@@ -134,8 +134,12 @@ test('parts of a reference', () => {
 });
 
 test('a long name that almost fits is refused in no time', () => {
-  const start = performance.now();
-  expect(() => parseReference(`${'a-'.repeat(50_000)}!`)).toThrow('invalid reference format');
-  expect(() => parseReference(`x@${'a+'.repeat(50_000)}:!`)).toThrow('invalid reference format');
-  expect(performance.now() - start).toBeLessThan(500);
+  // The quickest: what others do on this machine meanwhile says nothing.
+  const times = Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    expect(() => parseReference(`${'a-'.repeat(50_000)}!`)).toThrow('invalid reference format');
+    expect(() => parseReference(`x@${'a+'.repeat(50_000)}:!`)).toThrow('invalid reference format');
+    return performance.now() - start;
+  });
+  expect(Math.min(...times)).toBeLessThan(500);
 });

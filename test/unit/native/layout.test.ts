@@ -17,7 +17,13 @@ import {
   monitorVersion,
   restartPolicies,
 } from '../../../src/container/monitor.ts';
-import { attachFlags, controlKinds, controlMessageSize, exitedFlags } from '../../../src/container/monitor-control.ts';
+import {
+  attachFlags,
+  controlKinds,
+  controlMessageSize,
+  exitedFlags,
+  stopFlags,
+} from '../../../src/container/monitor-control.ts';
 import {
   encodeProgram,
   headerSize,
@@ -61,7 +67,8 @@ const constants =
    EXPECT_ANY EXPECT_NOT_NEGATIVE EXPECT_EQUAL MESSAGE_CREATED MESSAGE_READY MESSAGE_MOUNTED MESSAGE_ERROR MONITOR_VERSION
    MONITOR_TTY MONITOR_STDIN MONITOR_STDIN_ONCE MONITOR_FOREGROUND MONITOR_LOG MONITOR_RECORD MONITOR_ATTACH_STDIN
    MONITOR_ATTACH_STDOUT MONITOR_ATTACH_STDERR CONTROL_RESIZE CONTROL_REAPED CONTROL_ATTACH CONTROL_HOLD_STDIN
-   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN CONTROL_POLICY CONTROL_DONE EXITED_OOM EXITED_RESTARTS RESTART_NO RESTART_ON_FAILURE RESTART_ALWAYS
+   CONTROL_EXITED CONTROL_DETACHED CONTROL_BROKEN CONTROL_POLICY CONTROL_FREEZE CONTROL_CLAIM CONTROL_STOP
+   STOP_MANUAL STOP_FINAL CONTROL_DONE EXITED_OOM EXITED_RESTARTS RESTART_NO RESTART_ON_FAILURE RESTART_ALWAYS
    RESTART_UNLESS_STOPPED HEALTH_NONE HEALTH_KILL HEALTH_RESTART FD_PROGRAM FD_SYNC FD_CONTROL FD_RESYNC FD_HEALTH
    FD_FIRST_PORT TRACE_UNTIMED_FILTER`.split(/\s+/);
 
@@ -253,11 +260,15 @@ test('messages have the numbers and the form of the headers', () => {
     attach: fact('CONTROL_ATTACH'),
     holdStdin: fact('CONTROL_HOLD_STDIN'),
     policy: fact('CONTROL_POLICY'),
+    freeze: fact('CONTROL_FREEZE'),
+    claim: fact('CONTROL_CLAIM'),
+    stop: fact('CONTROL_STOP'),
     exited: fact('CONTROL_EXITED'),
     detached: fact('CONTROL_DETACHED'),
     broken: fact('CONTROL_BROKEN'),
     done: fact('CONTROL_DONE'),
   });
+  expect(stopFlags).toEqual({ manual: fact('STOP_MANUAL'), final: fact('STOP_FINAL') });
   expect(exitedFlags).toEqual({ oom: fact('EXITED_OOM'), restarts: fact('EXITED_RESTARTS') });
   expect(restartPolicies).toEqual({
     no: fact('RESTART_NO'),

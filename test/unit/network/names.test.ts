@@ -67,6 +67,11 @@ describe('resolv.conf', () => {
     );
   });
 
+  test('keeps the order of the host’s file where nothing is asked for', () => {
+    const searched = parseResolvConf('search lan\nnameserver 10.0.0.53\n');
+    expect(resolvConf(searched, {}, 'outside')).toBe('search lan\nnameserver 10.0.0.53\n');
+  });
+
   test('falls back as docker does where the host has only servers of its own', () => {
     const local = parseResolvConf('nameserver 127.0.0.1\nnameserver ::1\nnameserver fe80::1%eth0\n');
     expect(resolvConf(local, {}, 'outside')).toBe('nameserver 8.8.8.8\nnameserver 8.8.4.4\n');
@@ -75,10 +80,10 @@ describe('resolv.conf', () => {
 
   test('is what the user asks for, list by list', () => {
     expect(resolvConf(host, { dns: ['127.0.0.1', 'fd00::1'] }, 'outside')).toBe(
-      'nameserver 127.0.0.1\nnameserver fd00::1\nsearch a.example b.example\noptions edns0 trust-ad\n',
+      'search a.example b.example\nnameserver 127.0.0.1\nnameserver fd00::1\noptions edns0 trust-ad\n',
     );
     expect(resolvConf(host, { dnsSearch: ['c.example'], dnsOptions: ['ndots:2'] }, 'outside')).toBe(
-      'nameserver 10.0.0.53\nsearch c.example\noptions ndots:2\n',
+      'search c.example\nnameserver 10.0.0.53\noptions ndots:2\n',
     );
     expect(resolvConf(host, { dnsSearch: ['.'] }, 'outside')).not.toContain('search');
   });
@@ -114,7 +119,7 @@ describe('the three files', () => {
     });
     expect(read('hosts')).toMatch(/^127\.0\.0\.1\tlocalhost\n.*10\.0\.0\.1\tdb\n172\.30\.0\.2\tbox\n$/s);
     expect(read('hostname')).toBe('box\n');
-    expect(read('resolv.conf')).toMatch(/^nameserver 10\.0\.0\.53\nsearch x\n/);
+    expect(read('resolv.conf')).toMatch(/^search x\nnameserver 10\.0\.0\.53\n/);
     for (const name of ['hosts', 'hostname', 'resolv.conf']) {
       expect(statSync(join(directory, name)).mode & 0o777).toBe(0o644);
     }

@@ -49,6 +49,7 @@ test.each([
   ['localhost:80:80', 'invalid IP address: localhost'],
   ['1.2.3:80:80', 'invalid IP address: 1.2.3'],
   ['[]:80:80', 'invalid IP address: []'],
+  ['[::1:80:80', "invalid IP address [::1: address [::1:: missing ']' in address"],
 ])('%j is refused as docker refuses it', (spec, message) => {
   const error = refusal(spec);
   expect([error.code, error.message]).toEqual(['USAGE', message]);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tsrunOk } from '../../integration/tsrun.ts';
-import { dropCaches, ioDisk, ioNumber, read, remove, start } from './containers.ts';
+import { bytesOf, dropCaches, ioDisk, ioNumber, read, remove, start, until } from './containers.ts';
 
 const directory = '/mnt/io/test';
 const MiB = 1 << 20;
@@ -28,11 +28,27 @@ async function seconds(limits: string[], script: string): Promise<number> {
   return to - from;
 }
 
-// A bucket that is full at first lets the first moments pass.
+// A bucket that is full at first lets the first moments pass. A loaded machine may be slower than the limit, never faster.
 test('bytes read', async () => {
   const time = await seconds([`--device-read-bps=${ioDisk}:2mb`], 'cat /io/large');
   expect(time).toBeGreaterThan(3);
-  expect(time).toBeLessThan(6);
+});
+
+test('stats count what is read and written as the file of the cgroup does', async () => {
+  dropCaches();
+  const script = 'cat /io/large >/dev/null; dd if=/dev/zero of=/io/new bs=64k count=32 conv=fsync; exec sleep 1000';
+  const id = await start(['-v', `${directory}:/io`], script);
+  const counted = (key: string): number =>
+    Number(new RegExp(`^${ioNumber} .*${key}=(\\d+)`, 'm').exec(read(id, 'io.stat'))?.[1]);
+  await until('all is written', () => counted('wbytes') >= 2 * MiB);
+  expect(counted('rbytes')).toBeGreaterThanOrEqual(8 * MiB);
+  const line = await tsrunOk(['stats', '--no-stream', '--format', '{{.BlockIO}}', id]);
+  const [shownRead = '', shownWritten = ''] = line.split(' / ');
+  // Other disks (the image) count there too.
+  expect(bytesOf(shownRead)).toBeGreaterThanOrEqual(counted('rbytes') * 0.99);
+  expect(bytesOf(shownRead)).toBeLessThan(counted('rbytes') + 16 * MiB);
+  expect(bytesOf(shownWritten)).toBeGreaterThanOrEqual(counted('wbytes') * 0.99);
+  await remove(id);
 });
 
 test('bytes written', async () => {
@@ -41,7 +57,6 @@ test('bytes written', async () => {
     'dd if=/dev/zero of=/io/new bs=64k count=64 conv=fsync',
   );
   expect(time).toBeGreaterThan(3);
-  expect(time).toBeLessThan(8);
 });
 
 test('reads', async () => {

@@ -25,6 +25,15 @@ test('layers are stacked by mount(2), and what is written goes to the upper one'
   await remove(id);
 });
 
+test('files go into and out of a container that does not run, which is then mounted nowhere', async () => {
+  const id = await tsrunOk(['create', '--network=none', 'tsrun/layers', 'true']);
+  await tsrunOk(['cp', '/etc/hostname', `${id}:/new`]);
+  const out = await tsrun(['cp', `${id}:/new`, '-']);
+  expect(out.stdout).toContain(readFileSync('/etc/hostname', 'utf8'));
+  expect(readFileSync('/proc/mounts', 'utf8')).not.toMatch(/^overlay /m);
+  await remove(id);
+});
+
 test('an image of several layers runs, from its pull to its end', async () => {
   const result = await tsrun(['run', '--rm', 'tsrun/layers', 'ls', '/']);
   expect(result).toMatchObject({ code: 0 });

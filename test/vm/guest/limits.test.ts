@@ -1,15 +1,19 @@
 /** What each limit does on a machine where cgroup v2 has all controllers. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tsrun, tsrunOk } from '../../integration/tsrun.ts';
 import {
+  bytesOf,
   cgroupOf,
   count,
   hierarchy,
   ioDisk,
   ioNumber,
+  isNear,
+  measured,
   processes,
   read,
   remove,
@@ -68,26 +72,33 @@ describe('a container with every limit', () => {
   });
 
   test('gets its share of a processor within a tenth', async () => {
-    const [share = 0] = await shares([id], 5);
-    expect(share).toBeGreaterThan(0.45);
-    expect(share).toBeLessThan(0.55);
+    await measured(
+      'share of a processor',
+      async () => (await shares([id], 4))[0] ?? 0,
+      (share) => isNear(share, 0.5),
+    );
     expect(count(id, 'cpu.stat', 'nr_throttled')).toBeGreaterThan(10);
   });
 
   test('is seen by stats as the files of the cgroup have it', async () => {
-    const format = '{{.CPUPerc}} {{.MemUsage}} {{.PIDs}} {{.CPUPressure}}';
-    const line = await tsrunOk(['stats', '--no-stream', '--format', format, id]);
-    const [, cpu = '', used = '', limit = '', pids = '', pressure = ''] =
-      /^([\d.]+)% ([\d.]+\w+) \/ ([\d.]+\w+) (\d+) ([\d.]+)%$/.exec(line) ?? [];
-    expect(Number(cpu), line).toBeGreaterThan(35);
-    expect(Number(cpu), line).toBeLessThan(65);
-    expect(limit).toBe('64MiB');
-    expect(used).toMatch(/^[\d.]+[KM]iB$/);
-    expect(Number(pids)).toBe(Number(read(id, 'pids.current')));
+    const pressureOf = (): number => Number(/^some avg10=([\d.]+)/m.exec(read(id, 'cpu.pressure'))?.[1]);
     // It is throttled half of the time: the kernel says so too.
-    const kernel = Number(/^some avg10=([\d.]+)/m.exec(read(id, 'cpu.pressure'))?.[1]);
-    expect(Math.abs(Number(pressure) - kernel)).toBeLessThan(25);
-    expect(Number(pressure)).toBeGreaterThan(10);
+    await until('it waits', () => pressureOf() > 20);
+    const format = '{{.CPUPerc}} {{.MemUsage}} {{.PIDs}} {{.CPUPressure}}';
+    const shown = await measured(
+      'processor time in stats',
+      async () => {
+        const line = await tsrunOk(['stats', '--no-stream', '--format', format, id]);
+        const [, cpu, used = '', limit = '', pids, pressure] =
+          /^([\d.]+)% ([\d.]+\w+) \/ ([\d.]+\w+) (\d+) ([\d.]+)%$/.exec(line) ?? [];
+        return { cpu: Number(cpu), used, limit, pids: Number(pids), pressure: Number(pressure) };
+      },
+      ({ cpu, pressure }) => isNear(cpu, 50) && Math.abs(pressure - pressureOf()) < 10,
+    );
+    const used = Number(read(id, 'memory.current')) - count(id, 'memory.stat', 'inactive_file');
+    expect(Math.abs(bytesOf(shown.used) - used)).toBeLessThan(MiB / 2);
+    expect(shown.limit).toBe('64MiB');
+    expect(shown.pids).toBe(Number(read(id, 'pids.current')));
   });
 
   test('is frozen by pause and goes on after unpause', async () => {
@@ -113,9 +124,11 @@ describe('a container with every limit', () => {
       ...['20000 100000', '174', '0', '7'],
     ]);
     expect(read(id, 'io.weight')).toContain('default 2930');
-    const [share = 0] = await shares([id], 5);
-    expect(share).toBeGreaterThan(0.18);
-    expect(share).toBeLessThan(0.22);
+    await measured(
+      'share of a processor',
+      async () => (await shares([id], 4))[0] ?? 0,
+      (share) => isNear(share, 0.2),
+    );
   });
 
   test('shows its pressure in inspect', async () => {
@@ -135,7 +148,8 @@ describe('memory', () => {
   /** Fills so much of a tmpfs: memory that can only be swapped out, not dropped. */
   const fill = (megabytes: number): string => `dd if=/dev/zero of=/dev/shm/file bs=1M count=${megabytes} 2>/dev/null`;
 
-  test('beyond the limit ends the container with 137, and inspect knows why', async () => {
+  // There is swap: without the second limit it would go there, as the next test does.
+  test('beyond the limit and swap off ends the container with 137, and inspect knows why', async () => {
     const limit = ['--memory=24m', '--memory-swap=24m', '--shm-size=64m', '--network=none'];
     const result = await tsrun(['run', '--name=greedy', ...limit, 'busybox', 'sh', '-c', `exec ${fill(60)}`]);
     expect(result.code).toBe(137);
@@ -149,6 +163,9 @@ describe('memory', () => {
     const swapped = (): number => Number(read(id, 'memory.swap.current'));
     await until('it is swapped out', () => swapped() > 20 * MiB);
     expect(Number(read(id, 'memory.current'))).toBeLessThanOrEqual(24 * MiB);
+    await tsrunOk(['update', '--memory=16m', '--memory-swap=80m', id]);
+    await until('more of it is', () => Number(read(id, 'memory.current')) <= 16 * MiB);
+    expect(read(id, 'memory.swap.max')).toBe(String(64 * MiB));
     expect(count(id, 'memory.events', 'oom_kill')).toBe(0);
     await remove(id);
   });
@@ -180,23 +197,59 @@ test('shares: two busy containers on one processor divide it as their weights sa
   ];
   const weights = ids.map((id) => Number(read(id, 'cpu.weight')));
   expect(weights).toEqual([174, 35]);
-  const [large = 0, small = 1] = await shares(ids, 8);
-  const ratio = large / small;
-  expect(ratio / (174 / 35)).toBeGreaterThan(0.85);
-  expect(ratio / (174 / 35)).toBeLessThan(1.15);
+  await measured(
+    'ratio of two containers',
+    async () => {
+      const [large = 0, small = 1] = await shares(ids, 6);
+      return large / small;
+    },
+    (ratio) => isNear(ratio, 174 / 35),
+  );
   await remove(...ids);
 });
 
-test('a fork bomb stays below its limit, and ends at once with all it made', async () => {
-  const id = await start(['--pids-limit=40'], 'bomb() { bomb | bomb & bomb; }; bomb 2>/dev/null & exec sleep 1000');
-  await until('the limit is met', () => count(id, 'pids.events', 'max') > 20);
-  expect(Number(read(id, 'pids.current'))).toBeLessThanOrEqual(40);
-  // The machine still makes processes.
-  const others = await tsrunOk(['exec', id, 'true']).catch((error: Error) => error.message);
-  expect(others).toMatch(/^$|EAGAIN|Resource temporarily unavailable/);
-  const at = performance.now();
-  expect(await tsrunOk(['ps', '-q', '--no-trunc'])).toBe(id);
-  expect(performance.now() - at).toBeLessThan(30_000);
-  await remove(id);
+/** Milliseconds in which this machine starts a process: the median of some. */
+function startTime(): number {
+  const times = Array.from({ length: 9 }, () => {
+    const before = performance.now();
+    spawnSync('/bin/true');
+    return performance.now() - before;
+  });
+  return times.sort((a, b) => a - b)[4] ?? 0;
+}
+
+test('a fork bomb stays below its limit, the machine goes on, and it ends at once with all it made', async () => {
+  // A shell gives up when it cannot fork; perl, of the guest, never does.
+  const libraries = '/usr/lib/x86_64-linux-gnu';
+  const perl = `${libraries}/ld-linux-x86-64.so.2 --library-path ${libraries} /usr/bin/perl`;
+  const id = await start(['--pids-limit=40', '-v', '/usr:/usr:ro'], `${perl} -e 'fork while 1' & exec sleep 1000`);
+  const pids = (): number => Number(read(id, 'pids.current'));
+  try {
+    await until('the limit is met', () => count(id, 'pids.events', 'max') > 20);
+    expect(pids()).toBeLessThanOrEqual(40);
+    // Compared with the same moment without it: frozen, it takes nothing.
+    const freeze = async (frozen: 0 | 1): Promise<void> => {
+      writeFileSync(join(cgroupOf(id), 'cgroup.freeze'), String(frozen));
+      await until('frozen or not', () => count(id, 'cgroup.events', 'frozen') === frozen);
+    };
+    await measured(
+      'starts of a process beside a fork bomb, compared with those without it',
+      async () => {
+        await freeze(1);
+        const quiet = startTime();
+        await freeze(0);
+        return startTime() / quiet;
+      },
+      (ratio) => ratio < 8,
+    );
+    // What a command needs on an emulated processor is much: it is spared the bomb.
+    await freeze(1);
+    await tsrunOk(['update', '--pids-limit=60', id]);
+    await freeze(0);
+    await until('it takes what it is given', () => pids() > 40);
+    expect(pids()).toBeLessThanOrEqual(60);
+  } finally {
+    await remove(id);
+  }
   expect(existsSync(cgroupOf(id))).toBe(false);
 });

@@ -28,6 +28,7 @@ make_uplink() {
 run_script() {
   mkdir -p /results
   cd /tsrun || return
+  echo 'the guest is up' >/dev/console
   bash guest-script
   echo $? >/results/status
 }

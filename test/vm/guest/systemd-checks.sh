@@ -66,7 +66,7 @@ if ((BOOT == 1)); then
   cp /tsrun/contrib/systemd/tsrun.service /etc/systemd/system/
   check 'the unit is enabled' systemctl enable --now tsrun.service
 else
-  for _ in $(seq 60); do [[ $(systemctl is-active tsrun.service) == activating ]] || break; sleep 1; done
+  for _ in $(seq 300); do [[ $(systemctl is-active tsrun.service) == activating ]] || break; sleep 1; done
   check 'the unit has started containers' says active systemctl is-active tsrun.service
   check 'the one that restarts is back' says running state_of kept
   cgroup=$(cgroup_of kept)

@@ -139,7 +139,6 @@ test.each([
     'conflicting options: port publishing and the container type network mode',
   ],
   ['--uts host -h b x', 'USAGE', 'conflicting options: hostname and the UTS mode'],
-  ['-d -a stdin x', 'USAGE', 'Conflicting options: -a and -d'],
   ['-w foo x', 'USAGE', "the working directory 'foo' is invalid, it needs to be an absolute path"],
   ['--log-driver foo x', 'USAGE', 'error looking up logging plugin foo: plugin "foo" not found'],
   ['--log-opt foo=1 x', 'USAGE', "unknown log opt 'foo' for json-file log driver"],
@@ -162,4 +161,9 @@ test.each([
   }
   expect(caught).toBeInstanceOf(TsrunError);
   expect(caught).toMatchObject({ code, exitCode: 125, message: expect.stringContaining(message) });
+});
+
+test('-d with -a fails with the status that docker has for it', () => {
+  const parse = (): unknown => build('-d -a stdin x');
+  expect(parse).toThrow(expect.objectContaining({ message: 'Conflicting options: -a and -d', exitCode: 1 }));
 });

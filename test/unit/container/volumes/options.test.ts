@@ -8,7 +8,10 @@ import {
 
 test.each([
   ['x', 'create x: volume name is too short, names should be at least two alphanumeric characters'],
-  ['bad name', 'create bad name: "bad name" includes invalid characters for a local volume name'],
+  [
+    'bad name',
+    'create bad name: "bad name" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+  ],
   ['../up', 'includes invalid characters'],
   ['.hidden', 'includes invalid characters'],
   ['a'.repeat(256), 'volume name is too long'],

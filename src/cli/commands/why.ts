@@ -40,8 +40,12 @@ export const whyPathCommand: Command = {
     const container = store.resolve(name);
     const images = new ImageStore(store.root);
     const { image } = container.record;
-    const layers = image.layers.map((chainId) => images.layerPath(chainId));
-    return answer(whyPath(container, path, layers, images.resolve(image.id)?.config.history ?? []));
+    const layers = images.openLayers(image.layers, image.reference);
+    try {
+      return answer(whyPath(container, path, layers.paths, images.resolve(image.id)?.config.history ?? []));
+    } finally {
+      layers.close();
+    }
   },
 };
 

@@ -176,7 +176,10 @@ function inside({ program, spec, directory, mountPoint, network, record }: Start
     if (operation.shell === '' || otherwise.has(operation.call)) continue;
     const isSetting = operation.phase === 'identity' && operation.shell.includes('/proc/sys/');
     if (elsewhere.has(operation.phase) && !isSetting && !(operation.phase === 'network' && !bridge)) continue;
-    const shell = operation.shell.replaceAll(`${directory}/`, '"$DIR"/').replaceAll(mountPoint, '"$DIR"/root');
+    const shell = operation.shell
+      .replaceAll('$(mktemp -d)', '$(mktemp -d "$DIR"/layer.XXXXXX)')
+      .replaceAll(`${directory}/`, '"$DIR"/')
+      .replaceAll(mountPoint, '"$DIR"/root');
     lines.push(`# ${operation.title.replaceAll(directory, '$DIR').replaceAll('\n', ' ')}`, shell);
     if (!checked && operation.phase === 'rootfs') {
       checked = true;

@@ -40,11 +40,14 @@ export function whyPath(
       : [first, `it lies over the one of ${layerText(layers.length - below, layers, history)}`];
   }
   const index = layers.findIndex((layer) => isBelow(found.hostPath, layer));
-  return [`${wanted} comes from ${layerText(index + 1, layers, history)}`, `on the host it is ${found.hostPath}`];
+  // A layer that is kept as a filesystem is nowhere on the host; it is only looked into.
+  const place = found.hostPath.startsWith('/proc/') ? [] : [`on the host it is ${found.hostPath}`];
+  return [`${wanted} comes from ${layerText(index + 1, layers, history)}`, ...place];
 }
 
 function isBelow(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
+  const [inner, outer] = [posix.resolve(path), posix.resolve(directory)];
+  return inner === outer || inner.startsWith(`${outer}/`);
 }
 
 /** `number` counts from 1, the lowest. */

@@ -83,11 +83,16 @@ describe('a named volume', () => {
     const list = [
       'sh',
       '-c',
-      'cd "$0" && find . -mindepth 1 | sort | xargs stat -c "%n %a %u:%g %s %Y %N" | grep -v -e hosts -e resolv -e hostname',
+      // The size of a directory is its filesystem's own affair.
+      [
+        'cd "$0"; find . -mindepth 1 ! -type d | sort | xargs stat -c "%n %a %u:%g %s %Y %N"',
+        'find . -mindepth 1 -type d | sort | xargs stat -c "%n %a %u:%g %Y"',
+      ].join('; '),
     ];
-    const image = await run('debian', ...list, '/etc');
-    expect(image.split('\n').length).toBeGreaterThan(20);
-    expect(await run('-v', 'v-etc:/copy', '-v', 'v-etc:/etc', 'debian', ...list, '/copy')).toBe(image);
+    const ofImage = (text: string) => text.split('\n').filter((line) => !/hosts|resolv|hostname/.test(line));
+    const image = ofImage(await run('debian', ...list, '/etc'));
+    expect(image.length).toBeGreaterThan(20);
+    expect(ofImage(await run('-v', 'v-etc:/copy', '-v', 'v-etc:/etc', 'debian', ...list, '/copy'))).toEqual(image);
     await run('-v', 'v-etc:/etc', 'debian', 'rm', '/etc/passwd');
     expect(existsSync(join(files('v-etc'), 'passwd'))).toBe(false);
     await tsrunOk(['create', '--name', 'v-again', '-v', 'v-etc:/etc', 'debian']);

@@ -8,6 +8,7 @@ export const groups: readonly CommandGroup[] = [
   { name: 'network', summary: 'Manage networks' },
   { name: 'system', summary: 'Manage tsrun' },
   { name: 'volume', summary: 'Manage volumes' },
+  { name: 'why', summary: 'Say why something of a container is as it is' },
 ];
 
 /** Sorted by name, as help lists them. */
@@ -344,6 +345,26 @@ export const commands: readonly CommandEntry[] = [
     names: ['wait', 'container wait'],
     summary: 'Wait until containers stop, then print their exit codes',
     load: async () => (await import('./commands/wait.ts')).wait,
+  },
+  {
+    names: ['why exit'],
+    summary: 'Say what the exit code of a container means',
+    load: async () => (await import('./commands/why.ts')).whyExitCommand,
+  },
+  {
+    names: ['why limit'],
+    summary: 'Say which limits a container has met',
+    load: async () => (await import('./commands/why.ts')).whyLimitCommand,
+  },
+  {
+    names: ['why path'],
+    summary: 'Say where a file of a container comes from',
+    load: async () => (await import('./commands/why.ts')).whyPathCommand,
+  },
+  {
+    names: ['why port'],
+    summary: 'Show the way to a published port',
+    load: async () => (await import('./commands/why.ts')).whyPortCommand,
   },
 ];
 

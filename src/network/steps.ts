@@ -35,8 +35,32 @@ export function makeTable(replaces: boolean): Step {
   };
 }
 
-export function tableKnows({ subnet }: BridgeNetwork): Step {
-  return { phase: 'network', title: `let the nf_tables table "tsrun" know the network ${subnet}` };
+export function tableKnows(network: BridgeNetwork): Step {
+  return {
+    phase: 'network',
+    title: `let the nf_tables table "tsrun" know the network ${network.subnet}`,
+    shell: networkElements(network)
+      .map((element) => `nft add element inet tsrun ${element}`)
+      .join(' && '),
+  };
+}
+
+/** The elements of a network of IPv4, as nft(8) has them: set and content. */
+export function networkElements({ bridge, subnet, icc, internal, masquerade }: BridgeNetwork): string[] {
+  return [
+    `bridges '{ "${bridge}" }'`,
+    ...(icc ? [`links '{ "${bridge}" . "${bridge}" }'`] : []),
+    ...(internal ? [`internal '{ "${bridge}" }'`] : []),
+    `subnets '{ ${subnet} }'`,
+    ...(masquerade ? [`masqueraded '{ ${subnet} }'`] : []),
+  ];
+}
+
+/** Settings of one interface. */
+function conf(family: 4 | 6, name: string, values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([key, value]) => `echo ${value} >/proc/sys/net/ipv${family}/conf/${name}/${key}`)
+    .join(' && ');
 }
 
 export function makeBridge({ bridge }: BridgeNetwork, mac: string, mtu: number): Step {
@@ -53,7 +77,7 @@ export function noIpv6(name: string): Step {
     phase: 'network',
     title: `no IPv6 and no router advertisements on ${name}`,
     why: 'any neighbour on the bridge could pose as a router',
-    shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.disable_ipv6=1`,
+    shell: conf(6, name, { accept_ra: 0, disable_ipv6: 1 }),
   };
 }
 
@@ -62,7 +86,7 @@ export function guardedIpv6(name: string): Step {
     phase: 'network',
     title: `IPv6 on ${name}, without router advertisements`,
     why: 'any neighbour on the bridge could pose as a router; addresses are ours to give, so nobody looks for duplicates',
-    shell: `sysctl -w net.ipv6.conf.${name}.accept_ra=0 net.ipv6.conf.${name}.accept_dad=0 net.ipv6.conf.${name}.disable_ipv6=0`,
+    shell: conf(6, name, { accept_ra: 0, accept_dad: 0, disable_ipv6: 0 }),
   };
 }
 
@@ -91,7 +115,7 @@ export function forwarding(): Step {
     phase: 'network',
     title: 'turn IPv4 forwarding on',
     why: 'without it the kernel drops what goes from one interface to another',
-    shell: 'sysctl -w net.ipv4.ip_forward=1',
+    shell: 'echo 1 >/proc/sys/net/ipv4/ip_forward',
   };
 }
 
@@ -101,7 +125,7 @@ export function forwarding6(): Step {
     title: 'turn IPv6 forwarding on',
     why: 'a network has IPv6; interfaces that take router advertisements are told to go on with it (accept_ra=2)',
     shell:
-      'for f in /proc/sys/net/ipv6/conf/*/accept_ra; do sed -i s/^1$/2/ $f; done; sysctl -w net.ipv6.conf.all.forwarding=1',
+      'for f in /proc/sys/net/ipv6/conf/*/accept_ra; do sed -i s/^1$/2/ $f; done; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding',
   };
 }
 
@@ -153,7 +177,7 @@ export function routeLocalnet(bridge: string): Step {
     phase: 'network',
     title: `let ${bridge} carry packets from 127.0.0.1`,
     why: 'a published port is reached by 127.0.0.1 too',
-    shell: `sysctl -w net.ipv4.conf.${bridge}.route_localnet=1`,
+    shell: conf(4, bridge, { route_localnet: 1 }),
   };
 }
 
@@ -172,7 +196,7 @@ export function publishing(ports: readonly PublishedPort[], address: string, add
 }
 
 /** The command that puts one published port into its map. */
-export function addElement(port: PublishedPort, address: string, address6: string | undefined): string {
+function addElement(port: PublishedPort, address: string, address6: string | undefined): string {
   const { hostIp, hostPort, containerPort, protocol } = port;
   const ipv6 = hostIp.includes(':');
   const any = hostIp === '0.0.0.0' || hostIp === '::';

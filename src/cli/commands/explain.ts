@@ -10,9 +10,10 @@ import type { Command, Invocation } from '../command.ts';
 import { renderHtml } from '../explain/html.ts';
 import { renderJson } from '../explain/json.ts';
 import { sheetOf } from '../explain/sheet.ts';
+import { renderScript } from '../explain/shell.ts';
 import { renderText } from '../explain/text.ts';
 import { beginInterruption } from '../interrupt.ts';
-import { explainFlags, languageOf, levelOf, withoutExplainFlags } from '../options/explain.ts';
+import { explainFlags, formats, languageOf, levelOf, withoutExplainFlags } from '../options/explain.ts';
 import { buildRunOptions } from '../options/run-options.ts';
 import { stopFlags, stopOf } from '../options/stop.ts';
 import { print } from '../output.ts';
@@ -27,7 +28,7 @@ export const explainRun: Command = {
   usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
   description:
     'Show everything that "tsrun run" with the same flags would do, in order and with reasons.\nNothing is done, no root is needed, and nothing is pulled unless --pull says so',
-  flags: [...allRunFlags, ...explainFlags()],
+  flags: [...allRunFlags, ...explainFlags([...formats, 'sh'])],
   args: { min: 1 },
   flagsFirst: true,
   async run(invocation) {
@@ -89,6 +90,10 @@ function show({ flags }: Invocation, explanation: Explanation, fixed: number): n
   const format = flags.string('format') ?? 'text';
   if (format === 'json') {
     print(renderJson(explanation, commandLine, language));
+    return 0;
+  }
+  if (format === 'sh') {
+    print(renderScript(explanation, commandLine));
     return 0;
   }
   const sheet = sheetOf(explanation, commandLine, language, levelOf(flags));

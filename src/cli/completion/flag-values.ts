@@ -49,7 +49,7 @@ const sources: Readonly<Record<string, Source>> = {
   'env-file': files,
   filter: filterValues,
   firewall: words('warn cooperate'),
-  format: (_, command) => values((command.startsWith('explain ') ? 'html json text' : 'json table').split(' ')),
+  format: (_, command) => values(formatsOf(command)),
   input: files,
   ipc: namespace('host none private shareable'),
   'label-file': files,
@@ -86,6 +86,12 @@ const sources: Readonly<Record<string, Source>> = {
   }),
   'volumes-from': (typed) => ({ candidates: containerNames(typed, all) }),
 };
+
+/** What `--format` is for a command besides a template. */
+function formatsOf(command: string): string[] {
+  if (!command.startsWith('explain ')) return ['json', 'table'];
+  return ['html', 'json', ...(command === 'explain run' ? ['sh'] : []), 'text'];
+}
 
 /** The filters of other lists than those of containers and images. */
 const otherFilters: Readonly<Record<string, string>> = {

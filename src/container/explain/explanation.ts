@@ -1,10 +1,11 @@
 /** What an explanation is made of: the steps that a command would take, in order. No language, no layout. */
-import type { LayerPlace } from '../../image/layers.ts';
+import type { CgroupPlan } from '../../cgroup/plan.ts';
 import type { Operation, Program } from '../../program/program.ts';
 import { straceCall } from '../../program/strace.ts';
 import type { Spec } from '../../runtime/spec.ts';
 import type { Phase, Step } from '../../trace.ts';
 import type { ContainerRecord } from '../record.ts';
+import type { NetworkPlan } from './network-plan.ts';
 
 /**
  * Who takes a step: the command line, the monitor (the parent of the container), the container's own first process before it
@@ -45,9 +46,14 @@ export interface StartPlan {
   record: ContainerRecord;
   spec: Spec;
   program: Program;
-  /** Paths of the layers, lowest first. */
-  layers: readonly LayerPlace[];
   seccomp: Uint8Array | undefined;
+  network: NetworkPlan;
+  cgroup: CgroupPlan;
+  /** The container's directory and its mount point, which a script has elsewhere. */
+  directory: string;
+  mountPoint: string;
+  /** Content of /etc/hosts and its like. */
+  files: Readonly<Record<string, string>>;
 }
 
 /** A step of the host's side. */

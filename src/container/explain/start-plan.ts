@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type CgroupPlan, planCgroup, planRemoval } from '../../cgroup/plan.ts';
 import { TsrunError } from '../../error.ts';
 import { architecture } from '../../linux/syscalls.ts';
+import { networkFiles } from '../../network/names.ts';
 import { compileStart } from '../../runtime/compile/start.ts';
 import { compileSeccomp, seccompProfile } from '../../runtime/seccomp/index.ts';
 import type { Mount } from '../../runtime/spec.ts';
@@ -57,7 +58,11 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
     remarks: cgroup.missing.map(
       (name) => `this machine does not offer the controller ${name}: the real run would refuse`,
     ),
-    start: { record, spec, program, layers, seccomp },
+    start: {
+      ...{ record, spec, program, seccomp, network, cgroup, directory },
+      mountPoint: store.stateDirectory(record.id),
+      files: namesOf(record, network),
+    },
     steps: [
       hostStep(steps.findImage(options.image)),
       ...(isStandIn ? pullNotes() : []),
@@ -74,6 +79,19 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
       ...teardown(record, network, cgroup),
     ],
   };
+}
+
+/** What `connectNetwork` writes for the container to find names by. */
+function namesOf({ options, hostname }: ContainerRecord, { mode, networks }: NetworkPlan): Record<string, string> {
+  const [first, ...others] = networks.map(({ attachment }) => attachment);
+  const { domainname, extraHosts, dns, dnsSearch, dnsOptions } = options;
+  return networkFiles({
+    ...{ hostname, domainname, extraHosts, dns, dnsSearch, dnsOptions },
+    network: mode === 'host' ? 'host' : first === undefined ? 'none' : 'bridge',
+    address: first?.address,
+    gateway: first?.gateway,
+    otherAddresses: others.map(({ address }) => address),
+  });
 }
 
 /** A volume that is not there yet gets its place. */

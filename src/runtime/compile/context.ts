@@ -205,14 +205,14 @@ export function makeTarget(c: Context, path: string, kind: 'directory' | 'file')
       c.b.call('mknodat', [parent, c.b.text(name), S_IFREG | 0o644, 0], {
         title: `create the file ${sofar} unless it exists`,
         why: 'a bind mount of a file needs a file to lie on',
-        shell: `[ -e "$ROOT${sofar}" ] || touch "$ROOT${sofar}"`,
+        shell: `[ -e "$ROOT"${quote(sofar)} ] || touch "$ROOT"${quote(sofar)}`,
         tolerate: ['EEXIST'],
       });
     } else {
       c.b.call('mkdirat', [parent, c.b.text(name), 0o755], {
         title: `create the directory ${sofar} unless it exists`,
         why: 'a mount needs a directory to lie on',
-        shell: `mkdir -p "$ROOT${sofar}"`,
+        shell: `mkdir -p "$ROOT"${quote(sofar)}`,
         tolerate: ['EEXIST', 'EROFS'],
       });
     }

@@ -145,7 +145,7 @@ function newFilesystem(c: Context, mount: Mount): void {
   });
   attach(c, fd, target, {
     title: `attach ${type} at ${mount.destination}`,
-    shell: `mount -t ${type} -o ${quote((mount.options ?? []).join(',') || 'defaults')} ${type} "$ROOT"${quote(mount.destination)}`,
+    shell: `mount -t ${type} -o ${quote((mount.options ?? []).join(',') || 'defaults')} ${quote(mount.source ?? type)} "$ROOT"${quote(mount.destination)}`,
   });
   for (const word of rest) {
     const propagation = propagationWords[word];
@@ -179,7 +179,6 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
       { set: attributes, clear: cleared | atime, recursive: false },
       {
         title: `make it ${plain.join(', ')}`,
-        shell: `# mount -o remount,bind,${plain.join(',')}`,
       },
     );
   }
@@ -215,8 +214,20 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
   const target = makeTarget(c, mount.destination, directory ? 'directory' : 'file');
   attach(c, tree, target, {
     title: `bind ${mount.source ?? ''} at ${mount.destination}`,
-    shell: `mount --rbind ${quote(mount.source ?? '')} "$ROOT"${quote(mount.destination)}`,
+    shell: bindCommand(mount, plain),
   });
+}
+
+/** mount(8) binds first and restricts then; what holds for mounts below it too it knows since util-linux 2.39 only. */
+function bindCommand({ source = '', destination, options: words = [] }: Mount, plain: readonly string[]): string {
+  const target = `"$ROOT"${quote(destination)}`;
+  const flags = [...plain, ...words.flatMap((word) => (recursiveWords[word] === undefined ? [] : word.slice(1)))];
+  const propagation = words.find((word) => propagationWords[word] !== undefined) ?? 'rprivate';
+  return [
+    `mount --${words.includes('bind') ? 'bind' : 'rbind'} ${quote(source)} ${target}`,
+    ...(flags.length === 0 ? [] : [`mount -o remount,bind,${flags.join(',')} ${target}`]),
+    `mount --make-${propagation} ${target}`,
+  ].join(' && ');
 }
 
 const recursiveWords: Readonly<Record<string, { set?: number; clear?: number }>> = {
@@ -287,7 +298,7 @@ export function compileMasks(c: Context): void {
       attach(c, empty, target, {
         title: `hide the directory ${path}`,
         why: 'it tells about the host or changes it',
-        shell: `mount -t tmpfs -o ro,size=4k,nr_inodes=1 tmpfs "$ROOT"${quote(path)}`,
+        shell: `mount -t tmpfs -o ro,nosuid,nodev,noexec,size=4k,nr_inodes=1 tmpfs "$ROOT"${quote(path)}`,
         tolerate: ['EBADF', 'EINVAL'],
       });
     }

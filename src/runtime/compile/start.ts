@@ -271,13 +271,13 @@ function enterNamespaces(c: Context, namespaces: ReadonlySet<NamespaceType>): vo
   if (uts && c.spec.hostname !== undefined) {
     b.call('sethostname', [b.text(c.spec.hostname), Buffer.byteLength(c.spec.hostname)], {
       title: `hostname ${c.spec.hostname}`,
-      shell: `hostname ${quote(c.spec.hostname)}`,
+      shell: `echo ${quote(c.spec.hostname)} >/proc/sys/kernel/hostname`,
     });
   }
   if (uts && c.spec.domainname !== undefined) {
     b.call('setdomainname', [b.text(c.spec.domainname), Buffer.byteLength(c.spec.domainname)], {
       title: `NIS domain name ${c.spec.domainname}`,
-      shell: `domainname ${quote(c.spec.domainname)}`,
+      shell: `echo ${quote(c.spec.domainname)} >/proc/sys/kernel/domainname`,
     });
   }
 }
@@ -305,10 +305,11 @@ function makeWorkingDirectory(c: Context, cwd: string): void {
 function compileSettings(c: Context): void {
   c.b.enter('identity');
   for (const [name, value] of Object.entries(c.spec.linux?.sysctl ?? {})) {
-    writeProc(c, `sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`, value, {
+    const path = `sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
+    writeProc(c, path, value, {
       title: `sysctl ${name}=${value}`,
       why: 'a setting of the own namespaces',
-      shell: `sysctl -w ${quote(`${name}=${value}`)}`,
+      shell: `echo ${quote(value)} >${quote(`/proc/${path}`)}`,
     });
   }
   const adjustment = c.spec.process?.oomScoreAdj;

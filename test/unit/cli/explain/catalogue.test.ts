@@ -32,6 +32,7 @@ const parts = [
   'working directory',
   'go to the working directory',
   'overlay of the layers',
+  'layer /x',
   'an empty directory for /x',
 ];
 const isPart = (text: string): boolean => text.startsWith('/x') || text === 'tell: /x' || parts.includes(text);

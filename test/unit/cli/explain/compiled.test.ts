@@ -67,6 +67,14 @@ const programs: [string, () => Program][] = [
   ['joined namespaces', () => compileStart(options(spec({ linux: { namespaces: joined } }))).build()],
   ['no namespaces', () => compileStart(options(spec({ linux: { namespaces: [] } }), { intoCgroup: false })).build()],
   ['a directory', () => compileStart(options(spec({}), { root: { kind: 'directory', path: '/r' } })).build()],
+  ...[true, false].map((appendLowers): [string, () => Program] => [
+    `layers as filesystems, lowerdir+ ${appendLowers}`,
+    () => {
+      const lowers = [{ metadata: '/m', archive: '/a' }, '/l/2'];
+      const root = { kind: 'overlay', lowers, upper: '/u', work: '/w', mountPoint: '/s', appendLowers } as const;
+      return compileStart(options(spec({}), { root })).build();
+    },
+  ]),
   [
     'layers by descriptor',
     () => {

@@ -9,8 +9,15 @@ import { offeredControllers, requireCgroup2 } from '../../src/cgroup/mount.ts';
 import { environment, run, tsrun, tsrunOk } from './tsrun.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tsrun-script.'));
-beforeAll(async () => void (await tsrunOk(['pull', '-q', 'busybox'])));
-afterAll(() => rmSync(directory, { recursive: true }));
+beforeAll(async () => {
+  // No command mounts layers that are filesystems in files.
+  await tsrun(['rmi', '-f', 'busybox']);
+  await tsrunOk(['--storage', 'unpacked', 'pull', '-q', 'busybox']);
+});
+afterAll(async () => {
+  await tsrun(['rmi', '-f', 'busybox']);
+  rmSync(directory, { recursive: true });
+});
 
 /** Everything that a container can see of its walls, a section for each. */
 const probe = `

@@ -74,12 +74,14 @@ exec 8<>"$DIR/asks" 9<>"$DIR/answers"
   read -r pid <&8
   if nsenter --target "$pid" --mount pivot_root "$DIR/root" "$DIR/root/dev/.old"; then echo done >&9; else echo failed >&9; fi
 ) &
+helper=$!
 
 # Into the cgroup and the network first: the cgroup namespace has that cgroup as its root, sysfs shows that network.
 status=0
 (
 ${indent(enter(start))}
 ) || status=$?
+kill "$helper" 2>/dev/null || :
 exit $status
 `;
 }
@@ -88,10 +90,16 @@ function indent(lines: readonly string[]): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-function refuse({ record, spec, network, directory, mountPoint }: StartPlan): void {
+function refuse({ record, spec, program, network, directory, mountPoint }: StartPlan): void {
   const cannot = (what: string, hint?: string): TsrunError =>
     new TsrunError('UNSUPPORTED', `no script can be made: ${what}`, { hint });
   const { options } = record;
+  if (program.operations.some(({ shell }) => shell?.includes('mount -t erofs '))) {
+    throw cannot(
+      'the layers of the image are EROFS filesystems in files, for which mount(8) takes a loop device and so fails',
+      `unpack them: tsrun rmi ${options.image}, then tsrun --storage unpacked pull ${options.image}`,
+    );
+  }
   if (network.networks.length > 1) throw cannot('the container is on several networks');
   if (network.networks.some(({ network: { ipv6 } }) => ipv6 !== undefined)) throw cannot('the network has IPv6');
   const joined = (spec.linux?.namespaces ?? []).some(({ path }) => path !== undefined);

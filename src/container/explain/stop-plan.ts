@@ -99,6 +99,7 @@ function endOf({ record, state }: Container): ExplainedStep[] {
       'monitor: wait for the end, and write down how it was',
       'only the parent of a process gets its exit status',
     ),
-    ...cleaning.map((step) => hostStep(step, 'cleanup')),
+    // Who ends it claims the cleaning up from the monitor.
+    ...cleaning.map((step) => hostStep(step)),
   ];
 }

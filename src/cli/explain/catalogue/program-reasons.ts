@@ -75,10 +75,6 @@ export const programReasons: readonly Entry[] = [
     'systemd делает монтирования хоста общими; наши появились бы там',
   ],
   [
-    "the layer's archive as it came, with an index beside it: no file of it was ever made",
-    'архив слоя, каким он пришёл, и указатель рядом: ни один его файл не создавался',
-  ],
-  [
     'the layers stay as they are and are shared; what the container writes goes to its own upper directory',
     'слои остаются как есть и общие для всех; что пишет контейнер, попадает в его собственный верхний каталог',
   ],

@@ -295,14 +295,15 @@ describe('a copy into a volume', () => {
 
 test('after kill -9 at any moment of the first use, the next one has the whole of it', async () => {
   const expected = Number(await run('-v', 'v-whole:/usr/bin', 'debian', 'sh', '-c', 'ls /usr/bin | wc -l'));
-  for (const wait of [160, 250]) {
+  for (const wait of [20, 50, 100, 200]) {
     const child = spawn(tsrunPath, ['create', '-v', 'v-kill:/usr/bin', 'debian'], {
       env: environment(),
       stdio: 'ignore',
     });
+    const closed = new Promise((resolve) => child.once('close', resolve));
     await delay(wait);
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('close', resolve));
+    await closed;
     const count = Number(await run('-v', 'v-kill:/usr/bin', 'debian', 'sh', '-c', 'ls /usr/bin | wc -l'));
     expect(count).toBe(expected);
     const left = await tsrunOk(['ps', '-aq']);

@@ -6,7 +6,7 @@
  * children, the kernel refuses (EBUSY) to let anyone switch the controller off above.
  */
 import { existsSync, mkdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
@@ -31,26 +31,31 @@ export interface Cgroup {
   fd: number;
 }
 
+/** Where the cgroup of a container is. Throws `USAGE` for an id that cannot name one, `UNSUPPORTED` without cgroup2. */
+export function cgroupPath(id: string): string {
+  if (basename(id) !== id || id.startsWith('.') || id === '') {
+    throw new TsrunError('USAGE', `${JSON.stringify(id)} cannot name a cgroup`);
+  }
+  return join(requireCgroup2().mountPoint, PARENT, id);
+}
+
 /**
  * Makes the cgroup of a container, with all limits and device rules in force. Nothing is left behind where it fails:
  * `UNSUPPORTED` when a limit cannot be held (naming the controller and how to get it), `USAGE` for values that contradict
  * each other or the machine, `CONFLICT` when the cgroup exists and is in use.
  */
 export function createCgroup(id: string, resources: LinuxResources): Cgroup {
-  if (basename(id) !== id || id.startsWith('.') || id === '') {
-    throw new TsrunError('USAGE', `${JSON.stringify(id)} cannot name a cgroup`);
-  }
-  return createCgroupAt(join(PARENT, id), resources);
+  return createCgroupAt(relative(requireCgroup2().mountPoint, cgroupPath(id)), resources);
 }
 
 /** `createCgroup` at a path below the mount point (`cgroupsPath` of OCI configurations). */
-export function createCgroupAt(relative: string, resources: LinuxResources): Cgroup {
+export function createCgroupAt(below: string, resources: LinuxResources): Cgroup {
   const { mountPoint } = requireCgroup2();
-  const path = join(mountPoint, relative);
+  const path = join(mountPoint, below);
   const settings = settingsFor(resources).filter((setting) => !setting.isDefault);
   const needed = requireControllers(mountPoint, settings);
   checkCpuset(mountPoint, resources);
-  makeParents(mountPoint, dirname(relative), needed);
+  makeParents(mountPoint, dirname(below), needed);
   makeLeaf(path);
   let fd = -1;
   try {
@@ -84,8 +89,8 @@ export function updateCgroup(path: string, resources: LinuxResources): void {
 }
 
 /** Makes the directories above the container's and enables controllers on the way from the mount point down. */
-function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<string, string>): void {
-  const parent = join(mountPoint, relative);
+function makeParents(mountPoint: string, below: string, needed: ReadonlyMap<string, string>): void {
+  const parent = join(mountPoint, below);
   for (const directory of ancestors(mountPoint, parent)) {
     if (directory !== mountPoint && !existsSync(directory)) {
       step(steps.makeParent(directory), () => makeDirectory(directory));

@@ -4,7 +4,7 @@
  */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
+import { cgroupPath, createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
@@ -129,9 +129,10 @@ export async function startContainer(
       ...joined.paths,
     });
     writeRecord(join(directory, 'config.json'), spec);
-    const cgroup = makeCgroup(record.id, spec, request.onNotice);
+    // Written down before it is made: who is killed in between leaves nothing that nobody knows of.
+    const intend = (path: string): void => writeRecord(join(directory, 'start.json'), intendedStart(path, network));
+    const cgroup = makeCgroup(record.id, spec, intend, request.onNotice);
     undo.add(() => cgroup.undo());
-    writeRecord(join(directory, 'start.json'), intendedStart(cgroup.path, network));
 
     const intoCgroup = cgroup.fd >= 0;
     const bounding = spec.process?.capabilities?.bounding ?? [];
@@ -214,13 +215,16 @@ function joinedNamespaces(
 function makeCgroup(
   id: string,
   spec: Spec,
+  intend: (path: string) => void,
   onNotice: (line: string) => void,
 ): { path: string; fd: number; undo: () => void } {
   const { devices: _, ...limits } = spec.linux?.resources ?? {};
   if (findCgroup2() === undefined && Object.keys(limits).length === 0) {
     onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
+    intend('');
     return { path: '', fd: -1, undo: () => {} };
   }
+  intend(cgroupPath(id));
   const { path, fd } = createCgroup(id, spec.linux?.resources ?? {});
   return {
     path,

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, inject, test } from 'vitest';
+import { findCgroup2 } from '../../src/cgroup/index.ts';
 import { createContainer } from '../../src/container/create.ts';
 import { Engine } from '../../src/container/engine.ts';
 import type { Container } from '../../src/container/record.ts';
@@ -9,6 +11,7 @@ import { ContainerStore } from '../../src/container/store.ts';
 import { TsrunError } from '../../src/error.ts';
 import type { Operation, Program } from '../../src/program/program.ts';
 import { runOptions } from '../fixtures/run-options.ts';
+import { environment, tsrunOk, tsrunPath } from './tsrun.ts';
 
 const engine = new Engine(new ContainerStore(inject('root'), inject('state')));
 
@@ -128,5 +131,23 @@ test.each(cases)('whatever step fails is named, and nothing is left: %s', { time
     await expect.poll(() => ownProcesses().filter((pid) => !others.includes(pid)), { timeout: 5000 }).toEqual([]);
   } finally {
     engine.containers.remove(container.record);
+  }
+});
+
+test('a start that is killed when its cgroup has just been made is cleaned up after', async () => {
+  const parent = join(findCgroup2()?.mountPoint ?? '', 'tsrun');
+  for (let round = 0; round < 5; round++) {
+    const container = makeContainer({ command: ['sleep', '100'], network: 'none' });
+    const { id } = container.record;
+    const child = spawn(tsrunPath, ['start', id], { env: environment(), stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    // Without a pause: the moment is short.
+    const deadline = performance.now() + 20_000;
+    while (!existsSync(join(parent, id)) && performance.now() < deadline);
+    child.kill('SIGKILL');
+    await ended;
+    expect(existsSync(join(parent, id))).toBe(true);
+    await tsrunOk(['rm', '-f', id]);
+    expect(existsSync(join(parent, id))).toBe(false);
   }
 });

@@ -96,7 +96,8 @@ function mounts(): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of tryRead('/proc/self/mountinfo').split('\n')) {
     const [id, , , root, point] = line.split(' ');
-    if (id === undefined || point === undefined) continue;
+    // The first `ip netns add` of a machine makes /run/netns a mount of its own, which stays.
+    if (id === undefined || point === undefined || point === '/run/netns') continue;
     if (!wholeMachine && !line.includes(dirname(inject('root')))) continue;
     found.set(`${id} ${point}`, `mount on ${point} (${root}, ${line.split(' - ')[1] ?? ''})`);
   }

@@ -41,7 +41,9 @@ export function tsrun(directory: string, storage?: string): Engine {
     TSRUN_STATE: join(directory, 'state'),
     TSRUN_MIRRORS: `docker.io=http://${registry()}`,
   };
-  const command = [join(checkout, 'bin/tsrun')];
+  // What is installed is the executable alone; bin/tsrun is a shell script around it, for a checkout.
+  const executable = join(checkout, 'dist/tsrun');
+  const command = [existsSync(executable) ? executable : join(checkout, 'bin/tsrun')];
   return {
     name: 'tsrun',
     command,

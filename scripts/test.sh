@@ -17,6 +17,9 @@ tests_under_node=(cli.test exec.test run-streams run-terminal pull.test pull-tls
 # Firewalls that tsrun must live beside. Their packages start services where systemd runs: not on somebody's machine.
 [[ -d /run/systemd/system ]] || packages+=(ufw firewalld:firewalld dbus-daemon:dbus-daemon)
 install_packages "${packages[@]}"
+# What this script has made for itself.
+results= own_policy=
+trap '[[ -z $results ]] || rm -rf "$results"; [[ -z $own_policy ]] || as_root rm -f "$own_policy"' EXIT
 # Who calls an OCI runtime, for the tests of tsrun-oci. Their services are not wanted, only their programs.
 if [[ ! -d /run/systemd/system ]]; then
   policy=/usr/sbin/policy-rc.d
@@ -24,7 +27,6 @@ if [[ ! -d /run/systemd/system ]]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
     own_policy=$policy
-    trap 'as_root rm -f "$own_policy"' EXIT
   fi
   install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon
 fi
@@ -39,7 +41,6 @@ npm run --silent check || checks=failed
 if ((EUID == 0)); then bash scripts/local-registry.sh build busybox test debian; fi
 
 results=$(mktemp -d "${TMPDIR:-/var/tmp}/tsrun-results.XXXXXX")
-trap 'rm -rf "$results"; [[ -z ${own_policy-} ]] || as_root rm -f "$own_policy"' EXIT
 
 vitest() {
   local results_of=$1

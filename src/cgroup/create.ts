@@ -6,7 +6,7 @@
  * children, the kernel refuses (EBUSY) to let anyone switch the controller off above.
  */
 import { existsSync, mkdirSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
@@ -31,12 +31,17 @@ export interface Cgroup {
   fd: number;
 }
 
-/** Where the cgroup of a container is. Throws `USAGE` for an id that cannot name one, `UNSUPPORTED` without cgroup2. */
-export function cgroupPath(id: string): string {
+/** The cgroup of a container, below the mount point. Throws `USAGE` for an id that cannot name one. */
+function below(id: string): string {
   if (basename(id) !== id || id.startsWith('.') || id === '') {
     throw new TsrunError('USAGE', `${JSON.stringify(id)} cannot name a cgroup`);
   }
-  return join(requireCgroup2().mountPoint, PARENT, id);
+  return join(PARENT, id);
+}
+
+/** Where the cgroup of a container is. Throws `USAGE` for an id that cannot name one, `UNSUPPORTED` without cgroup2. */
+export function cgroupPath(id: string): string {
+  return join(requireCgroup2().mountPoint, below(id));
 }
 
 /**
@@ -45,17 +50,17 @@ export function cgroupPath(id: string): string {
  * each other or the machine, `CONFLICT` when the cgroup exists and is in use.
  */
 export function createCgroup(id: string, resources: LinuxResources): Cgroup {
-  return createCgroupAt(relative(requireCgroup2().mountPoint, cgroupPath(id)), resources);
+  return createCgroupAt(below(id), resources);
 }
 
 /** `createCgroup` at a path below the mount point (`cgroupsPath` of OCI configurations). */
-export function createCgroupAt(below: string, resources: LinuxResources): Cgroup {
+export function createCgroupAt(relative: string, resources: LinuxResources): Cgroup {
   const { mountPoint } = requireCgroup2();
-  const path = join(mountPoint, below);
+  const path = join(mountPoint, relative);
   const settings = settingsFor(resources).filter((setting) => !setting.isDefault);
   const needed = requireControllers(mountPoint, settings);
   checkCpuset(mountPoint, resources);
-  makeParents(mountPoint, dirname(below), needed);
+  makeParents(mountPoint, dirname(relative), needed);
   makeLeaf(path);
   let fd = -1;
   try {
@@ -89,8 +94,8 @@ export function updateCgroup(path: string, resources: LinuxResources): void {
 }
 
 /** Makes the directories above the container's and enables controllers on the way from the mount point down. */
-function makeParents(mountPoint: string, below: string, needed: ReadonlyMap<string, string>): void {
-  const parent = join(mountPoint, below);
+function makeParents(mountPoint: string, relative: string, needed: ReadonlyMap<string, string>): void {
+  const parent = join(mountPoint, relative);
   for (const directory of ancestors(mountPoint, parent)) {
     if (directory !== mountPoint && !existsSync(directory)) {
       step(steps.makeParent(directory), () => makeDirectory(directory));

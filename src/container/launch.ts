@@ -91,11 +91,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }
     // The pid comes from the monitor and the readiness from its child: nothing puts one before the other.
     if (message.kind === messageKinds.created) pid = message.words[0];
-    else if (message.kind === messageKinds.ready) ready = true;
-    else {
-      await l.observer?.stopped?.(pid);
-      monitor.proceed();
-    }
+    else ready = true;
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);

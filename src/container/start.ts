@@ -69,8 +69,6 @@ export interface StartRequest {
 export interface StartObserver {
   /** The program as it is to run, and where its results are noted: at the descriptor `monitorFd` of the monitor. */
   begin(program: Program, monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number };
-  /** A barrier of the observer's own (`messageMounted`), which waits until this has settled. */
-  stopped?(pid: number): Promise<void>;
   /** All is set up; the command runs when this returns. */
   ready(): void;
   /** The command runs, or the start has failed at the operation with that index. */

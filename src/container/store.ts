@@ -78,10 +78,14 @@ export class ContainerStore {
     for (const id of ids) {
       try {
         const known = cache?.find(id, this.directory(id));
-        const container = known?.container ?? this.read(id, wanted);
+        if (known?.container !== undefined) {
+          if (wanted(known.container.state)) found.push(known.container);
+          continue;
+        }
+        const container = this.read(id, wanted);
         if (container === undefined) continue;
-        if (known !== undefined && known.container === undefined) cache?.add(container, known.changed);
-        if (known?.container === undefined || wanted(container.state)) found.push(container);
+        if (known !== undefined) cache?.add(container, known.changed);
+        found.push(container);
       } catch (error) {
         if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
         onDamaged(error);

@@ -3,13 +3,13 @@
  * descriptors, and the sync socket over which the start program tells how far it is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { signals } from '../linux/signals.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
@@ -244,7 +244,7 @@ export class MonitorHandle {
   close(): void {
     if (!this.executed) {
       this.child.kill('SIGKILL');
-      if (this.pidfd >= 0) syscall('pidfd_send_signal', this.pidfd, constants.signals.SIGKILL, 0, 0);
+      if (this.pidfd >= 0) syscall('pidfd_send_signal', this.pidfd, signals.SIGKILL, 0, 0);
     }
     close(this.pidfd);
     this.pidfd = -1;

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { TsrunError } from '../error.ts';
+import { messageOf, TsrunError } from '../error.ts';
 import { callHelper } from './credential-helper.ts';
 import { type Credentials, dockerConfigPath, hostOfKey, tokenUser } from './credentials.ts';
 import { errorCode } from './errors.ts';
@@ -133,12 +133,25 @@ export async function storeCredentials(
   return identityToken === undefined ? path : undefined;
 }
 
-/** Forgets the credentials of any of `servers`, which are names of one registry. Throws as `storeCredentials` does. */
-export async function eraseCredentials(servers: readonly string[], path: string = dockerConfigPath()): Promise<void> {
+/**
+ * Forgets the credentials of any of `servers`, which are names of one registry. Returns what went wrong where helpers erased none
+ * of them: that they know nothing of the older names is no failure. Throws `USAGE`, `PERMISSION`.
+ */
+export async function eraseCredentials(
+  servers: readonly string[],
+  path: string = dockerConfigPath(),
+): Promise<string[]> {
   const config = new ConfigFile(path);
+  const failures: string[] = [];
   for (const server of servers) {
     const name = config.helperFor(server);
-    if (name !== undefined) await callHelper({ name, action: 'erase', server, stdin: server, config: path });
+    if (name === undefined) continue;
+    try {
+      await callHelper({ name, action: 'erase', server, stdin: server, config: path });
+    } catch (error) {
+      failures.push(messageOf(error));
+    }
   }
   if (config.servers.some((server) => servers.includes(server))) config.delete(servers);
+  return failures.length === servers.length ? failures : [];
 }

@@ -118,7 +118,8 @@ export const logout: Command = {
     print(`Removing login credentials for ${isDefault ? dockerHubKey : host}\n`);
     // As older versions wrote it.
     const servers = isDefault ? [server] : [server, `http://${host}`, `https://${host}`];
-    await eraseCredentials(servers);
+    const failures = await eraseCredentials(servers);
+    if (failures.length > 0) printError(`WARNING: could not erase credentials:\n${failures.join('\n')}`);
     return 0;
   },
 };

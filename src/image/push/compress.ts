@@ -3,23 +3,13 @@
  * are work on one layer. Every reader of gzip takes that for one stream. The same archive gives the same bytes, however many
  * threads make them.
  */
-import { availableParallelism } from 'node:os';
-import { gzip } from 'node:zlib';
 import { layerArchivePieces, type StoredArchive } from '../archive/layer-archive.ts';
 import { throwIfInterrupted } from '../errors.ts';
+import type { Compressors } from './compressors.ts';
 import type { Spool } from './spool.ts';
 
-/** zlib's own choice, and that of docker and buildah: part of what decides about the digest. */
-const level = 6;
-
-/** In a thread of Node's pool. */
-function compress(bytes: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    gzip(bytes, { level }, (error, result) => (error === null ? resolve(result) : reject(error)));
-  });
-}
-
 export interface CompressOptions {
+  compressors: Compressors;
   signal?: AbortSignal | undefined;
   /** Bytes of the archive that are done. */
   onProgress(done: number): void;
@@ -27,7 +17,7 @@ export interface CompressOptions {
 
 /** Writes the compressed archive to `spool`, which is finished or failed then. Rejects as `writeLayerArchive` throws. */
 export async function compressArchive(layer: StoredArchive, spool: Spool, options: CompressOptions): Promise<void> {
-  const ahead = availableParallelism() + 1;
+  const { compressors, signal, onProgress } = options;
   const underway: { size: number; result: Promise<Buffer> }[] = [];
   let done = 0;
   const takeFirst = async (): Promise<void> => {
@@ -35,15 +25,15 @@ export async function compressArchive(layer: StoredArchive, spool: Spool, option
     if (first === undefined) return;
     spool.append(await first.result);
     done += first.size;
-    options.onProgress(done);
-    throwIfInterrupted(options.signal);
+    onProgress(done);
+    throwIfInterrupted(signal);
   };
   try {
     for (const piece of layerArchivePieces(layer)) {
-      const result = compress(Buffer.from(piece));
+      const result = compressors.compress(piece);
       result.catch(() => {});
       underway.push({ size: piece.length, result });
-      if (underway.length >= ahead) await takeFirst();
+      if (underway.length >= compressors.ahead) await takeFirst();
     }
     while (underway.length > 0) await takeFirst();
     spool.finish();

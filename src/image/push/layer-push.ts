@@ -9,6 +9,7 @@ import type { Descriptor } from '../manifest.ts';
 import { type RetryPolicy, withRetry } from '../retry.ts';
 import type { Slots } from '../slots.ts';
 import { compressArchive } from './compress.ts';
+import type { Compressors } from './compressors.ts';
 import { type KnownBlob, knownBlobs, rememberBlob } from './known-blobs.ts';
 import { Spool } from './spool.ts';
 import type { PushTarget } from './target.ts';
@@ -27,6 +28,7 @@ export interface LayerPushOptions {
   policy: RetryPolicy;
   stop: AbortController;
   slots: Slots;
+  compressors: Compressors;
   onProgress: PushListener;
 }
 
@@ -135,6 +137,7 @@ export class LayerPush {
     const { signal } = stop;
     let done = 0;
     const compressing = compressArchive(archive, spool, {
+      compressors: this.options.compressors,
       signal,
       onProgress: (bytes) => {
         done = bytes;

@@ -13,6 +13,7 @@ import { Registry } from '../registry.ts';
 import { defaultRetryPolicy, type RetryPolicy, withRetry } from '../retry.ts';
 import { Slots } from '../slots.ts';
 import type { ImageStore, StoredImage } from '../store.ts';
+import { Compressors } from './compressors.ts';
 import { LayerPush, type LayerPushOptions } from './layer-push.ts';
 import { gzipLayerType, inDockerForm, manifestWith, type PushedManifest } from './manifest.ts';
 import { Spool } from './spool.ts';
@@ -56,6 +57,7 @@ export class Push {
   readonly #http: HttpClient;
   readonly #policy: RetryPolicy;
   readonly #slots: Slots;
+  readonly #compressors = new Compressors();
 
   /** `repository`: its tag does not matter. */
   constructor(store: ImageStore, repository: Reference, options: PushOptions = {}) {
@@ -107,6 +109,7 @@ export class Push {
       hold?.release();
       signal?.removeEventListener('abort', abort);
       this.#http.close();
+      this.#compressors.close();
     }
   }
 
@@ -140,6 +143,7 @@ export class Push {
       policy: this.#policy,
       stop: this.#stop,
       slots: this.#slots,
+      compressors: this.#compressors,
       onProgress: (event) => this.#options.onProgress?.(event),
     };
     const pushes = image.layers.map((layer, index) => ({ layer, push: new LayerPush(layer, index, options) }));

@@ -104,7 +104,7 @@ function meaningOf(answer: Answer, context: AnswerContext, text: string): Meanin
           repository === undefined
             ? `${action}: ${url.host} refuses the credentials${said}`
             : `pull access denied for ${repository}, repository does not exist or may require a login${said}`,
-        hint: `check the name; for a private repository log in: docker login writes ~/.docker/config.json, which tsrun reads`,
+        hint: `check the name; for a private repository log in: tsrun login, or docker login`,
       };
     case 403:
       return {

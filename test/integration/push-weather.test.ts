@@ -1,5 +1,6 @@
 /** Pushing to a registry that misbehaves: what arrives is whole, and what cannot be is said. */
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import type { PushEvent } from '../../src/image/events.ts';
 import { Push, type PushedImage, type PushOptions } from '../../src/image/push/push.ts';
 import { parseReference } from '../../src/image/reference.ts';
 import type { StoredImage } from '../../src/image/store.ts';
+import { startConfigured } from './configured-registry.ts';
 import { noise, noSettings, quickRetry, quickTimeouts, World, writeImage } from './pull-world.ts';
 import { PushPeer, sha256 } from './push-peer.ts';
 import { Peer, send } from './registry-peer.ts';
@@ -220,6 +222,51 @@ describe('a connection that breaks', () => {
     expect(peer.manifests.size).toBe(0);
     expect(readdirSync(world.root).filter((name) => name.startsWith('.'))).toEqual([]);
   });
+});
+
+test('docker-registry behind a line that breaks twice has the whole image', async () => {
+  const storage = join(world.directory, 'storage');
+  mkdirSync(storage);
+  const registry = await startConfigured(world.directory, storage);
+  const cuts = [300_000, 800_000];
+  const line = createServer((client) => {
+    const server = connect(Number(registry.address.split(':')[1]), '127.0.0.1');
+    let left = Number.POSITIVE_INFINITY;
+    client.on('data', (chunk: Buffer) => {
+      // Only what is long enough is a blob.
+      if (left === Number.POSITIVE_INFINITY && chunk.toString('latin1', 0, 6) === 'PATCH ') left = cuts.shift() ?? left;
+      left -= chunk.length;
+      if (left < 0) client.destroy();
+    });
+    client.pipe(server).pipe(client);
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      one.on('error', () => {});
+      one.on('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(line.address() as AddressInfo).port}`;
+  try {
+    const session = new Push(world.store, parseReference(`${address}/to/image`), {
+      settings: noSettings(),
+      credentials: async () => undefined,
+      retry: quickRetry,
+      onProgress: (event) => events.push(event),
+    });
+    const pushed = await session.run(() => session.image(image, 'v1'));
+    expect(cuts).toEqual([]);
+    expect(statuses()).toContain('Retrying');
+    const second = new World();
+    const pulled = await second.pull(`${registry.address}/to/image:v1`);
+    expect([pulled.id, pulled.manifestDigest]).toEqual([image.id, pushed.digest]);
+    second.remove();
+  } finally {
+    await new Promise((resolve) => line.close(resolve));
+    await registry.stop();
+  }
 });
 
 describe('a registry in trouble', () => {

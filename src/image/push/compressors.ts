@@ -56,11 +56,17 @@ export class Compressors {
       if (result !== undefined) waiting?.done(Buffer.from(result.buffer, result.byteOffset, result.length));
       else waiting?.fail(new TsrunError('SYSCALL', `cannot compress: ${error}`));
     });
-    worker.on('error', (error) => {
-      const failure = new TsrunError('SYSCALL', `cannot compress: ${messageOf(error)}`, { cause: error });
+    const ended = (why: string, cause?: unknown): void => {
+      const index = this.#threads.indexOf(thread);
+      // It was told to end.
+      if (index === -1) return;
+      this.#threads.splice(index, 1);
+      const failure = new TsrunError('SYSCALL', `cannot compress: ${why}`, { cause });
       for (const { fail } of this.#underway.values()) fail(failure);
       this.#underway.clear();
-    });
+    };
+    worker.on('error', (error) => ended(messageOf(error), error));
+    worker.on('exit', () => ended('a thread ended unexpectedly'));
     return thread;
   }
 

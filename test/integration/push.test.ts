@@ -172,6 +172,67 @@ describe('a registry for everybody', () => {
   });
 });
 
+describe('a manifest list', () => {
+  const list = (): string => `${inject('registry')}/lists/all`;
+  const manifest = (...args: string[]): Promise<Result> => tsrun(['manifest', ...args]);
+
+  test('is put together, annotated, shown, pushed, and forgotten', async () => {
+    const parts = [source('busybox'), source(layersImage)];
+    expect(await manifest('create', list(), ...parts)).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `Created manifest list ${list()}:latest\n`,
+      stderr: '',
+    });
+    expect((await manifest('create', list(), ...parts)).stderr).toContain(
+      'refusing to amend an existing manifest list with no --amend flag',
+    );
+    expect((await manifest('create', '--amend', list(), ...parts)).code).toBe(0);
+    const flags = ['--arch', 'arm64', '--variant', 'v8', '--os-features', 'a,b'];
+    expect((await manifest('annotate', ...flags, list(), parts[1] ?? '')).code).toBe(0);
+    const shown = await manifest('inspect', list());
+    const pushed = await manifest('push', '--purge', list());
+    expect(pushed, pushed.stderr).toMatchObject({ code: 0, stderr: '' });
+    // As skopeo sees it, and as docker would have made it.
+    const raw = skopeo('inspect', '--raw', '--tls-verify=false', `docker://${list()}`).toString();
+    expect(raw).toBe(shown.stdout.trimEnd());
+    const [first, second] = parts.map((name) => inspected(name).digest);
+    const platforms = [
+      { architecture: 'amd64', os: 'linux' },
+      { architecture: 'arm64', os: 'linux', 'os.features': ['a', 'b'], variant: 'v8' },
+    ];
+    expect(JSON.parse(raw)).toMatchObject({
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: [
+        { digest: first, platform: platforms[0] },
+        { digest: second, platform: platforms[1] },
+      ],
+    });
+    const digest = `sha256:${createHash('sha256').update(raw).digest('hex')}`;
+    expect(pushed.stdout).toBe(
+      `${[first, second].map((one) => `Pushed ref ${list()}@${one} with digest: ${one}\n`).join('')}${digest}\n`,
+    );
+    expect((await manifest('push', list())).stderr).toContain(`No such manifest: ${list()}:latest`);
+    // What it means for this machine, without annotation.
+    expect((await tsrun(['pull', '-q', list()])).code).toBe(0);
+    expect(await idOf(list())).toBe(await idOf(source('busybox')));
+  });
+
+  test.each([
+    [['create', 'REGISTRY/l/x', 'REGISTRY/library/nope'], 'no such manifest: REGISTRY/library/nope:latest'],
+    [['create', 'REGISTRY/l/x', 'REGISTRY/tsrun/multi'], 'REGISTRY/tsrun/multi:latest is a manifest list'],
+    [['inspect', 'REGISTRY/l/nope'], 'no such manifest: REGISTRY/l/nope:latest'],
+    [['push', 'REGISTRY/l/nope'], 'No such manifest: REGISTRY/l/nope:latest'],
+    [['annotate', 'REGISTRY/l/nope', 'x'], 'No such manifest: REGISTRY/l/nope:latest'],
+    [['rm', 'REGISTRY/l/nope'], 'No such manifest: REGISTRY/l/nope:latest'],
+  ])('%j', async (args, message) => {
+    const named = (text: string): string => text.replace('REGISTRY', inject('registry'));
+    const result = await manifest(...args.map(named));
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(named(message));
+  });
+});
+
 describe('a registry with passwords', () => {
   let registry: ConfiguredRegistry;
   beforeAll(async () => {

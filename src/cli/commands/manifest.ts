@@ -194,8 +194,9 @@ export const manifestRm: Command = {
     const store = lists();
     let code = 0;
     for (const name of args) {
-      if (store.remove(parseReference(name))) continue;
-      printError(`No such manifest: ${name}`);
+      const reference = parseReference(name);
+      if (store.remove(reference)) continue;
+      printError(`No such manifest: ${familiarName(reference)}`);
       code = 1;
     }
     return code;

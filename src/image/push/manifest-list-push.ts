@@ -21,8 +21,12 @@ const repositoryOf = (reference: Reference) => ({ path: reference.path, familiar
 export async function fetchManifest(session: Push, reference: Reference): Promise<RemoteManifest> {
   const { registry } = session.target;
   const what = reference.digest ?? reference.tag ?? '';
-  const { bytes, mediaType } = await session.retrying(() => registry.manifest(repositoryOf(reference), what));
   const name = familiarName(reference);
+  const fetching = session.retrying(() => registry.manifest(repositoryOf(reference), what));
+  const { bytes, mediaType } = await fetching.catch((error) => {
+    if (!(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
+    throw new TsrunError('NOT_FOUND', `no such manifest: ${name}`, { hint: error.hint, cause: error });
+  });
   const json = parseJson(bytes, { name: `manifest of "${name}"`, code: 'REGISTRY' });
   const { kind } = parseManifest(bytes, mediaType, { name: `manifest of "${name}"`, code: 'REGISTRY' });
   const stated = json.get('mediaType').optionalString() ?? mediaType;

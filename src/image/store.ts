@@ -314,6 +314,19 @@ export class ImageStore {
     }, onDamaged);
   }
 
+  /** An image that is there is known by a digest too: that of `manifest`, under which a registry has it. */
+  addDigest(id: Digest, reference: Reference, manifest: { digest: Digest; bytes: Uint8Array }): void {
+    this.#catalogue.update((catalogue) => {
+      const entry = catalogue.images.get(id);
+      // Removed meanwhile.
+      if (entry === undefined) return;
+      this.#writeBlob(manifest.digest, manifest.bytes);
+      const documents = [...new Set([...entry.documents, manifest.digest])];
+      catalogue.images.set(id, { ...entry, documents });
+      catalogue.references.set(formatReference(reference), id);
+    });
+  }
+
   #blobPath(digest: Digest): string {
     return join(this.root, 'blobs', digestAlgorithm(digest), digestHex(digest));
   }

@@ -1,0 +1,259 @@
+/**
+ * What earlier lessons have taught, for later ones: each function is the part of a program that one lesson is about, and says
+ * which. Lessons import it as `tsrun/lessons/kit.ts`.
+ */
+import { spawnSync } from 'node:child_process';
+import { lstatSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  availableCapabilities,
+  boundingDrops,
+  capabilitySet,
+  defaultCapabilities,
+  encodeCapset,
+} from 'tsrun/linux/capabilities.ts';
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  CLONE_NEWIPC,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  F_SETFD,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MS_BIND,
+  MS_PRIVATE,
+  MS_REC,
+  PR_CAPBSET_DROP,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+} from 'tsrun/linux/constants.ts';
+import { type Place, type Program, ProgramBuilder } from 'tsrun/program/program.ts';
+import { fdProgram, fdSync, runProgram } from 'tsrun/program/run.ts';
+
+export { ProgramBuilder };
+
+/** Where the child builds its root: a tmpfs is laid over it, in a mount namespace of the child's own. */
+export const place = '/mnt';
+
+/** What a break-out adds in the place of the container's command. */
+export interface BreakOut {
+  /** Makes on the host what the break-out is after, and returns what takes it away again. */
+  prepare?: () => (() => void) | Promise<() => void>;
+  /** The attacker's system calls: they end in an execve that fails (or a status other than 0) where they came to nothing. */
+  attack: (b: ProgramBuilder) => void;
+  /** Lesson 1, whose container is this very process: a command for `runHere`. */
+  here?: readonly string[];
+}
+
+/** The words that run the lesson's program once more; those of its command line follow. */
+export function self(): string[] {
+  return JSON.parse(process.env.TSRUN_LESSON_RUN ?? '[]') as string[];
+}
+
+async function breakOutOf(path: string): Promise<BreakOut> {
+  return ((await import(path)) as { default: BreakOut }).default;
+}
+
+/** Lesson 1: runs the words behind the program's name, if there are any, as a child of this thread. */
+export async function runHere(): Promise<void> {
+  const breakOut = process.env.TSRUN_LESSON_BREAKOUT;
+  const words = breakOut === undefined ? process.argv.slice(2) : ((await breakOutOf(breakOut)).here ?? []);
+  const [file, ...args] = words;
+  if (file !== undefined) process.exit(spawnSync(file, args, { stdio: 'inherit' }).status ?? 128);
+}
+
+/**
+ * Lesson 2: a child with new namespaces. `met`: the parent's side tells its pid, and the child waits until the other side
+ * is done with it (lesson 6).
+ */
+export function newChild(b: ProgramBuilder, namespaces = 0, met = false): void {
+  const SIGCHLD = 17n;
+  const SIGKILL = 9;
+  const args = b.reserve(88, 'struct clone_args');
+  b.at(args).writeBigUInt64LE(BigInt(CLONE_NEWNS | namespaces), 0);
+  b.at(args).writeBigUInt64LE(SIGCHLD, 32);
+  const message = b.reserve(8, 'the pid');
+  const child = b.label();
+  const pid = b.field(message, 0, 4, 'pid');
+  b.call('clone3', [args, 88], { title: 'make the child', store: pid, branch: child });
+  if (met) b.call('write', [fdSync, message, 4], { title: 'tell its pid' });
+  b.call('end', [], { title: 'the parent waits for the child' });
+  b.mark(child);
+  b.call('prctl', [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { title: 'end when the machine ends' });
+  b.call('mount', [0, b.text('/'), 0, MS_REC | MS_PRIVATE, 0], { title: 'keep our mounts to ourselves' });
+  if (met) b.call('read', [fdSync, b.reserve(8, 'answer'), 1], { title: 'wait', expect: { equals: 1 } });
+}
+
+/** A directory and a file system on it. */
+export function mountAt(b: ProgramBuilder, type: string, path: string, options = ''): void {
+  makeDirectory(b, path);
+  b.call('mount', [b.text(type), b.text(path), b.text(type), 0, options === '' ? 0 : b.text(options)], {
+    title: `mount ${type} on ${path}`,
+  });
+}
+
+export function makeDirectory(b: ProgramBuilder, path: string): void {
+  b.call('mkdirat', [AT_FDCWD, b.text(path), 0o755], { title: `make ${path}`, tolerate: ['EEXIST'] });
+}
+
+/** A file of the program's own making. */
+export function putFile(b: ProgramBuilder, path: string, text: string): void {
+  const O_WRONLY_CREAT = 0o101;
+  const fd = b.slot(`fd of ${path}`);
+  b.call('openat', [AT_FDCWD, b.text(path), O_WRONLY_CREAT, 0o644], { title: `make ${path}`, store: fd });
+  if (text !== '') b.call('write', [fd, b.text(text), Buffer.byteLength(text)], { title: `write ${path}` });
+  b.call('close', [fd], { title: `close ${path}` });
+}
+
+/** Lesson 3: the host's programs below `root`, read-only: /usr, and what leads there. */
+export function bindPrograms(b: ProgramBuilder, root: string): void {
+  for (const name of ['usr', 'bin', 'sbin', 'lib', 'lib64']) {
+    const path = `${root}/${name}`;
+    const kind = kindOf(`/${name}`);
+    if (kind === undefined) continue;
+    if (kind !== 'directory') {
+      b.call('symlinkat', [b.text(kind.link), AT_FDCWD, b.text(path)], { title: `/${name} leads to ${kind.link}` });
+      continue;
+    }
+    makeDirectory(b, path);
+    b.call('mount', [b.text(`/${name}`), b.text(path), 0, MS_BIND | MS_REC, 0], { title: `bind /${name}` });
+    setReadOnly(b, path);
+  }
+}
+
+function kindOf(path: string): 'directory' | { link: string } | undefined {
+  try {
+    return lstatSync(path).isSymbolicLink() ? { link: readlinkSync(path) } : 'directory';
+  } catch {
+    return undefined;
+  }
+}
+
+/** man 2 mount_setattr: all mounts at and below `path`. */
+export function setReadOnly(b: ProgramBuilder, path: string): void {
+  const attributes = Buffer.alloc(32);
+  attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_RDONLY), 0);
+  b.call('mount_setattr', [AT_FDCWD, b.text(path), AT_RECURSIVE, b.bytes(attributes, 'struct mount_attr'), 32], {
+    title: `make ${path} read-only`,
+  });
+}
+
+/** Lesson 4: `root` becomes `/`, and the old root is gone. */
+export function pivotRoot(b: ProgramBuilder, root: string): void {
+  b.call('chdir', [b.text(root)], { title: `go to ${root}` });
+  b.call('pivot_root', [b.text('.'), b.text('.')], { title: 'make it the root; the old one lies on top' });
+  b.call('umount2', [b.text('.'), MNT_DETACH], { title: 'take the old root away' });
+  b.call('chdir', [b.text('/')], { title: 'stand in the new root' });
+}
+
+/** Lesson 4: the root of later lessons: one layer and one for changes, joined by overlayfs; and the programs of lesson 3. */
+export function layeredRoot(b: ProgramBuilder): string {
+  mountAt(b, 'tmpfs', place);
+  const directories = ['base', 'base/dev', 'base/etc', 'base/tmp', 'upper', 'work', 'root'];
+  for (const name of directories) makeDirectory(b, `${place}/${name}`);
+  putFile(b, `${place}/base/etc/motd`, 'Welcome to the container.\n');
+  putFile(b, `${place}/base/dev/null`, '');
+  const root = `${place}/root`;
+  mountAt(b, 'overlay', root, `lowerdir=${place}/base,upperdir=${place}/upper,workdir=${place}/work`);
+  bindPrograms(b, root);
+  b.call('mount', [b.text('/dev/null'), b.text(`${root}/dev/null`), 0, MS_BIND, 0], { title: 'bind /dev/null' });
+  return root;
+}
+
+/** Lesson 5: proc of the own pid namespace. */
+export function mountProc(b: ProgramBuilder, root: string): void {
+  mountAt(b, 'proc', `${root}/proc`);
+}
+
+/**
+ * The end of every lesson: the container's command, by default the words behind the program's name, or a shell. Where a
+ * break-out is tried (`tsrun learn breakout`) its system calls stand here instead.
+ */
+export async function inside(b: ProgramBuilder, words: readonly string[] = commandWords()): Promise<void> {
+  closeOurs(b);
+  const breakOut = process.env.TSRUN_LESSON_BREAKOUT;
+  if (breakOut === undefined) execute(b, words);
+  else (await breakOutOf(breakOut)).attack(b);
+}
+
+/** What runs in the container: the words behind the program's name, or a shell. */
+export function commandWords(): string[] {
+  const words = process.argv.slice(2);
+  return words.length === 0 ? ['/bin/sh'] : words;
+}
+
+/** Lesson 2: nothing of ours stays open in the container's command. */
+export function closeOurs(b: ProgramBuilder): void {
+  const FD_CLOEXEC = 1;
+  b.call('close', [fdProgram], { title: 'close the program' });
+  b.call('fcntl', [fdSync, F_SETFD, FD_CLOEXEC], { title: 'the socket to the other side ends with execve' });
+}
+
+const directories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** An environment and an argument vector, as execve(2) takes them. */
+export function vectors(b: ProgramBuilder, words: readonly string[]): { argv: Place; envp: Place } {
+  const texts = (list: readonly string[], label: string) =>
+    b.pointers(
+      list.map((word) => b.text(word)),
+      label,
+    );
+  const environment = [`PATH=${directories.join(':')}`, `TERM=${process.env.TERM ?? 'dumb'}`, 'HOME=/', 'PS1=# '];
+  return { argv: texts(words, 'argv'), envp: texts(environment, 'envp') };
+}
+
+/** Lesson 2: becomes a command, found along PATH. */
+export function execute(b: ProgramBuilder, words: readonly string[]): void {
+  const { argv, envp } = vectors(b, words);
+  const command = words[0] ?? '';
+  const paths = command.includes('/') ? [command] : directories.map((directory) => `${directory}/${command}`);
+  for (const path of paths) {
+    b.call('execve', [b.text(path), argv, envp], { title: `run ${path}`, tolerate: ['ENOENT'], remember: true });
+  }
+  b.call('fail', [], { title: `run ${command}` });
+}
+
+/** Runs the program; this process ends as the container does. `meet` gets the child's pid while it waits. */
+export async function run(b: ProgramBuilder, meet?: (pid: number) => void): Promise<never> {
+  const program: Program = b.build({ errorFd: fdSync });
+  try {
+    process.exit(await runProgram(program, meet));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    if (error instanceof Error && 'hint' in error && error.hint !== undefined) console.error(`  ${error.hint}`);
+    process.exit(125);
+  }
+}
+
+/** Lessons 5 and 6: the namespaces of a container without a network. */
+export const isolated = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+/** Lesson 6: a cgroup that goes away with this process, and what puts a process into it. */
+export function newCgroup(): (pid: number) => void {
+  const hierarchy = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find((line) => line.includes(' - cgroup2 '))
+    ?.split(' ')[4];
+  if (hierarchy === undefined) throw new Error('no cgroup v2 is mounted on this machine');
+  const cgroup = `${hierarchy}/tsrun-lesson-${process.pid}`;
+  mkdirSync(cgroup);
+  process.on('exit', () => {
+    writeFileSync(`${cgroup}/cgroup.kill`, '1');
+    rmdirSync(cgroup);
+  });
+  return (pid) => writeFileSync(`${cgroup}/cgroup.procs`, String(pid));
+}
+
+/** Lesson 7: what docker leaves to a container, as far as this machine has it; the rest is gone for good. */
+export function dropCapabilities(b: ProgramBuilder): void {
+  const available = availableCapabilities();
+  const kept = defaultCapabilities.filter((name) => available.includes(name));
+  for (const number of boundingDrops(kept)) {
+    b.call('prctl', [PR_CAPBSET_DROP, number, 0, 0, 0], { title: `drop capability ${number} for good` });
+  }
+  const set = capabilitySet(kept);
+  const { header, data } = encodeCapset({ effective: set, permitted: set, inheritable: 0n });
+  b.call('capset', [b.bytes(header, 'cap_user_header'), b.bytes(data, 'cap_user_data')], { title: 'keep only these' });
+  b.call('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { title: 'no new privileges' });
+}

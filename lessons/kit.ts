@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import { encodeFilter, jumpEqual, jumpGreaterOrEqual, load, ret } from 'tsrun/linux/bpf.ts';
 import {
   availableCapabilities,
   boundingDrops,
@@ -27,7 +28,12 @@ import {
   PR_CAPBSET_DROP,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
+  SECCOMP_SET_MODE_FILTER,
 } from 'tsrun/linux/constants.ts';
+import { errno } from 'tsrun/linux/errno.ts';
+import type { NetlinkSocket } from 'tsrun/linux/netlink.ts';
+import { getLink, parseLink } from 'tsrun/linux/netlink-link.ts';
+import { architecture, NR } from 'tsrun/linux/syscalls.ts';
 import { type Place, type Program, ProgramBuilder } from 'tsrun/program/program.ts';
 import { fdProgram, fdSync, runProgram } from 'tsrun/program/run.ts';
 
@@ -136,6 +142,7 @@ export function setReadOnly(b: ProgramBuilder, path: string): void {
   attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_RDONLY), 0);
   b.call('mount_setattr', [AT_FDCWD, b.text(path), AT_RECURSIVE, b.bytes(attributes, 'struct mount_attr'), 32], {
     title: `make ${path} read-only`,
+    tolerate: ['ENOENT'],
   });
 }
 
@@ -256,4 +263,54 @@ export function dropCapabilities(b: ProgramBuilder): void {
   const { header, data } = encodeCapset({ effective: set, permitted: set, inheritable: 0n });
   b.call('capset', [b.bytes(header, 'cap_user_header'), b.bytes(data, 'cap_user_data')], { title: 'keep only these' });
   b.call('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { title: 'no new privileges' });
+}
+
+/** Lesson 8: calls that no ordinary program makes are refused. */
+export function refuseCalls(b: ProgramBuilder): void {
+  const [ALLOW, KILL, ERRNO] = [0x7fff0000, 0x80000000, 0x00050000];
+  const denied = ['add_key', 'keyctl', 'request_key', 'bpf', 'perf_event_open', 'ptrace', 'unshare', 'setns'] as const;
+  const filter = [
+    ...[load(4), jumpEqual(architecture === 'arm64' ? 0xc00000b7 : 0xc000003e, 1, 0), ret(KILL), load(0)],
+    ...[jumpGreaterOrEqual(0x40000000, 0, 1), ret(ERRNO | errno.EPERM)],
+    ...denied.flatMap((name) => [jumpEqual(NR[name], 0, 1), ret(ERRNO | errno.EPERM)]),
+    ret(ALLOW),
+  ];
+  const program = b.reserve(16, 'struct sock_fprog');
+  b.at(program).writeUInt16LE(filter.length, 0);
+  b.relocate(program.offset + 8, b.bytes(encodeFilter(filter), 'the filter'));
+  b.call('seccomp', [SECCOMP_SET_MODE_FILTER, 0, program], { title: 'from here on a filter sees every call' });
+}
+
+/** Lesson 9: what of proc belongs to the whole machine is read-only or hidden. */
+export function maskProc(b: ProgramBuilder): void {
+  for (const path of ['/proc/sys', '/proc/sysrq-trigger', '/proc/irq', '/proc/bus', '/proc/fs']) {
+    b.call('mount', [b.text(path), b.text(path), 0, MS_BIND | MS_REC, 0], {
+      title: `lay ${path} over itself`,
+      tolerate: ['ENOENT'],
+    });
+    setReadOnly(b, path);
+  }
+  for (const path of ['/proc/kcore', '/proc/keys', '/proc/timer_list']) {
+    b.call('mount', [b.text('/dev/null'), b.text(path), 0, MS_BIND, 0], {
+      title: `hide ${path}`,
+      tolerate: ['ENOENT'],
+    });
+  }
+}
+
+/** Lessons 3 to 9: all of the container but its network. `inside` follows. */
+export function containerWalls(b: ProgramBuilder): void {
+  const root = layeredRoot(b);
+  mountProc(b, root);
+  pivotRoot(b, root);
+  maskProc(b);
+  dropCapabilities(b);
+  refuseCalls(b);
+}
+
+/** Lesson 10: the index of a network interface, as netlink wants it. */
+export function indexOf(socket: NetlinkSocket, name: string): number {
+  const [message] = socket.run([getLink(name)])[0]?.messages ?? [];
+  if (message === undefined) throw new Error(`there is no interface ${name}`);
+  return parseLink(message).index;
 }

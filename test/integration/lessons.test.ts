@@ -70,7 +70,7 @@ describe.each(lessons)('%s', (lesson) => {
   const reason = held[lesson];
   test.runIf(reason !== undefined)('its break-out works, and the next lesson closes it', async () => {
     const { code, stdout, stderr } = await learn('breakout', '--lang', 'en', number);
-    expect(stdout).toMatch(/The break-out works in .*\n[^]*The break-out fails in /);
+    expect(stdout).toMatch(/The break-out works in .*\n[\s\S]*The break-out fails in /);
     expect(stderr).toMatch(reason ?? /^/);
     expect(code).toBe(0);
   });

@@ -101,9 +101,11 @@ export const learnCheck: Command = {
     const file = existing(ownFile(lesson, directory));
     const status = await withEngine(home, async (engine) => {
       const check = await engine.command(join(lesson.directory, 'check.ts'));
+      const probe = join(lesson.directory, 'probe.ts');
       return start(engine, check, {
         TSRUN_LESSON_RUN: JSON.stringify(await engine.command(file)),
         TSRUN_LESSON_LANG: language,
+        ...(existsSync(probe) ? { TSRUN_LESSON_PROBE: await engine.module(probe) } : {}),
       });
     });
     if (status !== 0) return status;

@@ -245,11 +245,22 @@ export function newCgroup(): (pid: number) => void {
   if (hierarchy === undefined) throw new Error('no cgroup v2 is mounted on this machine');
   const cgroup = `${hierarchy}/tsrun-lesson-${process.pid}`;
   mkdirSync(cgroup);
-  process.on('exit', () => {
-    writeFileSync(`${cgroup}/cgroup.kill`, '1');
-    rmdirSync(cgroup);
-  });
+  process.on('exit', () => removeCgroup(cgroup));
   return (pid) => writeFileSync(`${cgroup}/cgroup.procs`, String(pid));
+}
+
+/** Lesson 6: ends whatever is in a cgroup, waits for that, and removes it. */
+export function removeCgroup(cgroup: string): void {
+  writeFileSync(`${cgroup}/cgroup.kill`, '1');
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (
+    let tries = 0;
+    tries < 1000 && readFileSync(`${cgroup}/cgroup.events`, 'utf8').includes('populated 1');
+    tries++
+  ) {
+    Atomics.wait(pause, 0, 0, 5);
+  }
+  rmdirSync(cgroup);
 }
 
 /** Lesson 7: what docker leaves to a container, as far as this machine has it; the rest is gone for good. */

@@ -90,7 +90,7 @@ export const learnRun: Command = {
 export const learnCheck: Command = {
   usage: '[OPTIONS] LESSON [DIRECTORY]',
   description:
-    'Say whether the task of a lesson is solved: your copy is run, and what the kernel shows of it is looked at',
+    'Say whether the task of a lesson is solved.\nYour copy is run, and the check looks at what the kernel shows of it',
   flags: [langFlag],
   args: { min: 1, max: 2 },
   async run({ flags, args: [typed = '', directory] }) {

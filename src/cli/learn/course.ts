@@ -1,5 +1,4 @@
 /** The course: where its files are, which lessons it has, and the learner's copies of them. */
-import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -51,6 +50,7 @@ export async function courseHome(): Promise<string> {
     });
   }
   const { default: files } = (await import(embeddedCourse)) as { default: Record<string, string> };
+  const { createHash } = await import('node:crypto');
   const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 16);
   const home = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tsrun', `course-${digest}`);
   if (!existsSync(home)) unpack(files, home);
@@ -96,6 +96,12 @@ export function findLesson(home: string, typed: string): Lesson {
 /** The page of a lesson in Markdown. */
 export function pageOf({ directory }: Lesson, language: Language): string {
   return readFileSync(join(directory, language === 'en' ? 'README.md' : `README.${language}.md`), 'utf8');
+}
+
+/** The lessons where they can be had without writing anything. */
+export function lessonsAtHand(): Lesson[] {
+  const home = besideProgram();
+  return home === undefined ? [] : lessonsOf(home);
 }
 
 /** The heading of its page: `3. A root of its own`. */

@@ -20,9 +20,9 @@ export class Engine {
       this.#directory = mkdtempSync(join(tmpdir(), 'tsrun-learn.'));
       writeFileSync(join(this.#directory, 'tsconfig.json'), JSON.stringify(compilerSettings(home)));
     } else {
-      // From here src/linux/artifacts.ts finds what is in dist/.
-      mkdirSync(join(home, 'dist/scripts'), { recursive: true });
-      this.#directory = mkdtempSync(join(home, 'dist/scripts/learn.'));
+      // From this depth src/linux/artifacts.ts finds what is in dist/.
+      mkdirSync(join(home, 'dist'), { recursive: true });
+      this.#directory = mkdtempSync(join(home, 'dist/learn.'));
     }
   }
 

@@ -14,6 +14,9 @@ test('there are ten lessons, each with all its parts', () => {
       expect(existsSync(join(directory, part)), `${directory}/${part}`).toBe(true);
     }
   }
+  // Nobody closes the last way out.
+  const closed = lessons.filter(({ directory }) => existsSync(join(directory, 'breakout.ts')));
+  expect(closed).toEqual(lessons.slice(0, -1));
 });
 
 test('no program of a lesson has 60 lines or more', () => {

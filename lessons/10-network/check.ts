@@ -7,7 +7,7 @@ import { examine, type Problem, Run, shares, startCat } from '../examiner.ts';
 function hear(): Promise<string | undefined> {
   return new Promise((resolve) => {
     let heard = '';
-    const socket = createConnection({ host: '10.213.7.1', port: 8080, timeout: 3000 });
+    const socket = createConnection({ host: '10.213.7.1', port: 8080, timeout: 10_000 });
     socket.on('data', (chunk) => (heard += chunk));
     socket.on('error', () => resolve(undefined));
     socket.on('timeout', () => {

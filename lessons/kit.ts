@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { encodeFilter, jumpEqual, jumpGreaterOrEqual, load, ret } from 'tsrun/linux/bpf.ts';
 import {
   availableCapabilities,
@@ -180,8 +181,23 @@ export function mountProc(b: ProgramBuilder, root: string): void {
 export async function inside(b: ProgramBuilder, words: readonly string[] = commandWords()): Promise<void> {
   closeOurs(b);
   const breakOut = process.env.TSRUN_LESSON_BREAKOUT;
+  if (breakOut === undefined && isatty(0)) takeTerminal(b);
   if (breakOut === undefined) execute(b, words);
   else (await breakOutOf(breakOut)).attack(b);
+}
+
+/** A process group of its own that has the terminal (man 4 tty_ioctl), so that a shell can do job control in a pid namespace. */
+function takeTerminal(b: ProgramBuilder): void {
+  const [SIG_BLOCK, SIG_UNBLOCK, SIGTTOU, TIOCSPGRP] = [0, 1, 22, 0x5410];
+  const set = Buffer.alloc(8);
+  set.writeUInt32LE(1 << (SIGTTOU - 1), 0);
+  const signals = b.bytes(set, 'SIGTTOU');
+  const group = b.reserve(8, 'process group');
+  b.call('setpgid', [0, 0], { title: 'a process group of its own' });
+  b.call('getpid', [], { title: 'whose number it is', store: b.field(group, 0, 4, 'process group') });
+  b.call('rt_sigprocmask', [SIG_BLOCK, signals, 0, 8], { title: 'who is in the background may not do this' });
+  b.call('ioctl', [0, TIOCSPGRP, group], { title: 'take the terminal', expect: 'any' });
+  b.call('rt_sigprocmask', [SIG_UNBLOCK, signals, 0, 8], { title: 'as before' });
 }
 
 /** What runs in the container: the words behind the program's name, or a shell. */

@@ -1,5 +1,4 @@
 /** Out of lesson 2: what was laid over something can be taken off again. Root may. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { MNT_DETACH } from 'tsrun/linux/constants.ts';
 

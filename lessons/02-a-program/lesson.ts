@@ -1,5 +1,4 @@
 /** Lesson 2: what the child has to do is written down as a list of system calls, and a small program in C carries it out. */
-
 import { inside, ProgramBuilder } from 'tsrun/lessons/kit.ts';
 import { CLONE_NEWNS, MS_PRIVATE, MS_REC } from 'tsrun/linux/constants.ts';
 import { renderProgram } from 'tsrun/program/render.ts';

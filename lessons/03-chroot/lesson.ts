@@ -1,5 +1,4 @@
 /** Lesson 3: a root of its own. The container gets another tree, in which the host's files have no name. */
-
 import { bindPrograms, inside, ProgramBuilder, place, run } from 'tsrun/lessons/kit.ts';
 import { AT_FDCWD, CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC } from 'tsrun/linux/constants.ts';
 

@@ -1,5 +1,4 @@
 /** Lesson 3, solved: the devices that programs expect, and a /tmp with an end. */
-
 import { bindPrograms, inside, ProgramBuilder, place, run } from 'tsrun/lessons/kit.ts';
 import { AT_FDCWD, CLONE_NEWNS, MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_REC } from 'tsrun/linux/constants.ts';
 

@@ -1,5 +1,4 @@
 /** Out of lesson 5: System V message queues have no path and no process. Whoever knows the number of one may ask for it. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { syscall } from 'tsrun/linux/ffi.ts';
 import { check } from 'tsrun/linux/fs.ts';

@@ -1,5 +1,4 @@
 /** Out of lesson 6: /usr is the host's, and read-only is a mark on the mount. Root may wipe it off. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY } from 'tsrun/linux/constants.ts';
 

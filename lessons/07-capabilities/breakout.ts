@@ -1,5 +1,4 @@
 /** Out of lesson 7: the kernel's keyrings belong to a user, not to a namespace. User 0 here is user 0 there. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { syscall } from 'tsrun/linux/ffi.ts';
 import { check } from 'tsrun/linux/fs.ts';

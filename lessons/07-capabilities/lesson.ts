@@ -1,16 +1,5 @@
 /** Lesson 7: root in the container is no longer root. Capabilities are taken away, for good. */
-
-import {
-  inside,
-  isolated,
-  layeredRoot,
-  mountProc,
-  newCgroup,
-  newChild,
-  ProgramBuilder,
-  pivotRoot,
-  run,
-} from 'tsrun/lessons/kit.ts';
+import * as kit from 'tsrun/lessons/kit.ts';
 import {
   availableCapabilities,
   boundingDrops,
@@ -26,12 +15,12 @@ import {
   PR_SET_NO_NEW_PRIVS,
 } from 'tsrun/linux/constants.ts';
 
-const enterCgroup = newCgroup(); // lesson 6
-const b = new ProgramBuilder();
-newChild(b, isolated, true);
-const root = layeredRoot(b);
-mountProc(b, root);
-pivotRoot(b, root);
+const enterCgroup = kit.newCgroup(); // lesson 6
+const b = new kit.ProgramBuilder();
+kit.newChild(b, kit.isolated, true);
+const root = kit.layeredRoot(b);
+kit.mountProc(b, root);
+kit.pivotRoot(b, root);
 
 // What docker leaves to a container, as far as this machine has it itself.
 const available = availableCapabilities();
@@ -50,5 +39,5 @@ b.call('capset', [b.bytes(header, 'cap_user_header'), b.bytes(data, 'cap_user_da
 
 // And no program gives more than its caller had, setuid or not.
 b.call('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { title: 'no new privileges' });
-await inside(b);
-await run(b, enterCgroup);
+await kit.inside(b);
+await kit.run(b, enterCgroup);

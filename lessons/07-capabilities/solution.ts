@@ -1,16 +1,5 @@
 /** Lesson 7, solved: an ordinary user with one single capability, which execve does not take away. */
-
-import {
-  inside,
-  isolated,
-  layeredRoot,
-  mountProc,
-  newCgroup,
-  newChild,
-  ProgramBuilder,
-  pivotRoot,
-  run,
-} from 'tsrun/lessons/kit.ts';
+import * as kit from 'tsrun/lessons/kit.ts';
 import { boundingDrops, capabilityNumber, capabilitySet, encodeCapset } from 'tsrun/linux/capabilities.ts';
 import {
   PR_CAP_AMBIENT,
@@ -20,12 +9,12 @@ import {
   PR_SET_NO_NEW_PRIVS,
 } from 'tsrun/linux/constants.ts';
 
-const enterCgroup = newCgroup();
-const b = new ProgramBuilder();
-newChild(b, isolated, true);
-const root = layeredRoot(b);
-mountProc(b, root);
-pivotRoot(b, root);
+const enterCgroup = kit.newCgroup();
+const b = new kit.ProgramBuilder();
+kit.newChild(b, kit.isolated, true);
+const root = kit.layeredRoot(b);
+kit.mountProc(b, root);
+kit.pivotRoot(b, root);
 
 const name = 'CAP_NET_BIND_SERVICE';
 const set = capabilitySet([name]);
@@ -42,5 +31,5 @@ b.call('prctl', [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber(name) ??
   title: 'hand it on through execve',
 });
 b.call('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { title: 'no new privileges' });
-await inside(b);
-await run(b, enterCgroup);
+await kit.inside(b);
+await kit.run(b, enterCgroup);

@@ -1,5 +1,4 @@
 /** What the check does in the learner's container: an ordinary socket must be there, a packet socket must be refused. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { AF_INET, SOCK_RAW, SOCK_STREAM } from 'tsrun/linux/constants.ts';
 import { errno } from 'tsrun/linux/errno.ts';

@@ -1,29 +1,17 @@
 /** Lesson 8, solved: an argument decides. No packet sockets, all other sockets as before. */
-
-import {
-  dropCapabilities,
-  inside,
-  isolated,
-  layeredRoot,
-  mountProc,
-  newCgroup,
-  newChild,
-  ProgramBuilder,
-  pivotRoot,
-  run,
-} from 'tsrun/lessons/kit.ts';
+import * as kit from 'tsrun/lessons/kit.ts';
 import { type BpfInstruction, encodeFilter, jumpEqual, jumpGreaterOrEqual, load, ret } from 'tsrun/linux/bpf.ts';
 import { SECCOMP_SET_MODE_FILTER } from 'tsrun/linux/constants.ts';
 import { errno } from 'tsrun/linux/errno.ts';
 import { architecture, NR } from 'tsrun/linux/syscalls.ts';
 
-const enterCgroup = newCgroup();
-const b = new ProgramBuilder();
-newChild(b, isolated, true);
-const root = layeredRoot(b);
-mountProc(b, root);
-pivotRoot(b, root);
-dropCapabilities(b); // lesson 7
+const enterCgroup = kit.newCgroup();
+const b = new kit.ProgramBuilder();
+kit.newChild(b, kit.isolated, true);
+const root = kit.layeredRoot(b);
+kit.mountProc(b, root);
+kit.pivotRoot(b, root);
+kit.dropCapabilities(b); // lesson 7
 
 // struct seccomp_data: the number of the call at 0, the architecture at 4, the arguments from 16 on, 8 bytes each.
 const [ALLOW, KILL, ERRNO] = [0x7fff0000, 0x80000000, 0x00050000];
@@ -51,5 +39,5 @@ const program = b.reserve(16, 'struct sock_fprog');
 b.at(program).writeUInt16LE(filter.length, 0);
 b.relocate(program.offset + 8, b.bytes(encodeFilter(filter), 'the filter'));
 b.call('seccomp', [SECCOMP_SET_MODE_FILTER, 0, program], { title: 'from here on the filter sees every call' });
-await inside(b);
-await run(b, enterCgroup);
+await kit.inside(b);
+await kit.run(b, enterCgroup);

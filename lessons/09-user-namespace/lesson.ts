@@ -1,26 +1,13 @@
 /** Lesson 9: what of proc belongs to the whole machine is read-only or hidden. */
-
-import {
-  dropCapabilities,
-  inside,
-  isolated,
-  layeredRoot,
-  mountProc,
-  newCgroup,
-  newChild,
-  ProgramBuilder,
-  pivotRoot,
-  refuseCalls,
-  run,
-} from 'tsrun/lessons/kit.ts';
+import * as kit from 'tsrun/lessons/kit.ts';
 import { AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MS_BIND, MS_REC } from 'tsrun/linux/constants.ts';
 
-const enterCgroup = newCgroup();
-const b = new ProgramBuilder();
-newChild(b, isolated, true); // tells its pid, and waits for the last line of this file
-const root = layeredRoot(b);
-mountProc(b, root);
-pivotRoot(b, root);
+const enterCgroup = kit.newCgroup();
+const b = new kit.ProgramBuilder();
+kit.newChild(b, kit.isolated, true); // tells its pid, and waits for the last line of this file
+const root = kit.layeredRoot(b);
+kit.mountProc(b, root);
+kit.pivotRoot(b, root);
 
 // A mark on a mount needs a mount: each of these is laid over itself, and that mount is made read-only.
 const readOnly = Buffer.alloc(32); // struct mount_attr
@@ -37,7 +24,7 @@ for (const path of ['/proc/kcore', '/proc/keys', '/proc/timer_list']) {
   b.call('mount', [b.text('/dev/null'), b.text(path), 0, MS_BIND, 0], { title: `hide ${path}`, tolerate: ['ENOENT'] });
 }
 
-dropCapabilities(b);
-refuseCalls(b);
-await inside(b);
-await run(b, (pid) => enterCgroup(pid));
+kit.dropCapabilities(b);
+kit.refuseCalls(b);
+await kit.inside(b);
+await kit.run(b, (pid) => enterCgroup(pid));

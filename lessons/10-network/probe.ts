@@ -1,5 +1,4 @@
 /** What the check runs in the learner's container: a server on port 80 that greets its one client. */
-
 import { type BreakOut, execute } from 'tsrun/lessons/kit.ts';
 import { AF_INET, SOCK_STREAM } from 'tsrun/linux/constants.ts';
 

@@ -143,6 +143,26 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/kill.ts')).kill,
   },
   {
+    names: ['learn'],
+    summary: 'Learn how containers work, in ten lessons',
+    load: async () => (await import('./commands/learn.ts')).learn,
+  },
+  {
+    names: ['learn breakout'],
+    summary: 'Try to break out of the container of a lesson',
+    load: async () => (await import('./commands/learn.ts')).learnBreakout,
+  },
+  {
+    names: ['learn check'],
+    summary: 'Say whether the task of a lesson is solved',
+    load: async () => (await import('./commands/learn.ts')).learnCheck,
+  },
+  {
+    names: ['learn run'],
+    summary: 'Run the program of a lesson',
+    load: async () => (await import('./commands/learn.ts')).learnRun,
+  },
+  {
     names: ['load', 'image load'],
     summary: 'Load images from a tar archive or stdin',
     load: async () => (await import('./commands/load.ts')).load,

@@ -13,6 +13,13 @@ function oneOf(choices: readonly string[]): (text: string) => void {
   };
 }
 
+export const langFlag: Flag = {
+  name: 'lang',
+  type: 'string',
+  description: 'Language of the texts (en|ru); by default that of the environment',
+  check: oneOf(languages),
+};
+
 /** `--format`, `--lang`, `--level`. */
 export function explainFlags(choices: readonly string[] = formats): Flag[] {
   return [
@@ -23,12 +30,7 @@ export function explainFlags(choices: readonly string[] = formats): Flag[] {
       shownDefault: '"text"',
       check: oneOf(choices),
     },
-    {
-      name: 'lang',
-      type: 'string',
-      description: 'Language of the texts (en|ru); by default that of the environment',
-      check: oneOf(languages),
-    },
+    langFlag,
     {
       name: 'level',
       type: 'string',

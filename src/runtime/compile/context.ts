@@ -22,7 +22,7 @@ import {
 } from '../../linux/constants.ts';
 import type { ErrnoName } from '../../linux/errno.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import type { Mount, Spec } from '../spec.ts';
+import type { IdMapping, Mount, Spec } from '../spec.ts';
 
 /** Descriptors that the monitor inherits (native/monitor.h) and that the program refers to by number. */
 export const fdProgram = 3;
@@ -42,6 +42,7 @@ export const fdTarget = 9;
 export const messageCreated = 1;
 export const messageReady = 2;
 export const messageMounted = 3;
+export const messageError = 4;
 export const messageListener = 5;
 
 /** A layer: a directory, or an EROFS image of files whose contents are in the layer's archive. */
@@ -110,6 +111,16 @@ export interface ProcessOptions {
   lenientRlimit: (type: string) => boolean;
 }
 
+/** A user namespace that is there, with its maps (man 7 user_namespaces). */
+export interface UserNamespace {
+  /** The descriptor that the process inherits. */
+  fd: number;
+  uids: readonly IdMapping[];
+  gids: readonly IdMapping[];
+  /** Capabilities that the process has to set the container up with. */
+  available: readonly string[];
+}
+
 export interface CompileOptions extends ProcessOptions {
   spec: Spec;
   root: RootSource;
@@ -121,6 +132,11 @@ export interface CompileOptions extends ProcessOptions {
   stdin: boolean;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
+  /** Change the root by chroot alone, and close no descriptors: what these walls hold back is to be seen. */
+  chroot?: boolean;
+  keepDescriptors?: boolean;
+  /** The first process enters this user namespace, and its files belong to whom they are mapped to. */
+  userns?: UserNamespace;
   /** Absent: a monitor runs the program and stays. */
   handover?: Handover;
   /** What a path of the host is, for those who compile without it being there; by default the host is asked. */
@@ -338,7 +354,7 @@ export function attach(
 export function setAttributes(
   c: Context,
   mount: Load,
-  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load },
+  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load | number },
   info: {
     title: string;
     why?: string;
@@ -351,8 +367,9 @@ export function setAttributes(
   struct.writeBigUInt64LE(BigInt(attr.set ?? 0), 0);
   struct.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
   struct.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
+  if (typeof attr.userns === 'number') struct.writeBigUInt64LE(BigInt(attr.userns), 24);
   const place = c.b.bytes(struct, 'struct mount_attr');
-  if (attr.userns !== undefined) {
+  if (typeof attr.userns === 'object') {
     const number = c.b.field(place, 24, 8, 'userns_fd of the struct');
     c.b.call('fcntl', [attr.userns, F_DUPFD_CLOEXEC, 0], {
       title: 'the user namespace into the struct',

@@ -334,6 +334,7 @@ export function compileOptions(
     init: record.options.init,
     exists: existsSync,
     lenientRlimit: isLenient(record.options),
+    newKeyring: true,
     chroot: hasForeignRoot(record.options),
     keepDescriptors: isWithout(record.options, 'fds'),
   };

@@ -18,6 +18,7 @@ import {
   O_CLOEXEC,
   O_PATH,
   RESOLVE_IN_ROOT,
+  RESOLVE_NO_SYMLINKS,
   S_IFREG,
 } from '../../linux/constants.ts';
 import type { ErrnoName } from '../../linux/errno.ts';
@@ -99,6 +100,8 @@ export interface Handover extends Unattended {
 
 /** What becomes of the process itself, in a start and in an exec. */
 export interface ProcessOptions {
+  /** Join a session keyring of its own: without one the command has the keys of whoever called. */
+  newKeyring?: boolean;
   /** Run the command under the init mode of tsrun-monitor. */
   init: boolean;
   /** Classic BPF of the seccomp filter. */
@@ -183,12 +186,13 @@ export function belowRoot(path: string): string {
 export function openInRoot(
   c: Context,
   path: string,
-  info: { title: string; why?: string; flags?: number; tolerate?: ErrnoName[]; store?: Load },
+  info: { title: string; why?: string; flags?: number; tolerate?: ErrnoName[]; store?: Load; noLinks?: boolean },
 ): Load {
   const fd = info.store ?? c.b.slot(`fd of ${path}`);
+  const resolve = RESOLVE_IN_ROOT | (info.noLinks === true ? RESOLVE_NO_SYMLINKS : 0);
   c.b.call(
     'openat2',
-    [c.root, c.b.text(belowRoot(path)), openHow(c.b, (info.flags ?? O_PATH) | O_CLOEXEC, RESOLVE_IN_ROOT), 24],
+    [c.root, c.b.text(belowRoot(path)), openHow(c.b, (info.flags ?? O_PATH) | O_CLOEXEC, resolve), 24],
     {
       title: info.title,
       why: info.why ?? 'openat2 with RESOLVE_IN_ROOT: no symlink of the image can lead outside of its root',
@@ -197,7 +201,10 @@ export function openInRoot(
       store: fd,
       hints: {
         ENOENT: `"${path}" is a dangling symlink in the image, or a parent of it is`,
-        ELOOP: 'the image has a loop of symlinks there',
+        ELOOP:
+          info.noLinks === true
+            ? `"${path}" is a symlink in the image: it must be an ordinary directory`
+            : 'the image has a loop of symlinks there',
       },
     },
   );
@@ -206,9 +213,9 @@ export function openInRoot(
 
 /**
  * Makes a mount target and opens it: every parent with mkdirat from its opened parent, the last component as a
- * directory or an empty file. What exists is taken as it is.
+ * directory or an empty file. What exists is taken as it is; with `noLinks` no link on the way is followed.
  */
-export function makeTarget(c: Context, path: string, kind: 'directory' | 'file'): Load {
+export function makeTarget(c: Context, path: string, kind: 'directory' | 'file', noLinks = false): Load {
   const components = belowRoot(path)
     .split('/')
     .filter((part) => part !== '.' && part !== '');
@@ -232,7 +239,7 @@ export function makeTarget(c: Context, path: string, kind: 'directory' | 'file')
         tolerate: ['EEXIST', 'EROFS'],
       });
     }
-    parent = openInRoot(c, sofar, { title: `open ${sofar} inside the root` });
+    parent = openInRoot(c, sofar, { title: `open ${sofar} inside the root`, noLinks });
   });
   return parent;
 }

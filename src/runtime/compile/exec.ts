@@ -181,6 +181,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       init: false,
       seccomp: options.seccomp,
       lenientRlimit: options.lenientRlimit,
+      newKeyring: unattended === undefined,
       ...(unattended === undefined ? {} : { errorFd, listenerFd: errorFd + 1, seccompFlags: unattended.seccompFlags }),
     },
   };

@@ -141,7 +141,8 @@ function newFilesystem(c: Context, mount: Mount): void {
   const parameters = rest
     .filter((word) => propagationWords[word] === undefined && !ownWords.has(word))
     .map((word) => outsideParameter(c, word));
-  const target = makeTarget(c, mount.destination, 'directory');
+  // What is hidden in them later is looked up by their names: a link could lead somewhere else by then (CVE-2023-28642).
+  const target = makeTarget(c, mount.destination, 'directory', type === 'proc' || type === 'sysfs');
   const isProc = type === 'proc' && mount.destination === '/proc';
   const fd = detachedMount(c, type, parameters, attributes, {
     title: `${type} for ${mount.destination}`,

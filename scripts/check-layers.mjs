@@ -12,7 +12,18 @@ import { fileURLToPath } from 'node:url';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(checkout, 'src');
 
-const levels = { linux: 0, program: 1, runtime: 2, image: 2, network: 2, cgroup: 2, container: 3, oci: 3, build: 4, cli: 5 };
+const levels = {
+  linux: 0,
+  program: 1,
+  runtime: 2,
+  image: 2,
+  network: 2,
+  cgroup: 2,
+  container: 3,
+  oci: 3,
+  build: 4,
+  cli: 5,
+};
 const common = ['error.ts', 'trace.ts'];
 const sharedTypes = 'runtime/spec.ts';
 /** Package -> the directory of src that may import it. */

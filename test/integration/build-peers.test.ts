@@ -21,7 +21,7 @@ const dockerfiles: { name: string; args?: string[]; plain?: ('docker' | 'buildah
   { name: 'python-venv', args: ['--build-arg', 'VERSION=1.2.3'] },
   { name: 'static-c' },
   { name: 'nginx-config' },
-  { name: 'multi-stage', args: ['--build-arg', 'TOOL=debian'] },
+  { name: 'multi-stage', args: ['--build-arg', 'TOOL=busybox'] },
   { name: 'cache-mounts', plain: ['docker', 'buildah'] },
   { name: 'users' },
   { name: 'add-archives' },
@@ -37,11 +37,10 @@ beforeAll(async () => {
   cpSync(join(checkout, 'test/fixtures/dockerfiles'), contexts, { recursive: true });
   completeContexts(contexts);
   await tsrunOk(['pull', '-q', 'busybox']);
-  await tsrunOk(['pull', '-q', 'debian']);
 });
 afterAll(async () => {
   for (const { name } of dockerfiles) await tsrun(['rmi', '-f', `peers/${name}`]);
-  await tsrun(['rmi', '-f', 'onbuild-base', 'busybox', 'debian']);
+  await tsrun(['rmi', '-f', 'onbuild-base', 'busybox']);
   await tsrun(['image', 'prune', '-f']);
   for (let attempt = 0; attempt < 50; attempt++) {
     try {
@@ -120,7 +119,7 @@ describe.skipIf(!hasTools)(
           expect(result.code, `${args.join(' ')}\n${result.stderr}`).toBe(0);
           return result.stdout;
         };
-        for (const image of ['busybox', 'debian']) {
+        for (const image of ['busybox']) {
           const id = (
             await must(buildah('pull', '-q', `oci:${layoutDirectory(image)}:library/${image}:latest`))
           ).trim();
@@ -167,7 +166,7 @@ describe.skipIf(!hasTools)(
             expect(result.code, `${command.join(' ')}\n${result.stdout}${result.stderr}`).toBe(0);
           };
           const daemon = await startDockerd(home, data, () => peer(docker('info')));
-          for (const image of ['busybox', 'debian']) {
+          for (const image of ['busybox']) {
             const archive = join(directory, 'image.tar');
             const to = `docker-archive:${archive}:${image}:latest`;
             execFileSync('skopeo', ['copy', '-q', `oci:${layoutDirectory(image)}:library/${image}:latest`, to]);
@@ -217,8 +216,8 @@ function compare(name: string, peer: { tree: Map<string, TreeEntry>; config: Con
     const [here, there] = [own.tree.get(path), peer.tree.get(path)].map((entry) => JSON.stringify(entry));
     if (here !== there) differences.push(`${path}\n  here:  ${here}\n  there: ${there}`);
   }
-  expect(differences.join('\n'), name).toBe('');
-  expect(own.config, name).toEqual(peer.config);
+  expect.soft(differences.join('\n'), name).toBe('');
+  expect.soft(own.config, name).toEqual(peer.config);
 }
 
 /** Namespaces of their own for dockerd: its bridge, mounts and processes end with their first process. */
@@ -231,6 +230,21 @@ async function namespaces(): Promise<ChildProcess> {
     home.once('exit', () => reject(new Error('no namespaces for the peers')));
   });
   return home;
+}
+
+/** dockerd leaves its parent cgroup. */
+async function removeCgroups(): Promise<void> {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    if (!/ - cgroup2? /.test(line)) continue;
+    const path = join(line.split(' ')[4] ?? '', 'tsrun-docker');
+    for (let attempt = 0; attempt < 50 && existsSync(path); attempt++) {
+      try {
+        execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'], { stdio: 'ignore' });
+      } catch {
+        await delay(100);
+      }
+    }
+  }
 }
 
 function inside(home: ChildProcess): string[] {

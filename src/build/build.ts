@@ -1,9 +1,7 @@
 /** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '../container/engine.ts';
 import { recordTag } from '../container/image-events.ts';
-import { processStartTime } from '../container/state.ts';
 import { messageOf } from '../error.ts';
 import { formatConfig, noContainer } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
@@ -12,11 +10,13 @@ import { addLocalImage } from '../image/local-image.ts';
 import { formatPlatform, hostPlatform, type Platform } from '../image/platform.ts';
 import { formatReference, parseReference, type Reference } from '../image/reference.ts';
 import type { StoredImage } from '../image/store.ts';
+import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
 import { BuildCache, type Made } from './cache.ts';
 import { clockOf, formatClock, parseEpoch } from './clock.ts';
 import { openContext } from './context.ts';
 import { parseDockerfile } from './dockerfile/parser.ts';
+import { ownName, scratchPaths, sweepBuilds } from './leftovers.ts';
 import { type BuildProgress, withStep } from './progress.ts';
 import { StageBuilder } from './stage-builder.ts';
 import type { StageState } from './stage-state.ts';
@@ -49,11 +49,8 @@ export interface BuildOptions {
 export async function build(engine: Engine, options: BuildOptions): Promise<StoredImage> {
   const { images, containers } = engine;
   const { progress } = options;
-  const run = `${process.pid}-${Date.now().toString(36)}`;
-  const scratch = {
-    disk: join(images.root, 'cache', 'build', `.tmp-${run}`),
-    secret: join(containers.state, `build-${run}`),
-  };
+  const owner = ownName();
+  const scratch = scratchPaths(images.root, containers.state, owner);
   let numbers = 0;
   const place = (kind: 'disk' | 'secret'): string => join(scratch[kind], String(numbers++));
   const stop = new AbortController();
@@ -62,6 +59,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
   const hold = images.hold();
   try {
     images.layers.sweep();
+    await sweepBuilds(containers, (line) => progress.warn(line));
     const context = await withStep(progress, '[internal] load build context', () =>
       openContext({ ...options, scratch: place('disk'), signal: stop.signal }),
     );
@@ -90,7 +88,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         secrets: options.secrets,
         epoch: parseEpoch(options.args.get('SOURCE_DATE_EPOCH') ?? options.epoch),
         scratch: place,
-        owner: `${process.pid} ${processStartTime(process.pid) ?? ''}`,
+        owner,
         progress,
         signal: stop.signal,
         stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
@@ -118,7 +116,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
   } finally {
     hold.release();
     options.signal.removeEventListener('abort', abort);
-    for (const path of Object.values(scratch)) rmSync(path, { recursive: true, force: true });
+    for (const path of Object.values(scratch)) removeTree(path);
   }
 }
 

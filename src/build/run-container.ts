@@ -18,9 +18,7 @@ import { SOCK_STREAM } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
 import { streamOf } from '../linux/socket-stream.ts';
 import { socketPair } from '../linux/unix-socket.ts';
-
-/** Says in `ps` and to a later build whose a container is: `PID START-TIME` of the build. */
-export const buildLabel = 'io.tsrun.build';
+import { buildLabel } from './leftovers.ts';
 
 const SIGKILL = 9;
 

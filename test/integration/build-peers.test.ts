@@ -203,6 +203,7 @@ describe.skipIf(!hasTools)(
           const ended = new Promise((resolve) => home.once('exit', resolve));
           home.kill('SIGKILL');
           await ended;
+          await removeCgroups();
         }
       },
     );

@@ -100,6 +100,9 @@ function build(type: keyof typeof keysOf, fields: ReadonlyMap<string, string>, t
   }
   if (target === undefined || target === '') throw new TsrunError('USAGE', `invalid mount: no target in '${text}'`);
   if (type === 'tmpfs') return { type, target, size: size(fields.get('size')) };
+  if (type === 'cache' && place.source !== '' && place.from === undefined) {
+    throw new TsrunError('USAGE', 'the source of a cache is a path in what its "from" names, which is missing');
+  }
   if (type === 'bind') return { type, target, ...place, readOnly: flag('readonly', true) };
   const sharing = fields.get('sharing') ?? 'shared';
   if (sharing !== 'shared' && sharing !== 'private' && sharing !== 'locked') {

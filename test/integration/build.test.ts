@@ -471,7 +471,7 @@ test('COPY and ADD: wildcards, --parents, --exclude, --chmod, archives, links at
       'FROM busybox',
       'RUN mkdir /real && ln -s real /linked && ln -s /nowhere/file /dangling',
       'COPY a?.txt /w/',
-      'COPY --exclude=*.md --chmod=600 d /x/',
+      'COPY --exclude=**/*.md --chmod=600 d /x/',
       'COPY --parents d/e/*.txt /p/',
       'COPY --parents d/./e/f.txt /q/',
       'COPY a1.txt /linked/',

@@ -16,7 +16,7 @@ import { throwIfInterrupted } from '../image/errors.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { SOCK_STREAM } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
-import { streamOf } from '../linux/socket-stream.ts';
+import { type SocketStream, streamOf } from '../linux/socket-stream.ts';
 import { socketPair } from '../linux/unix-socket.ts';
 import { buildLabel } from './leftovers.ts';
 
@@ -152,10 +152,10 @@ async function startAndWait(
   { signal, onOutput, onNotice }: CommandRequest,
 ): Promise<number> {
   const [ours, output] = socketPair(SOCK_STREAM);
-  const stream = streamOf(ours);
-  const drained = new Promise<void>((resolve) => stream.once('close', resolve));
-  stream.on('data', onOutput);
-  stream.on('error', () => {});
+  let stream: SocketStream | undefined;
+  const drained = new Promise<void>((resolve) => {
+    stream = streamOf(ours, { onData: onOutput, onClose: resolve });
+  });
   let open = true;
   const closeOutput = (): void => {
     if (open) close(output);
@@ -192,6 +192,6 @@ async function startAndWait(
     }
   } finally {
     closeOutput();
-    stream.destroy();
+    stream?.destroy();
   }
 }

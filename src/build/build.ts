@@ -1,5 +1,6 @@
 /** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
 import { join } from 'node:path';
+import { completeHistory } from '../container/commit.ts';
 import type { Engine } from '../container/engine.ts';
 import { recordTag } from '../container/image-events.ts';
 import { messageOf } from '../error.ts';
@@ -176,7 +177,7 @@ async function baseImage(
   return {
     layers: [...image.layers],
     execution: structuredClone(config.execution),
-    history: [...config.history],
+    history: [...completeHistory(config)],
     author: config.author,
     platform: image.platform,
     clock: world.epoch ?? clockOf(image.created),

@@ -30,7 +30,8 @@ export class CopyStep {
     // Files of an image keep their owner, those of a context have none.
     const kind = request.from === undefined ? 'context' : 'image';
     const { workingDir } = state.execution;
-    return cacheKey(['copy', kind, topOf(state), copyKey(request), workingDir, this.collected.digest]);
+    const time = world.epoch ?? state.clock;
+    return cacheKey(['copy', kind, topOf(state), time, copyKey(request), workingDir, this.collected.digest]);
   }
 
   close(): void {

@@ -103,7 +103,23 @@ export class RunStep {
     const { user, workingDir } = this.state.execution;
     const { args, script } = this.request;
     const mounts = this.requests.map(mountKey);
-    return cacheKey(['run', topOf(this.state), args, script, this.env, user, workingDir, mounts, this.network]);
+    return cacheKey([
+      'run',
+      topOf(this.state),
+      this.time,
+      args,
+      script,
+      this.env,
+      user,
+      workingDir,
+      mounts,
+      this.network,
+    ]);
+  }
+
+  /** Seconds since 1970: nothing in the layer is newer. */
+  private get time(): number {
+    return this.world.epoch ?? this.clock;
   }
 
   close(): void {
@@ -148,7 +164,7 @@ export class RunStep {
   }
 
   private async runOver(layers: ReadableLayers, prepared: PreparedMounts, step: StepProgress): Promise<Made> {
-    const { request, clock } = this;
+    const { request } = this;
     const points = new MountPoints(
       layers.paths,
       prepared.mounts.map(({ target }) => target),
@@ -162,7 +178,7 @@ export class RunStep {
         });
       }
       points.removeFrom(ended.container.directory);
-      return { layer: await this.layerOf(ended, layers, step), clock: this.world.epoch ?? clock };
+      return { layer: await this.layerOf(ended, layers, step), clock: this.time };
     } finally {
       ended.discard();
     }
@@ -199,7 +215,7 @@ export class RunStep {
         const write = (bytes: Uint8Array): void =>
           unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
         const onWarning = (text: string): void => step.output(Buffer.from(`${text}\n`));
-        const writer = new ClockedTarWriter(this.world.epoch ?? this.clock, { write }, { onWarning });
+        const writer = new ClockedTarWriter(this.time, { write }, { onWarning });
         writeLayerOfChanges(writer, directory, changes);
         writer.finish();
       },

@@ -133,7 +133,7 @@ export class StageBuilder {
     this.configure(instruction, false);
     const { workingDir } = this.state.execution;
     const made = await this.layer(title, {
-      open: async () => cacheKey(['workdir', topOf(this.state), workingDir]),
+      open: async () => cacheKey(['workdir', topOf(this.state), this.state.clock, workingDir]),
       make: () => makeWorkingDirectory(this.world, this.state, workingDir),
       close: () => {},
     });

@@ -193,7 +193,7 @@ describe('stages', () => {
   test('that do not depend on each other run at the same time; what nothing needs does not run', async () => {
     // Each waits for the other: one after the other they would wait for ever.
     const meet = (own: string, other: string) =>
-      `FROM busybox AS ${own}\nRUN --mount=type=cache,id=meet-${dirname(context).length}-${context.slice(-6)},target=/m touch /m/${own}; i=0; while ! test -e /m/${other}; do i=$((i+1)); test $i -lt 600 || exit 1; sleep 0.1; done; echo ${own} > /${own}`;
+      `FROM busybox AS ${own}\nRUN --mount=type=cache,id=meet-${context.slice(-6)},target=/m touch /m/${own}; i=0; while ! test -e /m/${other}; do i=$((i+1)); test $i -lt 600 || exit 1; sleep 0.1; done; echo ${own} > /${own}`;
     await buildOk(
       [
         meet('a', 'b'),
@@ -224,11 +224,12 @@ describe('stages', () => {
         'COPY --from=second --chown=1 /s/y /s/new/',
       ].join('\n'),
     );
-    expect(await inBuilt('stat -c "%n %u:%g %h" /s/d/f /s/d/h /s/y /s/new/y 2>&1; readlink /s/d/l; echo $PATH')).toBe(
+    expect(await inBuilt('ls /s; stat -c "%n %u:%g %h" /s/d/f /s/d/h /s/new/y; readlink /s/d/l; echo $PATH')).toBe(
       [
+        'd',
+        'new',
         '/s/d/f 7:8 2',
         '/s/d/h 7:8 2',
-        "stat: can't stat '/s/y': No such file or directory",
         '/s/new/y 1:1 1',
         'f',
         '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -249,7 +250,7 @@ describe('RUN --mount', () => {
         'RUN --mount=type=secret,id=key,env=KEY test "$KEY" = the-secret',
         'RUN --mount=type=bind,source=src,target=/mnt/deep/src cat /mnt/deep/src/main > /main; touch /mnt/deep/src/x || echo read-only >> /main',
         'RUN --mount=target=/ctx,rw echo changed > /ctx/src/main && cat /ctx/src/main >> /main',
-        'RUN --mount=type=tmpfs,target=/t,size=1m df /t | grep -q tmpfs && touch /t/x',
+        'RUN --mount=type=tmpfs,target=/t,size=1m grep -q " /t tmpfs" /proc/mounts && touch /t/x',
       ].join('\n');
     const args = ['--secret', `id=key,src=${join(context, 'secret')}`];
     await buildOk(text(1), args);
@@ -258,11 +259,10 @@ describe('RUN --mount', () => {
       await inBuilt('cat /log /stat /main; ls -d /cache /t /mnt /ctx /run/secrets 2>/dev/null; ls /run 2>/dev/null'),
     ).toBe('1\n2\n440 5\n10\nmain\nread-only\nchanged');
     expect(readFileSync(join(context, 'src/main'), 'utf8')).toBe('main\n');
-    const found = execFileSync('grep', ['-rlc', 'the-secret', join(inject('root'), 'layers')], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).toString;
-    expect(found).toBeDefined();
+    // grep ends with 1 where it finds nothing.
+    const search = () =>
+      execFileSync('grep', ['-rq', 'the-secret', join(inject('root'), 'layers')], { stdio: 'ignore' });
+    expect(search).toThrow(/Command failed/);
   });
 
   test('a secret that is required and missing', async () => {
@@ -502,7 +502,7 @@ test('COPY and ADD: wildcards, --parents, --exclude, --chmod, archives, links at
 
 test('commands have the network of tsrun run', async () => {
   write({
-    Dockerfile: 'FROM busybox\nRUN ip addr | grep -c "inet " > /n\nRUN --network=none ip addr | grep -c "inet " >> /n',
+    Dockerfile: 'FROM busybox\nRUN ls /sys/class/net | wc -l > /n\nRUN --network=none ls /sys/class/net | wc -l >> /n',
   });
   const result = await tsrun(['build', '-t', 'built', context]);
   expect(result.code, result.stderr).toBe(0);

@@ -130,25 +130,19 @@ class Memory {
   constructor(private readonly stop: AbortController) {}
 
   stage(key: string | number, build: () => Promise<StageState>): Promise<StageState> {
-    return this.remember(this.states, key, build);
-  }
-
-  once(key: string, make: () => Promise<Made>): Promise<Made> {
-    return this.remember(this.layers, key, make);
-  }
-
-  private remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T>): Promise<T> {
-    let promise = known.get(key);
-    if (promise === undefined) {
-      promise = make();
-      promise.catch((error: unknown) => {
+    return remember(this.states, key, () =>
+      build().catch((error: unknown) => {
         // What is stopped because of it fails too; the first is the reason.
         this.failure ??= { error };
         this.stop.abort();
-      });
-      known.set(key, promise);
-    }
-    return promise;
+        throw error;
+      }),
+    );
+  }
+
+  /** What fails here is told by the stages that wait for it: they know the place. */
+  once(key: string, make: () => Promise<Made>): Promise<Made> {
+    return remember(this.layers, key, make);
   }
 
   /** The state of the target, when nothing is under way any more. Throws the first failure. */
@@ -158,6 +152,16 @@ class Memory {
     if (this.failure !== undefined) throw this.failure.error;
     return target;
   }
+}
+
+function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T>): Promise<T> {
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const promise = make();
+  // Whoever waits for it hears of it; nobody may.
+  promise.catch(() => {});
+  known.set(key, promise);
+  return promise;
 }
 
 async function baseImage(

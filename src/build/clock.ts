@@ -2,6 +2,7 @@
  * The time that a stage's new files have. No time of the build gets into an image, or the same instructions would make
  * another one each time: a clock that knows nothing but the inputs goes on with the image below and with the newest file that
  * is copied in. What a command writes is newer in truth, and gets this time: so it is never older than what it was made from.
+ * Whole seconds, rounded down, as archives have them: else what is made in the second of the newest input would keep its time.
  * With SOURCE_DATE_EPOCH (reproducible-builds.org) that is the time of everything.
  */
 
@@ -12,7 +13,7 @@ import { TarWriter } from '../image/archive/index.ts';
 /** Seconds since 1970 of RFC 3339; 0 where it says nothing. */
 export function clockOf(created: string): number {
   const milliseconds = Date.parse(created);
-  return Number.isFinite(milliseconds) && milliseconds > 0 ? Math.ceil(milliseconds / 1000) : 0;
+  return Number.isFinite(milliseconds) && milliseconds > 0 ? Math.floor(milliseconds / 1000) : 0;
 }
 
 /** RFC 3339, as images have it. */

@@ -141,8 +141,7 @@ export function collectCopy(request: CopyRequest, files: SourceFiles): Collected
       for (const item of items) {
         hash.update(JSON.stringify([item.relative]));
         files.hash(hash, item);
-        const { seconds, nanoseconds } = item.stat.mtime;
-        newest = Math.max(newest, nanoseconds > 0 ? seconds + 1 : seconds);
+        newest = Math.max(newest, item.stat.mtime.seconds);
       }
     }
   }

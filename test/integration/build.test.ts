@@ -124,7 +124,7 @@ describe('an image', () => {
     await buildOk(text);
     const id = await idOf('built');
     // The newest input gives the time: no file is newer.
-    expect(Number(await inBuilt('stat -c %Y /m/z'))).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
+    expect(Number(await inBuilt('stat -c %Y /m/z'))).toBeLessThanOrEqual(Date.now() / 1000);
     for (const storage of ['unpacked', 'erofs']) {
       // An own store: in this one the layers are there.
       const root = mkdtempSync(join(top, 'root.'));
@@ -256,7 +256,9 @@ describe('RUN --mount', () => {
     await buildOk(text(1), args);
     await buildOk(text(2), args);
     expect(
-      await inBuilt('cat /log /stat /main; ls -d /cache /t /mnt /ctx /run/secrets 2>/dev/null; ls /run 2>/dev/null'),
+      await inBuilt(
+        'cat /log /stat /main; ls -d /cache /t /mnt /ctx /run/secrets 2>/dev/null; ls /run 2>/dev/null; true',
+      ),
     ).toBe('1\n2\n440 5\n10\nmain\nread-only\nchanged');
     expect(readFileSync(join(context, 'src/main'), 'utf8')).toBe('main\n');
     // grep ends with 1 where it finds nothing.

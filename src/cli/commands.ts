@@ -3,6 +3,7 @@ import type { CommandEntry, CommandGroup } from './command.ts';
 import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
+  { name: 'builder', summary: 'Manage builds' },
   { name: 'container', summary: 'Manage containers' },
   { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
@@ -26,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['attach', 'container attach'],
     summary: 'Attach local standard input, output, and error streams to a running container',
     load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    names: ['build', 'image build', 'builder build'],
+    summary: 'Build an image from a Dockerfile',
+    load: async () => (await import('./commands/build.ts')).buildImage,
   },
   {
     names: ['commit', 'container commit'],

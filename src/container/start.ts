@@ -54,6 +54,8 @@ export interface Foreground {
   stdin: boolean;
   stdout: boolean;
   stderr: boolean;
+  /** Instead of the caller's descriptors 1 and 2; it stays the caller's. */
+  output?: number;
   /** Characters; 0 leaves the terminal as the kernel makes it. */
   rows: number;
   columns: number;

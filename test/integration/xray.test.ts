@@ -98,7 +98,7 @@ test('the way of a packet has the names, addresses and handles that ip and nft s
       .Details.join('\n')
       .matchAll(/chain (\w+), handle (\d+): (.*)$/gm),
   ];
-  expect(handles.map(([, chain]) => chain)).toEqual(['prerouting', 'forward']);
+  expect(handles.map(([, chain]) => chain)).toEqual(['output', 'postrouting']);
   for (const [, , handle = '', text = ''] of handles) {
     expect(rules.split('\n').some((line) => line.includes(text) && line.endsWith(`# handle ${handle}`))).toBe(true);
   }
@@ -181,6 +181,7 @@ test('--watch serves the page to who knows its path, follows the container, and 
     await readUntil('"name":"ways"');
     await tsrunOk(['exec', '-d', 'xray', 'sleep', '4711']);
     await readUntil('sleep 4711');
+    await tsrunOk(['exec', 'xray', 'pkill', '-f', 'sleep 4711']);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGINT');
     expect(await ended).toBe(130);

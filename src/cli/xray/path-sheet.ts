@@ -20,7 +20,7 @@ export function sheetOfPath(found: PathView, container: string, language: Langua
     heading: words.pathHeading(path, container),
     sections: [
       sheetSection(words, mount === undefined ? 'layers' : 'mounts', {
-        about: answer.map((sentence) => `${tell(sentence, language)}.`).join(' '),
+        about: `${answer.map((sentence) => tell(sentence, language)).join('; ')}.`,
         fields: [
           ...(resolved === path ? [] : [field(words, 'resolved', resolved)]),
           ...(mount === undefined

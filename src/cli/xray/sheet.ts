@@ -133,7 +133,8 @@ function mounts(found: Xray, words: XrayWords): Table {
 
 function sourceOf({ kind, from, root, source }: MountView): string {
   if (from !== undefined) return from;
-  if (kind === 'names' || kind === 'readOnly') return root;
+  if (kind === 'names') return '-';
+  if (kind === 'readOnly') return root;
   return source === '' || source === 'none' ? '-' : source;
 }
 

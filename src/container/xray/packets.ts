@@ -56,8 +56,6 @@ function wayIn(look: Look, attachment: BridgeAttachment, port: PublishedPort, id
   const title = `${ipv6 ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol}`;
   const element = liveElement(port, address, id);
   const inMap = element.isThere ? say('element: {1}', element.text) : say('its element is missing: {1}', element.text);
-  const redirect = ruleOf(look.rules, 'prerouting', `map @${element.map}`);
-  const accept = ruleOf(look.rules, 'forward', 'ct status dnat accept');
   return {
     direction: 'in',
     title,
@@ -76,7 +74,7 @@ function wayIn(look: Look, attachment: BridgeAttachment, port: PublishedPort, id
       {
         kind: 'rule',
         name: `inet tsrun, map ${element.map}`,
-        details: [...ruleText(redirect), inMap, ...ruleText(accept)],
+        details: [inMap, ...redirections(look.rules, hostIp, element.map)],
       },
       ...bridgeHops(look, attachment),
       {
@@ -173,6 +171,20 @@ function insideDetails({ inside }: Look, attachment: BridgeAttachment): Sentence
     say('interface {1}, MTU {2}', own.index, own.mtu),
     say('addresses: {1}', own.addresses.join(', ') || '-'),
     say('hardware address {1}', attachment.mac),
+  ];
+}
+
+/** A packet of this machine meets the chain output; one from elsewhere prerouting, and is forwarded then. */
+function redirections(rules: readonly LiveRule[], hostIp: string, map: string): Sentence[] {
+  const text = (chain: string, part: string): Sentence[] => ruleText(ruleOf(rules, chain, part));
+  const isLoopback = hostIp.startsWith('127.') || hostIp === '::1';
+  return [
+    say('from this machine:'),
+    ...text('output', `map @${map}`),
+    ...(hostIp.includes(':') ? [] : text('postrouting', 'ip saddr 127.0.0.0/8 masquerade')),
+    ...(isLoopback
+      ? []
+      : [say('from elsewhere:'), ...text('prerouting', `map @${map}`), ...text('forward', 'ct status dnat accept')]),
   ];
 }
 

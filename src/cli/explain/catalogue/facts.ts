@@ -129,6 +129,8 @@ export const xrayFacts: readonly Entry[] = [
   ],
   ['element: {1}', 'элемент: {1}'],
   ['its element is missing: {1}', 'его элемента нет: {1}'],
+  ['from this machine:', 'с этой машины:'],
+  ['from elsewhere:', 'извне:'],
   ['its rule is missing', 'его правила нет'],
   ['chain {1}, handle {2}: {3}', 'цепочка {1}, номер {2}: {3}'],
   [

@@ -1,5 +1,5 @@
 /** `why exit`: what the exit code of a container says about its end. */
-import { constants } from 'node:os';
+import { signals } from '../../linux/signals.ts';
 import type { Container } from '../record.ts';
 import { type Sentence, say } from '../sentence.ts';
 import { readStopMark } from '../stop-mark.ts';
@@ -34,7 +34,7 @@ export function whyExit({ record, state, directory }: Container): Sentence[] {
 /** The name of the signal that an exit code stands for. */
 function signalOf(exitCode: number): string | undefined {
   if (exitCode <= 128) return undefined;
-  return Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  return Object.entries(signals).find(([, number]) => number === exitCode - 128)?.[0];
 }
 
 function meaning(exitCode: number, byHand: boolean): Sentence[] {

@@ -123,6 +123,29 @@ test.each([
   expect(await tsrunOk(['volume', 'ls', '-q'])).toBe('');
 });
 
+test('a restart by the policy does not stop: nobody is there to go on', async () => {
+  using steps = new Steps([
+    '-d',
+    '--restart',
+    'on-failure:1',
+    '--name',
+    'again',
+    'busybox',
+    'sh',
+    '-c',
+    'echo run; exit 1',
+  ]);
+  await steps.goTo('The command', child);
+  steps.terminal.press('Enter');
+  expect(await steps.terminal.exit()).toBe(0);
+  try {
+    expect(await tsrunOk(['wait', 'again'])).toBe('1');
+    expect(await tsrunOk(['logs', 'again'])).toBe('run\nrun');
+  } finally {
+    await tsrunOk(['rm', '-f', 'again']);
+  }
+});
+
 test('it speaks Russian', async () => {
   using terminal = Terminal.tsrun(['run', '--step', '--lang', 'ru', 'busybox', 'true'], size);
   await terminal.waitFor(/Остановка 1: перед «Образ» \(командная строка\)[\s\S]*q: отменить всё/);

@@ -181,7 +181,8 @@ test('--watch serves the page to who knows its path, follows the container, and 
     await readUntil('"name":"ways"');
     await tsrunOk(['exec', '-d', 'xray', 'sleep', '4711']);
     await readUntil('sleep 4711');
-    await tsrunOk(['exec', 'xray', 'pkill', '-f', 'sleep 4711']);
+    const one = (await json()).Processes.find(({ Command }) => Command === 'sleep 4711');
+    process.kill(one?.Pid ?? 0, 'SIGKILL');
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGINT');
     expect(await ended).toBe(130);

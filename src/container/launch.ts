@@ -8,7 +8,7 @@ import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { encodeProgram } from '../program/encode.ts';
-import type { Program } from '../program/program.ts';
+import type { Operation, Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
@@ -57,6 +57,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
   for (const name of ['run.json', 'health.json']) unlinkIfThere(join(directory, name));
+  const maker = makerOf(l.program);
+  await l.observer?.before?.('namespaces', () => maker, { pid: 0, netns: network.netns, cgroup: cgroup.path });
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
@@ -98,7 +100,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     if (message.kind === messageKinds.created) pid = message.words[0];
     else if (message.kind === messageKinds.stop) stop = message;
     else ready = true;
-    if (stop !== undefined && (pid !== 0 || stop.words[1] === 0)) {
+    if (stop !== undefined && pid !== 0) {
       const { words } = stop;
       stop = undefined;
       const isLast = await l.observer?.stopped?.(words[0], {
@@ -133,6 +135,11 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   l.closeDescriptors();
   close(directoryFd);
   return { pid, monitor, lock: l.lock, start };
+}
+
+/** What the monitor itself does of the program. */
+function makerOf({ operations }: Program): readonly Operation[] {
+  return operations.slice(0, operations.find(({ branch }) => branch !== undefined)?.branch?.at);
 }
 
 function clientDescriptors(foreground: Foreground | undefined): [number, number, number] {

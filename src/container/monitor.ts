@@ -103,7 +103,7 @@ export interface SyncMessage {
   /**
    * Signed. `created`: the pid. `error`: the operation (-1: the program itself is malformed), the number of its phase, and
    * an errno; one of 0 or below says that the call succeeded, but that its result -error was not the expected one.
-   * `stop`: its number, and 1 where the container's first process waits there.
+   * `stop`: its number.
    */
   words: readonly [number, number, number];
 }

@@ -1,49 +1,54 @@
 /**
- * Stops: places in a program where it tells a number and waits for one byte, so that somebody can look at what is there so
- * far. They are put between the operations of a program that is complete.
+ * Stops: places in a program where its child tells a number and waits for one byte, so that somebody can look at what is
+ * there so far. They are put between the operations of a program that is complete; the maker's side never waits, since it
+ * may be the one who has to answer (a restart by the monitor).
  */
 import { type Label, type Operation, type Place, type Program, ProgramBuilder } from './program.ts';
 
-export interface Stop {
-  /** Who waits there: the process that runs the program, or the child that clone3 makes. */
-  side: 'monitor' | 'container';
-  /** What is done between this stop and the next one of the same side. */
-  operations: readonly Operation[];
-}
+/** What is done between one stop and the next. */
+export type Stop = readonly Operation[];
 
 export interface StopOptions {
-  /** The socket that is told: the kind of the message, the stop's number from 0, and 1 for the child's side. */
+  /** The socket that is told: the kind of the message, and the stop's number from 0. */
   fd: number;
   kind: number;
   /** A seccomp filter may refuse to write or to read: no stop behind its loading. */
   untilFilter: boolean;
 }
 
-/** The program with a stop wherever another phase begins: in front of clone3 on the maker's side, all over the child's. */
-export function withStops(program: Program, options: StopOptions): { program: Program; stops: Stop[] } {
+export interface StoppedProgram {
+  program: Program;
+  /** Operations of the maker's side. */
+  maker: readonly Operation[];
+  stops: Stop[];
+}
+
+/** The program with a stop wherever another phase begins on the child's side. */
+export function withStops(program: Program, options: StopOptions): StoppedProgram {
   const { operations } = program;
-  const clone = operations.findIndex(({ branch }) => branch !== undefined);
-  const child = operations[clone]?.branch?.at ?? operations.length;
+  const clone = operations.find(({ branch }) => branch !== undefined);
+  const child = clone?.branch?.at ?? operations.length;
+  const maker = operations.slice(0, child);
   const memory = new AppendedMemory(program.memory);
   const answer = memory.reserve(8, 'answer');
-  const result: Operation[] = [];
-  const stops: { side: Stop['side']; operations: Operation[] }[] = [];
-  const childLabel: Label = { at: undefined };
+  const label: Label = { at: child };
+  const result = maker.map((operation) =>
+    operation.branch === undefined ? operation : { ...operation, branch: label },
+  );
+  const stops: Operation[][] = [];
   let filtered = false;
-  for (const [index, operation] of operations.entries()) {
-    const side = index < child ? 'monitor' : 'container';
-    if (index === child) childLabel.at = result.length;
-    const begins = index === 0 || index === child || operations[index - 1]?.phase !== operation.phase;
-    const stops0 = stops.at(-1);
-    // Behind clone3 the maker's side must not wait: the child speaks over the same socket.
-    if (begins && (index <= clone || index >= child) && !(filtered && options.untilFilter)) {
-      result.push(...wait(memory, operation, answer, options, stops.length, side));
-      stops.push({ side, operations: [operation] });
-    } else if (stops0 !== undefined && (side === 'monitor' || stops0.side === side)) stops0.operations.push(operation);
-    result.push(operation.branch === undefined ? operation : { ...operation, branch: childLabel });
+  let phase: Operation['phase'] | undefined;
+  for (const operation of operations.slice(child)) {
+    if (operation.phase !== phase && !(filtered && options.untilFilter)) {
+      result.push(...wait(memory, operation, answer, options, stops.length));
+      stops.push([]);
+    }
+    phase = operation.phase;
+    stops.at(-1)?.push(operation);
+    result.push(operation);
     if (operation.call === 'seccomp') filtered = true;
   }
-  return { program: { ...program, operations: result, memory: memory.bytes() }, stops };
+  return { program: { ...program, operations: result, memory: memory.bytes() }, maker, stops };
 }
 
 function wait(
@@ -52,12 +57,10 @@ function wait(
   answer: Place,
   { fd, kind }: StopOptions,
   number: number,
-  side: Stop['side'],
 ): Operation[] {
   const message = Buffer.alloc(16);
   message.writeUInt32LE(kind, 0);
   message.writeUInt32LE(number, 4);
-  message.writeUInt32LE(side === 'container' ? 1 : 0, 8);
   const b = new ProgramBuilder();
   b.enter(phase);
   b.call('write', [fd, memory.append(message, 'stop'), 16], { title: 'tell that it stops', expect: { equals: 16 } });

@@ -72,7 +72,7 @@ test('it stops before each phase, shows what is there, and goes on to the comman
   await terminal.waitFor('typed, box');
   expect(await terminal.exit()).toBe(3);
   expect(seen['the command line']).toEqual(['Image', 'Network', 'Cgroup', 'Monitor']);
-  expect(seen['the monitor']).toEqual(['Input and output', 'Namespaces']);
+  expect(seen['the monitor']).toEqual(['Namespaces']);
   expect(seen[child]?.slice(0, 5)).toEqual(['Namespaces', 'Mounts', 'Root filesystem', 'Mounts', 'Devices']);
   expect(seen[child]?.at(-1)).toBe('The command');
 });

@@ -45,6 +45,7 @@ export class Stepper implements StartObserver {
   private readonly words: StepWords;
   private readonly look: KernelLook;
   private stops: Stop[] = [];
+  private maker: Stop = [];
   private program: Program | undefined;
   private number = 0;
 
@@ -65,6 +66,7 @@ export class Stepper implements StartObserver {
   begin(program: Program, _monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number } {
     const stopped = withStops(program, { fd: fdSync, kind: messageKinds.stop, untilFilter: seccomp === 'other' });
     this.stops = stopped.stops;
+    this.maker = stopped.maker;
     this.program = program;
     return { program: stopped.program, traceFd: -1 };
   }
@@ -74,25 +76,32 @@ export class Stepper implements StartObserver {
     upcoming: () => readonly { title: string; why?: string | undefined }[],
     made: MadeSoFar,
   ): Promise<void> {
+    // The first phase that is the program's: of it the calls are known.
+    if (phase === 'namespaces') return this.stop(phase, 'monitor', this.callsOf(this.maker), made, false);
     const next = upcoming().map(({ title, why = '' }) => ({ title, why, call: '' }));
     await this.stop(phase, 'command', next, made, false);
   }
 
   async stopped(index: number, made: MadeSoFar): Promise<boolean> {
-    const { stops, program } = this;
+    const { stops } = this;
     const stop = stops[index];
-    const [first] = stop?.operations ?? [];
-    if (stop === undefined || first === undefined || program === undefined) return true;
-    const next = stop.operations
-      .filter(({ call }) => call !== 'end' && call !== 'fail')
-      .map((operation) => ({ title: operation.title, why: operation.why, call: straceCall(operation, program) }));
-    const isPivoted = stops
-      .slice(0, index)
-      .some(({ operations }) => operations.some(({ call }) => call === 'pivot_root'));
-    await this.stop(first.phase, stop.side, next, made, isPivoted);
+    const [first] = stop ?? [];
+    if (stop === undefined || first === undefined) return true;
+    const isPivoted = stops.slice(0, index).some((stop) => stop.some(({ call }) => call === 'pivot_root'));
+    await this.stop(first.phase, 'container', this.callsOf(stop), made, isPivoted);
     const isLast = index === stops.length - 1;
     if (isLast) this.print([this.options.paint('bold', this.words.running)]);
     return isLast;
+  }
+
+  private callsOf(operations: Stop): Upcoming[] {
+    const { program } = this;
+    return operations
+      .filter(({ call }) => call !== 'end' && call !== 'fail')
+      .map((operation) => ({
+        ...{ title: operation.title, why: operation.why },
+        call: program === undefined ? '' : straceCall(operation, program),
+      }));
   }
 
   ready(): void {}
@@ -106,7 +115,7 @@ export class Stepper implements StartObserver {
 
   private async stop(
     phase: Phase,
-    side: 'command' | Stop['side'],
+    side: 'command' | 'monitor' | 'container',
     next: readonly Upcoming[],
     made: MadeSoFar,
     isPivoted: boolean,

@@ -395,6 +395,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Show the way to a published port',
     load: async () => (await import('./commands/why.ts')).whyPortCommand,
   },
+  {
+    names: ['xray'],
+    summary: 'Show a container beside the host: what it sees, what it may do, what leads to it',
+    load: async () => (await import('./commands/xray.ts')).xrayCommand,
+  },
 ].sort((a, b) => ((a.names[0] ?? '') < (b.names[0] ?? '') ? -1 : 1));
 
 /** The command of a name such as `ps` or `container ls`. */

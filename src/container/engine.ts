@@ -22,6 +22,7 @@ import { signalProcess } from './signal.ts';
 import { GivenUp, type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
 import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
+import { checkUserns } from './userns.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
 
@@ -70,6 +71,7 @@ export class Engine {
   /** `create`: makes the container, and its image when that is missing. */
   async create(options: RunOptions, io: EngineIo): Promise<Container> {
     validateSecurityOptions(options.securityOpt);
+    checkUserns(options);
     if (process.geteuid?.() !== 0) {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }

@@ -143,7 +143,8 @@ function makerOf({ operations }: Program): readonly Operation[] {
 }
 
 function clientDescriptors(foreground: Foreground | undefined): [number, number, number] {
-  return [foreground?.stdin ? 0 : -1, foreground?.stdout ? 1 : -1, foreground?.stderr ? 2 : -1];
+  const { stdout, stderr } = { stdout: foreground?.output ?? 1, stderr: foreground?.output ?? 2 };
+  return [foreground?.stdin ? 0 : -1, foreground?.stdout ? stdout : -1, foreground?.stderr ? stderr : -1];
 }
 
 function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launch): StartRecord {

@@ -2,23 +2,25 @@
  * Starts a container: network, cgroup, program, monitor, in that order, each with its undo. What the kernel does in the
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
-
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupPath, createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
+import { availableCapabilities } from '../linux/capabilities.ts';
 import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
-import type { CompileOptions, LowerLayer } from '../runtime/compile/context.ts';
+import type { CompileOptions, LowerLayer, UserNamespace } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
+import type { IdMappings } from '../runtime/user-namespace.ts';
 import { type Phase, type Step, step } from '../trace.ts';
 import { isUp } from './active.ts';
+import { networkMode } from './endpoints.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
 import type { HostLook } from './host-look.ts';
@@ -35,13 +37,17 @@ import { ownCommand } from './own-command.ts';
 import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
+import type { RunOptions } from './run-options.ts';
 import { loadSeccomp } from './security.ts';
+import { mountPointOf, takeMountsAway } from './shared-mounts.ts';
 import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
 import { heedUpdate } from './update.ts';
+import { type HeldUserNamespace, holdUserNamespace, parseUserns } from './userns.ts';
 import { resolveUser } from './users.ts';
+import { hasForeignRoot, isWithout, missingWalls } from './walls.ts';
 import { writeRecord } from './write-record.ts';
 
 /** The foreground client: which of its descriptors 0, 1 and 2 are connected, and its terminal. */
@@ -49,6 +55,8 @@ export interface Foreground {
   stdin: boolean;
   stdout: boolean;
   stderr: boolean;
+  /** Instead of the caller's descriptors 1 and 2; it stays the caller's. */
+  output?: number;
   /** Characters; 0 leaves the terminal as the kernel makes it. */
   rows: number;
   columns: number;
@@ -121,6 +129,7 @@ export async function startContainer(
   const { directory } = container;
   let { record } = container;
   sweep(store, request.onNotice, record.id);
+  for (const line of missingWalls(record.options)) request.onNotice(`WARNING: ${line}`);
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
@@ -141,18 +150,23 @@ export async function startContainer(
     const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
     undo.add(() => unlinkIfThere(store.socket(record.id)));
     undo.add(() => close(listen));
+    const userns = ownUserNamespace(store, record);
+    const ofUserns = userns === undefined ? [] : [userns.user, userns.lock];
+    undo.add(() => ofUserns.forEach(close));
     const look = await lookOf(request.observer, store, record);
     await look?.beforeNetwork();
-    const network = connectNetwork(store, now, request.onNotice);
+    const network = connectNetwork(store, now, request.onNotice, userns?.network);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
+    const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
       record,
       user,
       directory,
       networkMode: network.mode,
       term: process.env.TERM,
+      userns,
       ...joined.paths,
     });
     writeRecord(join(directory, 'config.json'), spec);
@@ -169,21 +183,26 @@ export async function startContainer(
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const compiled = compile(store, now, spec, network, { intoCgroup, seccomp, held: joined.held.length }, request);
+    const made = { intoCgroup, seccomp, held: held.length, userns };
+    const compiled = compile(store, now, spec, network, made, request);
     const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
     const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
     const closeDescriptors = (): void => {
-      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
+      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...held]) close(fd);
     };
     recordVolumeEvents(store.root, record, 'mount');
     clearStopMark(directory);
+    if (isWithout(record.options, 'mount')) {
+      mkdirSync(mountPointOf(store, record), { recursive: true, mode: 0o700 });
+      undo.add(() => takeMountsAway(store, record));
+    }
     const started = await launch(now, {
       ...request,
       recorded: () => heedUpdate(store, now.record),
       program,
       traceFd,
-      health: healthProgram(record, spec, { intoCgroup, seccomp }),
-      held: joined.held,
+      health: hasForeignRoot(record.options) ? undefined : healthProgram(record, spec, { intoCgroup, seccomp }),
+      held,
       network,
       cgroup,
       lock,
@@ -282,19 +301,32 @@ function compile(
   container: Container,
   spec: Spec,
   network: ContainerNetwork,
-  { intoCgroup, seccomp, held }: { intoCgroup: boolean; seccomp: Uint8Array | undefined; held: number },
+  made: {
+    intoCgroup: boolean;
+    seccomp: Uint8Array | undefined;
+    held: number;
+    userns: HeldUserNamespace | undefined;
+  },
   request: StartRequest,
 ): Program {
   const { record } = container;
   return step(steps.compileProgram(), () => {
+    const { held, userns, ...rest } = made;
     const joinNetns = network.netns >= 0;
+    const descriptors = network.portFds.length + held;
     const started = compileStart(
-      compileOptions(store, record, spec, { layers: request.layers.places, joinNetns, intoCgroup, seccomp }),
+      compileOptions(store, record, spec, {
+        ...rest,
+        layers: request.layers.places,
+        joinNetns,
+        // The last but one of what the monitor keeps: the lock of its range is behind it.
+        ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + descriptors - 2) }),
+      }),
     );
     const config = monitorConfig(started, {
       record,
       foreground: request.foreground,
-      portCount: network.portFds.length + held,
+      portCount: descriptors,
       reap: ownCommand(store, ['reap', record.id]),
       root: store.root,
     });
@@ -303,12 +335,30 @@ function compile(
   });
 }
 
+/** The user namespace that the container asks for, made for this start. */
+function ownUserNamespace(store: ContainerStore, { options }: ContainerRecord): HeldUserNamespace | undefined {
+  const choice = parseUserns(options.userns);
+  if (choice === undefined) return undefined;
+  return holdUserNamespace(store.state, choice, hasOwnNetns(options));
+}
+
+/** Whether the container gets a network namespace of its own. */
+export function hasOwnNetns(options: RunOptions): boolean {
+  const mode = networkMode(options);
+  return mode !== 'host' && !mode.startsWith('container:');
+}
+
+/** A user namespace as the start program has it. */
+export function inherited({ uids, gids }: IdMappings, fd: number): UserNamespace {
+  return { fd, uids, gids, available: availableCapabilities() };
+}
+
 /** What the program of a start is compiled from. */
 export function compileOptions(
   store: ContainerStore,
   record: ContainerRecord,
   spec: Spec,
-  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly LayerPlace[] },
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp' | 'userns'> & { layers: readonly LayerPlace[] },
 ): CompileOptions {
   const { layers, ...rest } = made;
   const directory = store.directory(record.id);
@@ -320,13 +370,16 @@ export function compileOptions(
       lowers: layers.map(lowerLayer),
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
-      mountPoint: store.stateDirectory(record.id),
+      mountPoint: mountPointOf(store, record),
       appendLowers: appendsLayers(),
     },
     stdin: record.process.openStdin,
     init: record.options.init,
     exists: existsSync,
     lenientRlimit: isLenient(record.options),
+    newKeyring: true,
+    chroot: hasForeignRoot(record.options),
+    keepDescriptors: isWithout(record.options, 'fds'),
   };
 }
 

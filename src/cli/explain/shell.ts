@@ -98,6 +98,13 @@ function refuse({ record, spec, network, directory, mountPoint }: StartPlan): vo
   if (network.networks.some(({ network: { ipv6 } }) => ipv6 !== undefined)) throw cannot('the network has IPv6');
   const joined = (spec.linux?.namespaces ?? []).some(({ path }) => path !== undefined);
   if (joined || network.mode.startsWith('container:')) throw cannot('it shares namespaces with another container');
+  const without = options.without?.find((wall) => wall === 'mount' || wall === 'pivot_root' || wall === 'fds');
+  if (without !== undefined) throw cannot(`a script has the wall ${without} in any case`, 'leave --without out');
+  if (options.userns !== undefined && options.userns !== 'host') {
+    throw cannot(
+      'the layers of a container in a user namespace are idmapped, which mount(8) does only as of util-linux 2.39',
+    );
+  }
   if (options.init) throw cannot('--init is tsrun’s own program', 'put an init such as tini into the image');
   for (const path of [directory, mountPoint]) {
     if (quote(path) !== path) throw cannot(`"${path}" has characters that a shell reads otherwise`);

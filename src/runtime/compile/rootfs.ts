@@ -1,4 +1,5 @@
 /** The root filesystem: an overlay of the image's layers (Documentation/filesystems/overlayfs.rst), or a directory. */
+import { dirname } from 'node:path';
 import {
   AT_FDCWD,
   AT_RECURSIVE,
@@ -12,6 +13,7 @@ import {
 } from '../../linux/constants.ts';
 import type { Load } from '../../program/program.ts';
 import { type Context, detachedMount, quote, type RootSource } from './context.ts';
+import { actAsRootOfContainer, mapDirectory, mapOwners } from './user-namespace.ts';
 
 /** fsconfig refuses strings of 256 bytes and more (fs/fsopen.c). */
 const fsconfigLimit = 255;
@@ -21,7 +23,12 @@ const firstLowerFd = 500;
 /** Mounts the root and leaves its descriptor in `c.root`; it is not the root of the process yet. */
 export function compileRoot(c: Context): void {
   c.b.enter('rootfs');
-  const { root } = c.options;
+  const { root, userns } = c.options;
+  if (userns !== undefined && root.kind === 'overlay') {
+    for (const lower of root.lowers) if (typeof lower === 'string') mapDirectory(c, lower, userns);
+    // Both in one mount: overlayfs wants that.
+    mapDirectory(c, dirname(root.upper), userns);
+  }
   if (root.kind === 'directory') bindDirectory(c, root.path);
   else if (root.appendLowers && longest(root) <= fsconfigLimit) overlay(c, root);
   else overlayByDescriptors(c, root);
@@ -54,6 +61,7 @@ function openLowers(c: Context, root: OverlayRoot): Lower[] {
           ENOENT: 'a file of the layer is missing: remove the image and pull it again',
         },
       });
+      if (c.options.userns !== undefined) mapOwners(c, fd, c.options.userns, `layer ${index}`);
       return { kind: 'mount', fd, says };
     })
     .reverse();
@@ -100,6 +108,7 @@ const overlayHints = {
 
 function overlay(c: Context, root: OverlayRoot): void {
   const lowers = openLowers(c, root);
+  if (c.options.userns !== undefined) actAsRootOfContainer(c, c.options.userns);
   const xino = xinoOf(lowers);
   detachedMount(
     c,
@@ -131,6 +140,7 @@ function overlay(c: Context, root: OverlayRoot): void {
 function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   const { b } = c;
   const paths = openLowers(c, root);
+  if (c.options.userns !== undefined) actAsRootOfContainer(c, c.options.userns);
   const directory = (path: string): Lower => ({ kind: 'path', path });
   [...paths, directory(root.upper), directory(root.work)].forEach((lower, index) => {
     const fd = lower.kind === 'mount' ? lower.fd : b.slot(`layer ${index}`);

@@ -1,5 +1,5 @@
 /**
- * Builds dist/: the C in native/ with make, the command line and the unpack worker with esbuild, and from all of these the
+ * Builds dist/: the C in native/ with make, the command line and the workers with esbuild, and from all of these the
  * executable dist/tsrun with Bun.
  * `npm ci` runs it (lifecycle script `prepare`); `--if-stale` does nothing when dist/ is newer than every source.
  */
@@ -29,6 +29,7 @@ const dist = join(checkout, 'dist');
 const bundles = {
   'tsrun.cjs': 'src/cli/main.ts',
   'unpack-worker.cjs': 'src/image/unpack/worker.ts',
+  'compress-worker.cjs': 'src/image/push/compress-worker.ts',
 };
 const natives = ['tsrun-syscall.so', 'tsrun-syscall.bin', 'tsrun-monitor'];
 /** What the executable has in it instead of beside it. */
@@ -151,7 +152,7 @@ function courseFiles() {
 }
 
 /**
- * dist/tsrun: the command line, the unpack worker, the C and a JavaScript engine in one file that needs no other. Bun compiles
+ * dist/tsrun: the command line, the workers, the C and a JavaScript engine in one file that needs no other. Bun compiles
  * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
  */
 async function buildExecutable() {

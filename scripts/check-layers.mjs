@@ -1,6 +1,6 @@
 /**
  * Holds the rule of docs/architecture.md, "Layers": imports go downward only,
- *   cli -> {container, oci} -> {runtime, image, network, cgroup} -> program -> linux
+ *   cli -> {build -> container, oci} -> {runtime, image, network, cgroup} -> program -> linux
  * src/error.ts and src/trace.ts are below everything and import nothing of src. Those of one level do not import
  * each other, with one exception: the types of src/runtime/spec.ts (the OCI runtime configuration), by `import type`.
  * Lessons import linux and program, as `tsrun/linux/…` and `tsrun/program/…`.
@@ -13,7 +13,18 @@ import { fileURLToPath } from 'node:url';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(checkout, 'src');
 
-const levels = { linux: 0, program: 1, runtime: 2, image: 2, network: 2, cgroup: 2, container: 3, oci: 3, cli: 4 };
+const levels = {
+  linux: 0,
+  program: 1,
+  runtime: 2,
+  image: 2,
+  network: 2,
+  cgroup: 2,
+  container: 3,
+  oci: 3,
+  build: 4,
+  cli: 5,
+};
 const common = ['error.ts', 'trace.ts'];
 const sharedTypes = 'runtime/spec.ts';
 /** Package -> the directory of src that may import it. */

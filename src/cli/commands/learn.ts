@@ -21,7 +21,7 @@ import { Engine } from '../learn/engine.ts';
 import { renderMarkdown } from '../learn/markdown.ts';
 import { noteSolved, solvedLessons } from '../learn/progress.ts';
 import { words } from '../learn/words.ts';
-import { langFlag, languageOf } from '../options/explain.ts';
+import { languageFlag, languageOf } from '../options/language.ts';
 import { print } from '../output.ts';
 import { hasColours, painter } from '../style.ts';
 import { terminalSize } from '../terminal.ts';
@@ -37,7 +37,7 @@ export const learn: Command = {
   description:
     'Show the lessons on how containers work, or the page of one, and give you a copy of its program.\n' +
     '"tsrun learn run", "tsrun learn check" and "tsrun learn breakout" go on from there',
-  flags: [directoryFlag, langFlag],
+  flags: [directoryFlag, languageFlag],
   args: { min: 0, max: 1 },
   async run({ flags, args: [typed] }) {
     const language = languageOf(flags);
@@ -91,7 +91,7 @@ export const learnCheck: Command = {
   usage: '[OPTIONS] LESSON [DIRECTORY]',
   description:
     'Say whether the task of a lesson is solved.\nYour copy is run, and the check looks at what the kernel shows of it',
-  flags: [langFlag],
+  flags: [languageFlag],
   args: { min: 1, max: 2 },
   async run({ flags, args: [typed = '', directory] }) {
     const language = languageOf(flags);
@@ -120,7 +120,10 @@ export const learnBreakout: Command = {
   description:
     "Try the break-out of a lesson in its container, then in the next lesson's, which is to hold it.\n" +
     'With --in only in the container of that lesson: the exit code is that of the break-out',
-  flags: [{ name: 'in', type: 'string', description: 'Number of the lesson whose container it is tried in' }, langFlag],
+  flags: [
+    { name: 'in', type: 'string', description: 'Number of the lesson whose container it is tried in' },
+    languageFlag,
+  ],
   args: { min: 1, max: 1 },
   async run({ flags, args: [typed = ''] }) {
     const language = languageOf(flags);

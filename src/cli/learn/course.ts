@@ -14,7 +14,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, TsrunError } from '../../error.ts';
 import { artifactBytes, isExecutable } from '../../linux/artifacts.ts';
-import type { Language } from '../explain/translate.ts';
+import type { Language } from '../options/language.ts';
 
 export interface Lesson {
   number: number;

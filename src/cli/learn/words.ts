@@ -1,5 +1,5 @@
 /** What `tsrun learn` says around the pages, in each language. */
-import type { Language } from '../explain/translate.ts';
+import type { Language } from '../options/language.ts';
 
 interface Words {
   intro: string;

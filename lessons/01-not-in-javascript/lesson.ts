@@ -18,8 +18,8 @@ const attempt = (read: () => unknown) => {
   }
 };
 
-// From here on the engine's pool of threads is there, as in any program that reads files.
-await readFile(secret);
+// From here on the engine's pool of threads is there, all of it, as in any program that reads files.
+await Promise.all(Array.from({ length: 16 }, () => readFile(secret)));
 console.log(`threads of this process: ${threads().length}`);
 
 // A user namespace is for a process with one thread only.

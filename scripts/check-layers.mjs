@@ -3,6 +3,7 @@
  *   cli -> {build -> container, oci} -> {runtime, image, network, cgroup} -> program -> linux
  * src/error.ts and src/trace.ts are below everything and import nothing of src. Those of one level do not import
  * each other, with one exception: the types of src/runtime/spec.ts (the OCI runtime configuration), by `import type`.
+ * Lessons import linux and program, as `tsrun/linux/…` and `tsrun/program/…`.
  * Only node:* modules and the dependencies listed here may come from outside.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -86,6 +87,18 @@ for (const entry of readdirSync(source, { recursive: true, withFileTypes: true }
   for (const { specifier, typeOnly, line } of importsOf(readFileSync(path, 'utf8'))) {
     const why = violation(from, specifier, typeOnly);
     if (why !== undefined) violations.push(`src/${from}:${line}: '${specifier}': ${why}`);
+  }
+}
+// Lessons stand on the two lowest layers, which they import by name, and on nothing else.
+for (const entry of readdirSync(join(checkout, 'lessons'), { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+  files++;
+  const path = join(entry.parentPath, entry.name);
+  for (const { specifier, line } of importsOf(readFileSync(path, 'utf8'))) {
+    if (/^(node:|tsrun\/(linux|program|lessons)\/|\.\.?\/(kit|examiner)\.ts$)/.test(specifier)) continue;
+    violations.push(
+      `${relative(checkout, path)}:${line}: '${specifier}': lessons import linux, program and each other`,
+    );
   }
 }
 for (const line of violations) console.error(line);

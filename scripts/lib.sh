@@ -85,7 +85,7 @@ need_compiler() { install_packages cc:gcc make:make /usr/include/linux/mount.h:l
 # What the integration tests call, on a host, in the guest of test/vm and in Vagrant's machine.
 packages_of_tests=(
   nft:nftables ip:iproute2 iptables:iptables strace:strace tmux:tmux curl:curl openssl:openssl
-  setfattr:attr setcap:libcap2-bin zstd:zstd xz:xz-utils umoci:umoci skopeo:skopeo mkfs.ext4:e2fsprogs
+  setfattr:attr setcap:libcap2-bin zstd:zstd xz:xz-utils bzip2:bzip2 umoci:umoci skopeo:skopeo mkfs.ext4:e2fsprogs
   python3:python3 ps:procps losetup:mount setpriv:util-linux modprobe:kmod
 )
 

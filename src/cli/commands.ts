@@ -3,7 +3,6 @@ import type { CommandEntry, CommandGroup } from './command.ts';
 import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
-  { name: 'builder', summary: 'Manage builds' },
   { name: 'container', summary: 'Manage containers' },
   { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
@@ -29,7 +28,7 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/attach.ts')).attach,
   },
   {
-    names: ['build', 'image build', 'builder build'],
+    names: ['build', 'image build'],
     summary: 'Build an image from a Dockerfile',
     load: async () => (await import('./commands/build.ts')).buildImage,
   },

@@ -15,8 +15,7 @@ import { parseTarget } from './target-reference.ts';
 
 export const buildImage: Command = {
   usage: '[OPTIONS] PATH|ARCHIVE|-',
-  description:
-    'Build an image from a Dockerfile. The context is a directory, a tar archive, or - for a Dockerfile or an archive on stdin',
+  description: 'Build an image from a Dockerfile and a context: a directory, an archive, or - for stdin',
   flags: [
     { name: 'build-arg', type: 'list', description: 'Set an ARG of the Dockerfile, NAME=VALUE or NAME' },
     {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: tsrun beside docker, podman, runc, crun and bubblewrap, as far as
- * they are installed. NAME: start, exec, list, machine, memory, many, unpack, pull, pull-heavy, push, push-heavy. Called by scripts/bench.sh, once per name.
+ * they are installed. NAME: start, exec, build, list, machine, memory, many, unpack, pull, pull-heavy, push, push-heavy. Called by scripts/bench.sh, once per name.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { layoutDirectory } from '../scripts/images/paths.ts';
 import { pushLayout } from '../scripts/images/push.ts';
 import { startRegistry } from '../scripts/images/registry.ts';
+import { benchBuild } from './build.ts';
 import { benchExec } from './exec.ts';
 import { type Comparison, judge, median, render } from './harness.ts';
 import { benchList } from './list.ts';
@@ -30,6 +31,7 @@ interface Benchmark {
 const benchmarks: Record<string, Benchmark> = {
   start: { rounds: 15, images: ['busybox'], run: benchStart },
   exec: { rounds: 15, images: ['busybox'], run: benchExec },
+  build: { rounds: 5, images: ['busybox'], run: benchBuild },
   list: { rounds: 15, images: ['busybox'], run: benchList },
   machine: { rounds: 20, images: [], run: benchMachine },
   memory: { rounds: 1, images: ['busybox'], run: benchMemory },

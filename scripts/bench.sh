@@ -1,6 +1,6 @@
 #!/bin/bash
 # `npm run bench [-- NAME…] [--rounds N] [--json FILE] [--chart FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
-# and measures tsrun beside them. NAME: start exec list machine memory many unpack pull pull-heavy push push-heavy; all but many
+# and measures tsrun beside them. NAME: start exec build list machine memory many unpack pull pull-heavy push push-heavy; all but many
 # and the heavy ones without a name.
 #
 # Everything runs in a network and a mount namespace of its own: the bridges, addresses and firewall rules of all
@@ -42,13 +42,13 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start exec list machine memory unpack pull push)
+((${#names[@]})) || names=(start exec build list machine memory unpack pull push)
 
 need_node
 need_compiler
 need_node_modules
 # A peer that cannot be installed is left out of the comparison.
-for peer in dockerd:docker.io podman:podman runc:runc crun:crun bwrap:bubblewrap skopeo:skopeo; do
+for peer in dockerd:docker.io podman:podman runc:runc crun:crun bwrap:bubblewrap skopeo:skopeo buildah:buildah; do
   (install_packages "$peer") || say "without ${peer#*:}"
 done
 install_packages ip:iproute2 iptables:iptables mkfs.ext4:e2fsprogs curl:curl

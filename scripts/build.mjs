@@ -70,7 +70,7 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const sources = ['bin', 'src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
+  const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
 }
@@ -139,6 +139,18 @@ async function buildBundles() {
   }
 }
 
+/** The lessons and the sources that they import, by path: `tsrun learn` needs them where there is no checkout. */
+function courseFiles() {
+  const files = {};
+  const take = (path) => {
+    if (statSync(join(checkout, path)).isDirectory()) {
+      for (const name of readdirSync(join(checkout, path))) take(`${path}/${name}`);
+    } else files[path] = readFileSync(join(checkout, path), 'utf8');
+  };
+  for (const path of ['lessons', 'src/linux', 'src/program', 'src/error.ts', 'src/trace.ts']) take(path);
+  return files;
+}
+
 /**
  * dist/tsrun: the command line, the workers, the C and a JavaScript engine in one file that needs no other. Bun compiles
  * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
@@ -155,6 +167,9 @@ async function buildExecutable() {
   const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
   try {
     const output = join(directory, 'tsrun');
+    // One more file of the executable, which nothing else reads: src/cli/learn/course.ts.
+    const course = join(directory, 'course.js');
+    writeFileSync(course, `export default ${JSON.stringify(courseFiles())};\n`);
     execFileSync(
       bun,
       [
@@ -174,6 +189,7 @@ async function buildExecutable() {
         ...Object.entries(define).flatMap(([name, value]) => ['--define', `${name}=${value}`]),
         ...['--external', 'koffi', '--entry-naming', '[name].[ext]', '--outfile', output],
         ...Object.values(bundles).map((source) => join(checkout, source)),
+        course,
       ],
       { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
     );

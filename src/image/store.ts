@@ -220,7 +220,7 @@ export class ImageStore {
     const documents: Digest[] = [];
     const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
-      if (found === undefined) throw noSuchImage(text, 'typed');
+      if (found === undefined) throw noSuchImage(text);
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };

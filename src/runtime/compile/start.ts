@@ -54,6 +54,7 @@ import { compileMasks, compileMounts, isBind, openBinds } from './mounts.ts';
 import { compileRoot } from './rootfs.ts';
 import { compilePersonality, compileScheduling } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
+import { enterUserNamespace, outsideUid } from './user-namespace.ts';
 
 /** A program and what the monitor has to find in its memory. */
 export interface StartProgram {
@@ -131,6 +132,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
 
   // The child: the container's first process.
   b.mark(child);
+  b.enter('namespaces');
   if (handover === undefined) {
     b.call('close', [fdResync], {
       title: "close the monitor's end of the sync socket",
@@ -148,7 +150,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
   if (handover !== undefined) openProc(context);
-  privateMounts(context);
+  if (spec.linux?.namespaces?.some(({ type }) => type === 'mount')) privateMounts(context);
   compileRoot(context);
   if (handover?.userNamespace === true) becomeRoot(context);
   compileMounts(context, binds);
@@ -170,9 +172,11 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     'nothing of the container runs before the host is done',
   );
   if (handover === undefined) {
-    takeStdio(b, process.user.uid, stdio, terminal);
+    takeStdio(b, outsideUid(context, process.user.uid), stdio, terminal);
     compileRlimits(context, process);
-    closeDescriptors(context, exe);
+    if (options.userns !== undefined) enterUserNamespace(context, options.userns, namespaces);
+    if (options.keepDescriptors === true) keepDescriptors(context);
+    else closeDescriptors(context, exe);
   } else {
     waitForStart(b, handover);
     writeLabels(context, handover);
@@ -224,6 +228,8 @@ function clone(
   const names: string[] = [];
   for (const type of namespaces) {
     if (type === 'network' && options.joinNetns) continue;
+    // Entered at the end, when all is set up.
+    if (type === 'user' && options.userns !== undefined) continue;
     const flag = cloneFlags[type];
     // A cgroup namespace made by clone3 would have the parent's cgroup as its root: it is made by the child.
     // A time namespace is the parent's matter: its clocks are set before anybody is in it.
@@ -342,6 +348,10 @@ function pivot(c: Context): void {
     layOverRoot(c);
     return;
   }
+  if (c.options.chroot === true) {
+    onlyChroot(c);
+    return;
+  }
   b.call('pivot_root', [b.text('.'), b.text('.')], {
     title: 'make it the root; the old one lies on top of it',
     why: 'unlike chroot, after this the old root can be taken away for good',
@@ -356,6 +366,16 @@ function pivot(c: Context): void {
   if (c.options.handover !== undefined) rootPropagation(c);
 }
 
+/** --without pivot_root: what stays mounted around the new root can be walked to. */
+function onlyChroot({ b }: Context): void {
+  b.call('chroot', [b.text('.')], {
+    title: 'make it the root by chroot alone',
+    why: 'asked for by --without: the old root stays, and whoever may call chroot once more walks out of this one',
+    shell: 'chroot .',
+  });
+  b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
+}
+
 /** Tells the other side, and waits for one byte; its end ends this process. */
 function barrier(c: Context, kind: number, title: string, why: string): void {
   const { b } = c;
@@ -363,6 +383,15 @@ function barrier(c: Context, kind: number, title: string, why: string): void {
   message.writeUInt32LE(kind, 0);
   b.call('write', [fdSync, b.bytes(message, title), 16], { title: `tell: ${title}`, expect: { equals: 16 } });
   b.call('read', [fdSync, b.reserve(8, 'answer'), 1], { title, why, expect: { equals: 1 } });
+}
+
+/** --without fds: only the sync socket goes, whose end tells that the command runs. */
+function keepDescriptors({ b }: Context): void {
+  b.enter('security');
+  b.call('fcntl', [fdSync, 2, 1], {
+    title: 'the sync socket ends with execve',
+    why: 'its end tells the other side that the command runs',
+  });
 }
 
 /** Closes, not just marks, every descriptor but the sync socket (and init's executable). */

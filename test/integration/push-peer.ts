@@ -33,7 +33,7 @@ export class PushPeer {
   trick: PushTrick = () => false;
   /** How it says where an upload goes on. */
   location: (path: string) => string = (path) => path;
-  /** Bytes of a PATCH after which the connection breaks, for each PATCH in turn; none: it holds. */
+  /** Bytes of a request after which the connection breaks; each counts once, for the next that sends so many. */
   readonly breaks: number[] = [];
   readonly #server: Server;
 
@@ -144,13 +144,14 @@ export class PushPeer {
       incoming.resume();
       return this.#state(response, 416, repository, id);
     }
-    const limit = method === 'PATCH' ? (this.breaks.shift() ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
     let taken = 0;
     for await (const chunk of incoming) {
+      const limit = this.breaks[0] ?? Number.POSITIVE_INFINITY;
       const part = (chunk as Buffer).subarray(0, limit - taken);
       taken += part.length;
       this.uploads.set(id, Buffer.concat([this.uploads.get(id) ?? Buffer.alloc(0), part]));
       if (taken >= limit) {
+        this.breaks.shift();
         incoming.destroy();
         return;
       }

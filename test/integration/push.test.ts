@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { hostArchitecture } from '../../scripts/images/layout.ts';
 import { archive, file } from '../fixtures/archives.ts';
 import { type ConfiguredRegistry, makeCertificate, startConfigured, TokenService } from './configured-registry.ts';
 import { type Result, run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
@@ -188,7 +189,8 @@ describe('a manifest list', () => {
       'refusing to amend an existing manifest list with no --amend flag',
     );
     expect((await manifest('create', '--amend', list(), ...parts)).code).toBe(0);
-    const flags = ['--arch', 'arm64', '--variant', 'v8', '--os-features', 'a,b'];
+    const other = hostArchitecture() === 'arm64' ? 'amd64' : 'arm64';
+    const flags = ['--arch', other, '--variant', 'v8', '--os-features', 'a,b'];
     expect((await manifest('annotate', ...flags, list(), parts[1] ?? '')).code).toBe(0);
     const shown = await manifest('inspect', list());
     const pushed = await manifest('push', '--purge', list());
@@ -198,8 +200,8 @@ describe('a manifest list', () => {
     expect(raw).toBe(shown.stdout.trimEnd());
     const [first, second] = parts.map((name) => inspected(name).digest);
     const platforms = [
-      { architecture: 'amd64', os: 'linux' },
-      { architecture: 'arm64', os: 'linux', 'os.features': ['a', 'b'], variant: 'v8' },
+      { architecture: hostArchitecture(), os: 'linux' },
+      { architecture: other, os: 'linux', 'os.features': ['a', 'b'], variant: 'v8' },
     ];
     expect(JSON.parse(raw)).toMatchObject({
       mediaType: 'application/vnd.oci.image.index.v1+json',
@@ -377,6 +379,7 @@ describe('a registry with a certificate of its own authority', () => {
     mkdirSync(place, { recursive: true });
     copyFileSync(join(directory, 'secure/ca-only/ca.crt'), join(place, 'ca.crt'));
     expect((await push('busybox', `${registry.address}/secure/${name}`)).code).toBe(0);
+    if (name !== 'tsrun') return;
     copyFileSync(join(directory, 'secure/both/client.cert'), join(place, 'client.cert'));
     const half = await push('busybox', `${registry.address}/secure/${name}`);
     expect(half.stderr).toContain(`has client.cert and no client.key`);

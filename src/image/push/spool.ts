@@ -71,12 +71,12 @@ export class Spool {
     }
   }
 
-  /** What is there from `offset` on, and what comes, to the end. */
-  async *read(offset: number): AsyncGenerator<Buffer, void, void> {
-    for (let at = offset; ; ) {
+  /** What is there from `offset` on, and what comes, up to `end` or to the end of it all. */
+  async *read(offset: number, end = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer, void, void> {
+    for (let at = offset; at < end; ) {
       await this.until(at);
       if (at >= this.#size) return;
-      const piece = Buffer.allocUnsafe(Math.min(pieceSize, this.#size - at));
+      const piece = Buffer.allocUnsafe(Math.min(pieceSize, Math.min(end, this.#size) - at));
       const got = readSync(this.#fd, piece, 0, piece.length, at);
       if (got === 0) throw new TsrunError('SYSCALL', 'a blob on its way to a registry has lost its end');
       at += got;

@@ -2,6 +2,7 @@
  * One blob to a registry, in one stream if the line holds (PATCH while it is still being made, or PUT when it is whole), and
  * from where the registry says that it stands when it broke off (distribution-spec, "Pushing a blob in chunks").
  */
+import type { Digest } from '../digest.ts';
 import { RequestError } from '../errors.ts';
 import { delay, type RetryPolicy, retryDelay, withRetry } from '../retry.ts';
 import type { Spool } from './spool.ts';
@@ -21,11 +22,15 @@ export interface UploadOptions {
 
 /** So many further bytes make an attempt a success, even if it broke off: the count of attempts begins anew. */
 const progressThatCounts = 1024 * 1024;
+/** Bytes that are worth a request of their own, while a blob is still being made: what S3 takes as a part. */
+const chunkSize = 5 * 1024 * 1024;
 
 class BlobUpload {
   readonly #spool: Spool;
   readonly #options: UploadOptions;
   #state: { location: URL; offset: number } | undefined;
+  /** Some of what the registry has came before a break. */
+  #resumed = false;
 
   constructor(spool: Spool, options: UploadOptions) {
     this.#spool = spool;
@@ -59,11 +64,24 @@ class BlobUpload {
     const { digest } = this.#spool;
     // One request less, where nothing has been sent yet and all of it is known.
     if (this.#state.offset === 0 && digest !== undefined) {
-      await target.complete(this.#state.location, digest, this.#body(0));
+      await target.complete(this.#state.location, digest, this.#body(0, this.#spool.size));
       return;
     }
     while (this.#spool.digest === undefined || this.#state.offset < this.#spool.size) await this.#sendRest(this.#state);
-    await target.complete(this.#state.location, this.#spool.digest, undefined);
+    await this.#complete(this.#state, this.#spool.digest);
+  }
+
+  async #complete({ location }: { location: URL }, digest: Digest): Promise<void> {
+    const { target } = this.#options;
+    try {
+      await target.complete(location, digest);
+    } catch (error) {
+      // What was put together from parts is not the blob: the registry has miscounted. From one part it would be.
+      if (!this.#resumed || !(error instanceof RequestError) || error.status !== 400) throw error;
+      this.#state = undefined;
+      this.#resumed = false;
+      throw new RequestError('REGISTRY', error.message, { transient: true, cause: error });
+    }
   }
 
   async #begin(): Promise<{ location: URL; offset: number }> {
@@ -72,32 +90,39 @@ class BlobUpload {
     return { location: begun.location, offset: 0 };
   }
 
-  /** Everything from where the registry stands, to the end of the blob. */
+  /**
+   * From where the registry stands: at the beginning the whole blob in one stream, while it is made; later what there is of it,
+   * with its place, which the registry compares with what it has.
+   */
   async #sendRest({ location, offset }: { location: URL; offset: number }): Promise<void> {
     const { target } = this.#options;
-    const state = await target.send(location, this.#body(offset), offset);
+    if (offset > 0) await this.#spool.until(offset + chunkSize);
+    const streamed = offset === 0 && this.#spool.digest === undefined;
+    const end = streamed ? Number.POSITIVE_INFINITY : this.#spool.size;
+    const state = await target.send(location, this.#body(offset, end), offset);
     const { registry } = target;
     if (state === undefined) {
       const text = `${registry.name}: has another part of the blob than it said (416)`;
       throw new RequestError('REGISTRY', text, { transient: true, status: 416 });
     }
-    const reached = state.offset ?? this.#spool.size;
+    const sent = Math.min(end, this.#spool.size);
+    const reached = state.offset ?? sent;
     this.#state = { location: state.location, offset: reached };
-    if (reached <= offset || reached > this.#spool.size) {
+    if (reached <= offset || reached > sent) {
       this.#state = undefined;
-      const text = `${registry.name}: has ${reached} bytes of a blob where it was sent ${this.#spool.size}`;
+      const text = `${registry.name}: has ${reached} bytes of a blob where it was sent ${sent}`;
       throw new RequestError('REGISTRY', text, { transient: true });
     }
   }
 
-  #body(offset: number): UploadBody {
-    const { digest, size } = this.#spool;
-    return { ...(digest === undefined ? {} : { length: size - offset }), pieces: () => this.#pieces(offset) };
+  #body(offset: number, end: number): UploadBody {
+    const length = Number.isFinite(end) ? { length: end - offset } : {};
+    return { ...length, pieces: () => this.#pieces(offset, end) };
   }
 
-  async *#pieces(offset: number): AsyncGenerator<Buffer, void, void> {
+  async *#pieces(offset: number, end: number): AsyncGenerator<Buffer, void, void> {
     let sent = offset;
-    for await (const piece of this.#spool.read(offset)) {
+    for await (const piece of this.#spool.read(offset, end)) {
       sent += piece.length;
       this.#options.onProgress(sent);
       yield piece;
@@ -123,6 +148,7 @@ class BlobUpload {
       // More than what there is was sent by nobody.
       if (state?.offset !== undefined && state.offset <= this.#spool.size) {
         this.#state = { location: state.location, offset: state.offset };
+        if (state.offset > 0) this.#resumed = true;
       }
     } catch (error) {
       if (!(error instanceof RequestError) || !error.transient) throw error;

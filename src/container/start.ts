@@ -18,11 +18,12 @@ import type { CompileOptions, LowerLayer, UserNamespace } from '../runtime/compi
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import type { IdMappings } from '../runtime/user-namespace.ts';
-import { step } from '../trace.ts';
+import { type Phase, type Step, step } from '../trace.ts';
 import { isUp } from './active.ts';
 import { networkMode } from './endpoints.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
+import type { HostLook } from './host-look.ts';
 import { openNamespace } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
@@ -54,6 +55,8 @@ export interface Foreground {
   stdin: boolean;
   stdout: boolean;
   stderr: boolean;
+  /** Instead of the caller's descriptors 1 and 2; it stays the caller's. */
+  output?: number;
   /** Characters; 0 leaves the terminal as the kernel makes it. */
   rows: number;
   columns: number;
@@ -73,8 +76,32 @@ export interface StartRequest {
   observer?: StartObserver | undefined;
 }
 
+/** What a start has made so far, for who looks at it. */
+export interface MadeSoFar {
+  /** The container's first process; 0 before it is there. */
+  pid: number;
+  /** Descriptor of the network namespace; -1: none of its own, or none yet. */
+  netns: number;
+  /** Empty: none yet. */
+  cgroup: string;
+  /** Once the program runs: what the container's process is to be, and its directory. */
+  spec?: Spec;
+  directory?: string;
+}
+
+/** The start was given up by who looks on: a container that was made for it goes with it. */
+export class GivenUp extends TsrunError {
+  constructor() {
+    super('INTERRUPTED', 'given up: what was made for the container has been taken away again', { exitCode: 130 });
+  }
+}
+
 /** Who wants to see a start step by step. What it throws gives the start up. */
 export interface StartObserver {
+  /** A phase of the host's side begins, with these steps; the container's lock is held, and no other. */
+  before?(phase: Phase, upcoming: () => readonly Step[], made: MadeSoFar): Promise<void>;
+  /** The program waits at a stop that `begin` has put into it (src/program/stops.ts). Returns whether it was the last. */
+  stopped?(stop: number, made: MadeSoFar): Promise<boolean>;
   /** The program as it is to run, and where its results are noted: at the descriptor `monitorFd` of the monitor. */
   begin(program: Program, monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number };
   /** All is set up; the command runs when this returns. */
@@ -126,6 +153,8 @@ export async function startContainer(
     const userns = ownUserNamespace(store, record);
     const ofUserns = userns === undefined ? [] : [userns.user, userns.lock];
     undo.add(() => ofUserns.forEach(close));
+    const look = await lookOf(request.observer, store, record);
+    await look?.beforeNetwork();
     const network = connectNetwork(store, now, request.onNotice, userns?.network);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
@@ -143,9 +172,11 @@ export async function startContainer(
     writeRecord(join(directory, 'config.json'), spec);
     // Written down before it is made: who is killed in between leaves nothing that nobody knows of.
     const intend = (path: string): void => writeRecord(join(directory, 'start.json'), intendedStart(path, network));
+    await look?.beforeCgroup(spec, network);
     const cgroup = makeCgroup(record.id, spec, intend, request.onNotice);
     undo.add(() => cgroup.undo());
 
+    await look?.beforeMonitor(network, cgroup.path);
     const intoCgroup = cgroup.fd >= 0;
     const bounding = spec.process?.capabilities?.bounding ?? [];
     const seccomp = step(steps.compileSeccomp(), () =>
@@ -191,6 +222,17 @@ export async function startContainer(
     lock.release();
     throw error;
   }
+}
+
+/** Loaded late: a start that nobody stops at needs no plan of what comes next. */
+async function lookOf(
+  observer: StartObserver | undefined,
+  store: ContainerStore,
+  record: ContainerRecord,
+): Promise<HostLook | undefined> {
+  if (observer?.before === undefined) return undefined;
+  const { HostLook } = await import('./host-look.ts');
+  return new HostLook({ before: observer.before.bind(observer) }, store, record);
 }
 
 /** What was looked up before the lock was got may have changed. Returns the container as it is now. */

@@ -42,6 +42,7 @@ const namespace = (others: string): Source => {
 const sources: Readonly<Record<string, Source>> = {
   'cap-add': () => values(['ALL', ...capabilityNames.map((name) => name.replace(/^CAP_/, ''))]),
   'cap-drop': () => values(['ALL', ...capabilityNames.map((name) => name.replace(/^CAP_/, ''))]),
+  'cert-dir': directories,
   cgroupns: words('host private'),
   cidfile: files,
   config: directories,

@@ -158,7 +158,7 @@ function processOf(flags: ParsedFlags, terminals: Terminals): ProcessOptions {
   const detach = flags.boolean('detach');
   const attach = flags.strings('attach').map((stream) => stream.toLowerCase() as 'stdin' | 'stdout' | 'stderr');
   if (detach && attach.length > 0) {
-    throw new TsrunError('USAGE', 'Conflicting options: -a and -d', { exitCode: 1 });
+    throw new TsrunError('USAGE', 'conflicting options: cannot specify both --attach and --detach', { exitCode: 1 });
   }
   const silent = !flags.has('interactive') && !flags.has('tty') && !flags.has('attach');
   const obvious = silent && !detach && terminals.stdin && terminals.stdout;

@@ -132,6 +132,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
 
   // The child: the container's first process.
   b.mark(child);
+  b.enter('namespaces');
   if (handover === undefined) {
     b.call('close', [fdResync], {
       title: "close the monitor's end of the sync socket",

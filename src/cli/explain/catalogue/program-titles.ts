@@ -3,6 +3,12 @@ import type { Entry } from './entry.ts';
 
 export const programTitles: readonly Entry[] = [
   ['pipe for {1}', 'канал для {1}'],
+  ['tell that it stops', 'сообщить, что он стоит'],
+  ['enter the namespaces that are there', 'войти в пространства имён, которые уже есть'],
+  ['wait for it', 'ждать его'],
+  ['become the shell', 'стать оболочкой'],
+  ['the socket ends with execve', 'сокет закроется при execve'],
+  ['wait until it may go on', 'ждать, пока можно будет дальше'],
   ['socket pair for the terminal', 'пара сокетов для терминала'],
   ['layer {1}', 'слой {1}'],
   ['open the own executable, a sealed memfd', 'открыть собственный исполняемый файл, запечатанный memfd'],

@@ -169,5 +169,7 @@ test.each([
 
 test('-d with -a fails with the status that docker has for it', () => {
   const parse = (): unknown => build('-d -a stdin x');
-  expect(parse).toThrow(expect.objectContaining({ message: 'Conflicting options: -a and -d', exitCode: 1 }));
+  expect(parse).toThrow(
+    expect.objectContaining({ message: 'conflicting options: cannot specify both --attach and --detach', exitCode: 1 }),
+  );
 });

@@ -8,10 +8,7 @@ import { tsrun, tsrunOk } from './tsrun.ts';
 
 const first = rangeAt(0)?.uid ?? 0;
 const directory = mkdtempSync('/var/tmp/tsrun-userns.');
-beforeAll(async () => {
-  await tsrunOk(['pull', '-q', 'busybox']);
-  await tsrunOk(['pull', '-q', 'debian']);
-});
+beforeAll(() => tsrunOk(['pull', '-q', 'busybox']));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const sh = (flags: readonly string[], script: string): ReturnType<typeof tsrun> =>
@@ -120,7 +117,7 @@ test('a running one: exec, cp both ways, logs, top, stats, health, restart, a ne
     const listed = (await tsrun(['cp', 'up:/d', '-'])).stdout;
     expect(listed.slice(108, 115)).toBe('0000003');
 
-    expect((await tsrunOk(['top', 'up'])).split('\n')[1]).toMatch(new RegExp(`^\\S*${first % 1 === 0 ? '' : ''}`));
+    expect((await tsrunOk(['top', 'up'])).split('\n')[1]).toMatch(/^\S/);
     expect(await tsrunOk(['stats', '--no-stream', '--format', '{{.PIDs}}', 'up'])).toMatch(/^\d+$/);
     await expect
       .poll(async () => tsrunOk(['inspect', '--format', '{{.State.Health.Status}}', 'up']), { timeout: 20_000 })
@@ -201,6 +198,7 @@ test('keep-id: one user is the same on both sides', async () => {
 });
 
 test('debian: users, file capabilities and package files are as they were', async () => {
+  await tsrunOk(['pull', '-q', 'debian']);
   const run = await tsrun([
     'run',
     '--rm',

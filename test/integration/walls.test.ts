@@ -15,6 +15,8 @@ import { environment, run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 interface Attack {
   wall: string;
   flags: string[];
+  /** Of a wall that is not there by default. */
+  withFlags: string[];
   run: string;
   program: string | undefined;
   check: string;
@@ -35,6 +37,7 @@ function attacks(): Attack[] {
     return {
       wall: field('wall'),
       flags: field('flags').split(' ').filter(Boolean),
+      withFlags: field('with-flags').split(' ').filter(Boolean),
       run: field('run'),
       program: fields.get('program'),
       check: field('check'),
@@ -65,6 +68,7 @@ beforeAll(async () => {
     HOST_PID: String(process.pid),
     HOST_PORT: String((server.address() as AddressInfo).port),
     HOST_FILE: secret,
+    HOST_DIRECTORY: directory,
     HOST_NAME: hostName,
     HOST_DISK: `${(rdev >> 8) & 0xfff} ${rdev & 0xff}`,
   };
@@ -79,7 +83,7 @@ afterAll(() => {
 async function attack(attack: Attack, flags: readonly string[]): Promise<string> {
   const words = ['run', '--rm', '-i', ...(attack.wall === 'net' ? [] : ['--network=none'])];
   for (const [name, value] of Object.entries(host)) words.push('-e', `${name}=${value}`);
-  words.push(...attack.flags, ...flags);
+  words.push(...attack.flags.map(filledIn), ...flags);
   let command = `(${attack.run}) 2>&1`;
   if (attack.program !== undefined) {
     const [source, program] = [join(directory, `${attack.wall}.c`), join(directory, attack.wall)];
@@ -119,7 +123,7 @@ function filledIn(text: string): string {
 
 describe('with the wall the attack fails, without it succeeds', () => {
   test.each(attacks().map((each) => [each.wall, each] as const))('%s', async (wall, each) => {
-    const [withIt, without] = [await attack(each, []), await attack(each, ['--without', wall])];
+    const [withIt, without] = [await attack(each, each.withFlags), await attack(each, ['--without', wall])];
     expect({ with: withIt, without }).toEqual({ with: filledIn(each.with), without: filledIn(each.without) });
   });
 });

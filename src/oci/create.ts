@@ -15,7 +15,7 @@ import { compileSeccompCached, seccompFlags } from '../runtime/seccomp/index.ts'
 import type { Mount, Process, Spec } from '../runtime/spec.ts';
 import { readBundle, type Warn } from './bundle.ts';
 import { type CgroupManager, closeCgroup, type MadeCgroup, makeCgroup, ownCgroupMounts } from './cgroup.ts';
-import { copyUp } from './copy-up.ts';
+import { copyUp, withModes } from './copy-up.ts';
 import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
@@ -84,7 +84,8 @@ function create(
   });
   const rootfs = source.root?.path ?? '';
   const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
-  const spec: Spec = { ...source, process: handed.process, mounts: ownCgroupMounts(source, cgroup.path) };
+  const mounts = withModes(rootfs, ownCgroupMounts(source, cgroup.path));
+  const spec: Spec = { ...source, process: handed.process, mounts };
   const holders = new MappingHolders();
   const console = options.connectConsole(source.process);
   const start = listenSocket(join(directory, 'start.sock'), 0o600, SOCK_SEQPACKET);

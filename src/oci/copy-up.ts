@@ -1,12 +1,11 @@
 /**
- * What a tmpfs takes over from the directory that it hides: its mode, and with `tmpcopyup` what is in it. The copy is made
- * from outside before anything of the container runs, from descriptor to descriptor: links of the root lead nowhere else.
+ * `tmpcopyup`: a tmpfs begins with what the root has at its place. The copy is made from outside before anything of the
+ * container runs, from descriptor to descriptor: links of the root lead nowhere else.
  */
 import {
   chmodSync,
   constants,
   copyFileSync,
-  fstatSync,
   lchownSync,
   lstatSync,
   lutimesSync,
@@ -18,7 +17,6 @@ import {
 import { join } from 'node:path';
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
-import { isBind } from '../runtime/compile/mounts.ts';
 import type { Mount } from '../runtime/spec.ts';
 
 /** Copies what the mount hides in `rootfs` into the mount, as the process `pid` sees it. */
@@ -34,33 +32,8 @@ export function copyUp(rootfs: string, pid: number, { destination }: Mount): voi
   }
 }
 
-/**
- * The mounts of a configuration, with the mode of the directory in `rootfs` for each tmpfs whose options have none: that is
- * how /tmp of an image stays open to all. Where an earlier mount hides that directory the tmpfs has its own default.
- */
-export function withModes(rootfs: string, mounts: readonly Mount[]): Mount[] {
-  return mounts.map((mount, index) => {
-    const options = mount.options ?? [];
-    if (mount.type !== 'tmpfs' || isBind(mount) || options.some((word) => word.startsWith('mode='))) return mount;
-    const hidden = mounts
-      .slice(0, index)
-      .some(({ destination }) => mount.destination.startsWith(`${destination.replace(/\/+$/, '')}/`));
-    const mode = hidden ? undefined : modeBelow(rootfs, mount.destination);
-    return mode === undefined ? mount : { ...mount, options: [...options, `mode=${mode.toString(8)}`] };
-  });
-}
-
-function modeBelow(rootfs: string, path: string): number | undefined {
-  const fd = openBelow(rootfs, path);
-  if (fd < 0) return undefined;
-  try {
-    return fstatSync(fd).mode & 0o7777;
-  } finally {
-    close(fd);
-  }
-}
-
-function openBelow(directory: string, path: string): number {
+/** Opens a directory below another, whose links cannot lead out of it; negative: there is none. */
+export function openBelow(directory: string, path: string): number {
   let root = -1;
   try {
     root = openat(AT_FDCWD, directory, O_PATH);

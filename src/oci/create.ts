@@ -15,7 +15,7 @@ import { compileSeccompCached, seccompFlags } from '../runtime/seccomp/index.ts'
 import type { Mount, Process, Spec } from '../runtime/spec.ts';
 import { readBundle, type Warn } from './bundle.ts';
 import { type CgroupManager, closeCgroup, type MadeCgroup, makeCgroup, ownCgroupMounts } from './cgroup.ts';
-import { copyUp, withModes } from './copy-up.ts';
+import { copyUp } from './copy-up.ts';
 import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
@@ -33,6 +33,7 @@ import {
   writeJson,
   writeWhole,
 } from './store.ts';
+import { settleTargets } from './targets.ts';
 import { MappingHolders, writeMappings } from './user-namespace.ts';
 
 export interface CreateOptions {
@@ -84,7 +85,7 @@ function create(
   });
   const rootfs = source.root?.path ?? '';
   const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
-  const mounts = withModes(rootfs, ownCgroupMounts(source, cgroup.path));
+  const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup.path));
   const spec: Spec = { ...source, process: handed.process, mounts };
   const holders = new MappingHolders();
   const console = options.connectConsole(source.process);
@@ -215,7 +216,8 @@ function converse(
       const state = container.hookState('creating');
       runHooks('prestart', spec.hooks?.prestart, state, options.bundle);
       runHooks('createRuntime', spec.hooks?.createRuntime, state, options.bundle);
-      runHooksInside('createContainer', spec.hooks?.createContainer, state, container);
+      const env = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
+      runHooksInside('createContainer', spec.hooks?.createContainer, state, container, env);
       machine.proceed();
     }
     if (!ready) continue;

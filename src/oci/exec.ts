@@ -101,7 +101,7 @@ function openCgroup({ record }: OciContainer, below: string | undefined): number
   if (below !== undefined) {
     const path = join(record.cgroup, below);
     if (path !== record.cgroup && !path.startsWith(`${record.cgroup}/`)) {
-      throw new TsrunError('USAGE', `--cgroup ${JSON.stringify(below)} is not below the container's cgroup`);
+      throw new TsrunError('USAGE', `bad sub cgroup path: ${below} is not a sub cgroup path`);
     }
     return open(path);
   }

@@ -78,8 +78,8 @@ export const parseProcess: Parser<Process> = object<Process>(
     scheduler,
     selinuxLabel: text,
     ioPriority: object<IoPriority>(
-      { class: oneOf('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'), priority: between(0, 7) },
-      {},
+      { class: oneOf('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE') },
+      { priority: between(0, 7) },
     ),
     execCPUAffinity: object<{ initial?: string; final?: string }>({}, { initial: text, final: text }),
   },

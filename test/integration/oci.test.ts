@@ -218,6 +218,8 @@ test('errors go to the log as runc writes them, in the words that callers look f
   expect(readdirSync(world.root).filter((name) => !name.startsWith('.'))).toEqual([]);
   expect((await world.oci(['create', '..'])).stderr).toMatch(/invalid container ID format/);
   expect((await world.oci(['checkpoint', 'x'])).stderr).toMatch(/checkpoint is not supported/);
+  const nowhere = await world.oci(['--log', join(world.directory, 'absent/log'), 'list']);
+  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringMatching(/unable to open the log .*ENOENT/)]);
 });
 
 test('what execve refuses is told by start, with its errno', async () => {
@@ -307,11 +309,11 @@ test('a hook that fails or takes too long ends the creation, and says what it sa
       };
     });
   const failed = await withHook('createRuntime', 'echo because; exit 3');
-  expect(failed.stderr).toMatch(/createRuntime hook #0 \(\/bin\/sh\): exit status 3, output: because/);
+  expect(failed.stderr).toMatch(/createRuntime hook #0: \/bin\/sh: exit status 3, output: because/);
   const slow = await withHook('createContainer', 'exec sleep 60');
-  expect(slow.stderr).toMatch(/createContainer hook #0 \(\/bin\/sh\): hook ran past specified timeout of 1s/);
+  expect(slow.stderr).toMatch(/createContainer hook #0: \/bin\/sh: hook ran past specified timeout of 1s/);
   const inside = await withHook('createContainer', 'echo inside; exit 4');
-  expect(inside.stderr).toMatch(/createContainer hook #0 \(\/bin\/sh\): exit status 4, output: inside/);
+  expect(inside.stderr).toMatch(/createContainer hook #0: \/bin\/sh: exit status 4, output: inside/);
   expect(existsSync(join(world.root, 'hooked'))).toBe(false);
 });
 

@@ -100,6 +100,8 @@ export interface Handover extends Unattended {
 export interface ProcessOptions {
   /** Run the command under the init mode of tsrun-monitor. */
   init: boolean;
+  /** The program, where it is not what the first argument names. */
+  executable?: string;
   /** Classic BPF of the seccomp filter. */
   seccomp: Uint8Array | undefined;
   /** Flags of seccomp(2). With a listener: its number, and the socket at which the other side is told of it. */

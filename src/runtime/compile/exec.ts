@@ -74,6 +74,8 @@ export interface UnattendedExec extends Unattended {
   labels: Readonly<Record<string, string>>;
   /** Who runs the program waits for the command. */
   stays?: boolean;
+  /** The program, where it is not what the first argument names. */
+  executable?: string;
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -178,6 +180,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       seccomp: options.seccomp,
       lenientRlimit: options.lenientRlimit,
       ...(unattended === undefined ? {} : { errorFd, listenerFd: errorFd + 1, seccompFlags: unattended.seccompFlags }),
+      ...(unattended?.executable === undefined ? {} : { executable: unattended.executable }),
     },
   };
   if (unattended !== undefined) prepareProcess(c, process, unattended);

@@ -4,6 +4,7 @@ import type { Entry } from './entry.ts';
 export const ociTitles: readonly Entry[] = [
   ['a session keyring of its own', 'собственная сеансовая связка ключей'],
   ['bind {1} of the host', 'привязать {1} хоста'],
+  ['close descriptors from {1} on', 'закрыть дескрипторы начиная с {1}'],
   ['close the sync socket', 'закрыть сокет синхронизации'],
   ['close the user namespace', 'закрыть пространство имён пользователей'],
   ['close those above too', 'закрыть и те, что выше'],
@@ -56,6 +57,10 @@ export const ociReasons: readonly Entry[] = [
     'так велено: монтирования с любой стороны видны и на другой',
   ],
   ['asked for by rootfsPropagation', 'так велит rootfsPropagation'],
+  [
+    'directories of the host and of its cgroups are not needed while it waits',
+    'каталоги хоста и его групп управления не нужны, пока он ждёт',
+  ],
   [
     'files are made for root of the container, not for that of the host',
     'файлы создаются для root контейнера, а не для root хоста',

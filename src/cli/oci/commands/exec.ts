@@ -116,7 +116,7 @@ function userOf(flags: ParsedFlags, { user }: Process): Process['user'] {
   return { ...user, ...groups, uid: Number(match[1]), ...(match[2] === undefined ? {} : { gid: Number(match[2]) }) };
 }
 
-/** As runc has it: not inheritable. Ambient where the container has that set. */
+/** As runc has it: not inheritable. Ambient where the container lets it be inherited. */
 function capabilitiesOf(names: readonly string[], { capabilities }: Process): Pick<Process, 'capabilities'> {
   if (names.length === 0) return capabilities === undefined ? {} : { capabilities };
   const add = (set: readonly string[] = []): string[] => [...set, ...names];
@@ -126,6 +126,10 @@ function capabilitiesOf(names: readonly string[], { capabilities }: Process): Pi
       bounding: add(capabilities?.bounding),
       effective: add(capabilities?.effective),
       permitted: add(capabilities?.permitted),
+      ambient: [
+        ...(capabilities?.ambient ?? []),
+        ...names.filter((name) => capabilities?.inheritable?.includes(name) === true),
+      ],
     },
   };
 }

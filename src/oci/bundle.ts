@@ -48,8 +48,8 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
     : {};
   const twice = types.find((type, index) => types.indexOf(type) !== index);
   if (twice !== undefined) throw new TsrunError('USAGE', `linux.namespaces: duplicated namespace "${twice}"`);
-  if (!types.includes('mount')) {
-    throw new TsrunError('UNSUPPORTED', 'linux.namespaces has no mount namespace: a container needs one of its own');
+  if (!types.includes('mount') && (spec.hooks?.startContainer ?? []).length > 0) {
+    throw new TsrunError('UNSUPPORTED', 'hooks.startContainer needs a mount namespace in linux.namespaces');
   }
   checkOwnNamespaces(spec, types);
   checkMappings(spec, namespaces);

@@ -20,6 +20,7 @@ import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
 import { runHooks } from './hooks.ts';
+import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
@@ -45,6 +46,8 @@ export interface CreateOptions {
   /** Connects the socket that gets the terminal's master, where the process has one. */
   connectConsole: (process: Process | undefined) => number | undefined;
   preserveFds: number;
+  /** The terminal is read by a pipe or a file. */
+  plainTerminal?: boolean;
   noPivot: boolean;
   noNewKeyring: boolean;
   manager: CgroupManager;
@@ -84,6 +87,7 @@ function create(
     removeCgroup(cgroup.path);
   });
   const rootfs = source.root?.path ?? '';
+  if (sharesMounts(source)) undo.push(() => unmountRoot(rootfs));
   const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
   const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup.path));
   const spec: Spec = { ...source, process: handed.process, mounts };
@@ -148,6 +152,7 @@ function compile(
     lenientRlimit: () => false,
     handover: {
       console: spec.process?.terminal === true,
+      plainTerminal: options.plainTerminal === true,
       preserved: made.preserved,
       stopWhenMounted: [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some(
         (list) => (list ?? []).length > 0,

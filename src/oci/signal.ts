@@ -9,6 +9,7 @@ import { waitReadable } from '../linux/unix-socket.ts';
 import type { Hook } from '../runtime/spec.ts';
 import type { Warn } from './bundle.ts';
 import { runHooks } from './hooks.ts';
+import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { type OciContainer, type OciStore, removeDirectory } from './store.ts';
 
 const SIGKILL = 9;
@@ -74,7 +75,9 @@ export function deleteContainer(store: OciStore, id: string, force: boolean, war
       });
     }
     end(container);
-    const { hooks } = container.spec();
+    const spec = container.spec();
+    const { hooks } = spec;
+    if (sharesMounts(spec)) unmountRoot(container.record.rootfs);
     removeDirectory(container.directory);
     poststop(container, hooks?.poststop, warn);
   } finally {

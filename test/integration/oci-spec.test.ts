@@ -1,6 +1,17 @@
 /** The parts of an OCI configuration that tsrun's own containers have not: each is looked at from inside the container. */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type FullSpec, OciWorld, ociPath, removeCgroupParent } from './oci-fixture.ts';
@@ -219,6 +230,72 @@ test('a process that waits for start holds nothing of the host open', async () =
   expect(open.filter((path) => path.startsWith('/') && path !== '/dev/null' && path !== output)).toEqual([]);
 });
 
+test('a container without a mount namespace has its root by chroot, and its mounts go with it', async () => {
+  const { code, stdout, stderr } = await world.run('shares', 'ls -d /bin /proc/1; echo ran', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type === 'pid');
+    delete spec.hostname;
+    delete spec.linux.maskedPaths;
+    delete spec.linux.readonlyPaths;
+    spec.mounts = spec.mounts.filter(({ destination }) => destination === '/proc');
+  });
+  expect([code, stdout, stderr]).toEqual([0, '/bin\n/proc/1\nran\n', '']);
+  expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('bundle-shares');
+  await world.createOk('shares', 'exec sleep 1000', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'mount');
+  });
+  await world.ok(['start', 'shares']);
+  expect((await world.oci(['exec', 'shares', 'true'])).stderr).toMatch(/exec needs a container with a mount namespace/);
+});
+
+test('mounts have the order of the configuration; targets behind links, read-only ones that carry others', async () => {
+  const bundle = world.bundle('order', '');
+  mkdirSync(join(bundle, 'shared'), { recursive: true });
+  writeFileSync(join(bundle, 'file'), 'content\n');
+  rmSync(join(bundle, 'rootfs/link'), { force: true });
+  symlinkSync('../not/there', join(bundle, 'rootfs/link'));
+  const { stdout, stderr } = await world.run(
+    'order',
+    'cat /not/there; grep -cE " /(ro|ro/below|dev) ro" /proc/self/mountinfo; touch /ro/x /dev/x 2>&1 | grep -c Read-only; ls /dev/null',
+    (spec) => {
+      spec.mounts = spec.mounts.map((mount) =>
+        mount.destination === '/dev' ? { ...mount, options: [...(mount.options ?? []), 'ro'] } : mount,
+      );
+      spec.mounts.push(
+        { destination: '/link', type: 'bind', source: 'file', options: ['bind'] },
+        { destination: '/ro', type: 'tmpfs', source: 'tmpfs', options: ['ro'] },
+        { destination: '/ro/below', type: 'bind', source: 'shared', options: ['bind', 'ro'] },
+      );
+    },
+  );
+  expect([stdout, stderr]).toEqual(['content\n3\n2\n/dev/null\n', '']);
+  symlinkSync('/tmp', join(bundle, 'rootfs/procfs'));
+  const refused = await world.run('order', 'true', (spec) => {
+    spec.mounts.push({ destination: '/procfs', type: 'proc', source: 'proc' });
+  });
+  expect(refused.stderr).toMatch(/proc at \/procfs must be mounted on ordinary directory/);
+});
+
+test('a new user namespace without mappings leaves everybody who he is', async () => {
+  const { stdout } = await world.run('unmapped', 'cat /proc/self/uid_map; id -u', (spec) => {
+    spec.linux.namespaces.push({ type: 'user' });
+  });
+  expect(stdout.trim().split(/\s+/)).toEqual(['0', '0', expect.stringMatching(/^\d{5,}$/), '0']);
+});
+
+test('without a pid namespace of its own a container is killed as a whole', async () => {
+  await world.createOk('together', 'sleep 1000 & sleep 1000 & exec sleep 1000', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'pid');
+  });
+  await world.ok(['start', 'together']);
+  const pids = async (): Promise<number[]> => JSON.parse(await world.ok(['ps', '--format', 'json', 'together']));
+  await expect.poll(pids, { timeout: 10_000 }).toHaveLength(3);
+  const all = await pids();
+  await world.ok(['kill', 'together', '0']);
+  await world.ok(['kill', 'together', 'KILL']);
+  await world.waitFor('together', 'stopped');
+  await expect.poll(() => all.filter((pid) => existsSync(`/proc/${pid}/exe`)), { timeout: 10_000 }).toEqual([]);
+});
+
 test('a cgroup that has processes already is refused', async () => {
   await world.createOk('one', 'exec sleep 1000');
   const { stderr } = await world.create('two', 'true', (spec) => {
@@ -289,7 +366,8 @@ test('seccomp: actions with arguments, and a listener that answers', async () =>
       ],
     };
   });
-  expect([stdout, stderr]).toEqual(['77\n1\nchanged\nchmod: /tmp: Resource busy\n', '']);
+  expect(stdout).toMatch(/^77\n1\nchanged\nchmod: \/tmp: .*[Rr]esource busy\n$/);
+  expect(stderr).toBe('');
   await new Promise((resolve) => (answers.exitCode === null ? answers.once('exit', resolve) : resolve(0)));
   expect(printed).toBe("ready\nnotify meta ['seccompFd']\n");
 });
@@ -303,7 +381,7 @@ test('what cannot be served is refused with its name', async () => {
   };
   expect(await refusal((spec) => Object.assign(spec.linux, { intelRdt: { closID: 'x' } }))).toMatch(/intelRdt/);
   expect(await refusal((spec) => spec.linux.namespaces.push({ type: 'pid' }))).toMatch(/duplicated namespace .*pid/);
-  
+
   expect(await refusal((spec) => Object.assign(spec.linux, { sysctl: { 'vm.swappiness': '1' } }))).toMatch(
     /sysctl .*vm.swappiness.* is not in a separate kernel namespace/,
   );

@@ -69,6 +69,8 @@ export type RootSource =
 export interface Unattended {
   /** A connected socket at `fdConsole` gets the terminal's master. */
   console: boolean;
+  /** The terminal writes no carriage returns: what reads it is a pipe or a file. */
+  plainTerminal?: boolean;
   /** How many descriptors of the caller become 3, 4, …: they lie behind `errorFdOf(preserved)`. */
   preserved: number;
 }
@@ -143,6 +145,8 @@ export interface Context extends ProcessContext {
   readonly root: Load;
   /** The container's own proc, for sysctls and oom_score_adj. */
   readonly proc: Load;
+  /** Mounts that become read-only when all that lies on them is made. */
+  readonly readOnlyLater: { mount: Load; path: string }[];
 }
 
 const emptyPath = '';

@@ -17,7 +17,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from '../../linux/constants.ts';
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
-import type { NamespaceType, Process } from '../spec.ts';
+import type { Linux, NamespaceType, Process } from '../spec.ts';
 import { becomeCommand } from './become.ts';
 import { cloneChild, cloneFlags, tellPid } from './clone.ts';
 import {
@@ -32,7 +32,7 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { prepareProcess, setAffinity } from './scheduling.ts';
+import { compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
 import {
   type MonitoredStdio,
   monitorStdio,
@@ -40,6 +40,7 @@ import {
   openStdio,
   type Stdio,
   sendMaster,
+  setPlain,
   setSize,
   takeStdio,
 } from './stdio.ts';
@@ -76,6 +77,8 @@ export interface UnattendedExec extends Unattended {
   stays?: boolean;
   /** The program, where it is not what the first argument names. */
   executable?: string;
+  /** That of the container. */
+  personality?: Linux['personality'];
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -183,7 +186,10 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       ...(unattended?.executable === undefined ? {} : { executable: unattended.executable }),
     },
   };
-  if (unattended !== undefined) prepareProcess(c, process, unattended);
+  if (unattended !== undefined) {
+    prepareProcess(c, process, unattended);
+    compilePersonality(c, unattended.personality);
+  }
   oomScore(b, process.oomScoreAdj);
   giveUpHost(b, options, container, stdio, uid);
   join(b, options.namespaces);
@@ -192,6 +198,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   if (stdio.kind === 'console') {
     const terminal = makeTerminal(b, uid, fdKeptConsole);
     setSize(b, terminal, process.consoleSize);
+    if (unattended?.plainTerminal === true) setPlain(b, terminal);
     takeStdio(b, uid, stdio, terminal);
   }
   b.enter('security');

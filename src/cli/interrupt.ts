@@ -1,7 +1,7 @@
 /** Ctrl-C and SIGTERM before a container takes them: what is under way is given up in good order. */
-import { constants } from 'node:os';
+import { signals } from '../linux/signals.ts';
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const ending = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 let controller: AbortController | undefined;
 let received: number | undefined;
@@ -9,11 +9,11 @@ let received: number | undefined;
 /** Whether the engine listens too, because the container runs and signals are for it. */
 const belongsToContainer = (name: NodeJS.Signals): boolean => process.listenerCount(name) > 1;
 
-function onSignal(name: NodeJS.Signals): void {
+function onSignal(name: (typeof ending)[number]): void {
   if (belongsToContainer(name)) return;
   // The second one ends the process at once: whoever hangs shall not be immortal.
-  if (received !== undefined) process.exit(128 + constants.signals[name]);
-  received = constants.signals[name];
+  if (received !== undefined) process.exit(128 + signals[name]);
+  received = signals[name];
   controller?.abort();
   deliverLater(name);
 }
@@ -32,13 +32,13 @@ function deliverLater(name: NodeJS.Signals): void {
 /** From now on a signal aborts what this is given to, until `endInterruption`. */
 export function beginInterruption(): AbortSignal {
   controller ??= new AbortController();
-  for (const name of signals) process.on(name, onSignal);
+  for (const name of ending) process.on(name, onSignal);
   return controller.signal;
 }
 
 /** Signals do again what they did before. */
 export function endInterruption(): void {
-  for (const name of signals) process.off(name, onSignal);
+  for (const name of ending) process.off(name, onSignal);
 }
 
 /** The number of the signal that came. */

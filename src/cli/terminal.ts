@@ -1,10 +1,16 @@
-/** Whether a person looks at it. Apart from output.ts, since node:tty takes two milliseconds to load. */
-import { isatty } from 'node:tty';
+/** Whether a person looks at it. Not by node:tty, which loads all of Node's streams. */
+import { fstatSync } from 'node:fs';
+import { isTty } from '../linux/tty.ts';
 import { escapeControls, print } from './output.ts';
 
 /** Whether a descriptor is a terminal: 0 stdin, 1 stdout, 2 stderr. */
 export function isTerminal(fd: number): boolean {
-  return isatty(fd);
+  try {
+    // Pipes and files, which most are, without a system call of our own: those have to be loaded first.
+    return fstatSync(fd).isCharacterDevice() && isTty(fd);
+  } catch {
+    return false; // closed
+  }
 }
 
 /**

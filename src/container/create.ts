@@ -1,8 +1,8 @@
 /** `create`: from what the user asked for and the image's config to a container's record. */
 import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { hostname as hostHostname } from 'node:os';
 import { TsrunError } from '../error.ts';
 import { signalNumber } from '../linux/signals.ts';
+import { uname } from '../linux/uname.ts';
 import { candidates } from '../runtime/compile/execute.ts';
 import { step } from '../trace.ts';
 import { mergeEnvironment } from './environment.ts';
@@ -67,7 +67,7 @@ export function newRecord(
   const stopSignal = options.stopSignal ?? (image.stopSignal || 'SIGTERM');
   if (signalNumber(stopSignal) === undefined) throw new TsrunError('USAGE', `Invalid signal: ${stopSignal}`);
   const hostname =
-    options.hostname ?? (options.network === 'host' || options.utsMode === 'host' ? hostHostname() : id.slice(0, 12));
+    options.hostname ?? (options.network === 'host' || options.utsMode === 'host' ? uname().nodename : id.slice(0, 12));
   const healthcheck = mergeHealthcheck(options.health, image.healthcheck);
   // A kind that cannot be run is told now, not at the first start.
   isChecked(healthcheck);

@@ -3,8 +3,10 @@
  * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
  * away by the one who cleans up, each under the network lock.
  */
-import { readFileSync, rmSync } from 'node:fs';
+
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unlinkIfThere } from '../linux/optional.ts';
 import type { BridgeAttachment, PublishedPort } from '../network/index.ts';
 import { parseLiveNetworks } from './parse-record.ts';
 import type { ContainerRecord, ContainerState } from './record.ts';
@@ -57,7 +59,7 @@ export function writeLive(directory: string, live: LiveNetworks): void {
 
 /** Under the network lock. */
 export function dropLive(directory: string): void {
-  rmSync(fileIn(directory), { force: true });
+  unlinkIfThere(fileIn(directory));
 }
 
 /** What a running container is on. */

@@ -2,7 +2,7 @@
  * A client of a monitor: terminal in raw mode, window size, signals. The data itself goes between the caller's descriptors
  * and the monitor, and never through this process.
  */
-import { constants } from 'node:os';
+import { signals } from '../linux/signals.ts';
 import { isTty, makeRaw, windowSize } from '../linux/tty.ts';
 import type { Foreground } from './start.ts';
 
@@ -102,7 +102,7 @@ export async function asClient<T>(
   }
   const { proxy } = options;
   if (proxy !== undefined) {
-    for (const [name, number] of Object.entries(constants.signals)) {
+    for (const [name, number] of Object.entries(signals)) {
       if (!notProxied.has(name)) handlers.set(name as NodeJS.Signals, () => proxy(number));
     }
   }

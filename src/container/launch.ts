@@ -1,11 +1,12 @@
 /** The last part of a start: the monitor, and the conversation with the start program until the command runs. */
-import { rmSync } from 'node:fs';
+
 import { join } from 'node:path';
 import { leaveService } from '../cgroup/service.ts';
 import { messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
@@ -55,7 +56,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   undo.add(() => close(directoryFd));
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
-  for (const name of ['run.json', 'health.json']) rmSync(join(directory, name), { force: true });
+  for (const name of ['run.json', 'health.json']) unlinkIfThere(join(directory, name));
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
@@ -95,7 +96,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
-      rmSync(join(directory, 'exit.json'), { force: true });
+      unlinkIfThere(join(directory, 'exit.json'));
       l.recorded();
       l.observer?.ready();
       l.beforeCommand?.();

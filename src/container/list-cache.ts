@@ -1,14 +1,15 @@
 /**
- * `$TSRUN_ROOT/cache/ended-containers`: what `list` has read of containers that have ended, so that it need not read three
- * files of each again. It is no index: which containers there are is asked of the directory, and an entry counts only while
- * the container's own directory has not changed since, which every record's rename does to it. Whoever finds it missing,
- * old or damaged reads the records instead.
+ * `$TSRUN_ROOT/cache/containers`: what `list` has read of containers, so that it need not read up to seven files of each
+ * again. It is no index: which containers there are is asked of the directory, and an entry counts only while the
+ * container's own directory has not changed since, which every record's rename does to it. Whether one that ran still does
+ * is asked of the kernel. Whoever finds the cache missing, old or damaged reads the records instead.
  */
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import type { Container, ContainerRecord, ContainerState } from './record.ts';
+import { stillRunning } from './state.ts';
 
 /** To be raised with every change of what `ContainerRecord` and `ContainerState` mean. */
-const format = 1;
+const format = 2;
 /** So many containers that were not in the cache are worth writing it: reading one costs 0.2 ms, writing it 1 ms. */
 const worthWriting = 8;
 /** A directory that has changed within the last milliseconds may change again without a new time (man 5 proc, jiffies). */
@@ -21,11 +22,16 @@ interface Entry {
   state: ContainerState;
 }
 
-/** Whether the state stays what it is until a record is written. */
+/** Whether the state stays what it is until a record is written, whatever becomes of processes. */
 function hasEnded({ status, start, finishedAt }: ContainerState): boolean {
   if (status === 'created') return true;
   // Without a finish it is computed from processes.
   return status === 'exited' && (finishedAt !== undefined || start?.error !== undefined);
+}
+
+/** Whether the process of the state was there, so that it can be asked for again. */
+function hasProcess({ status }: ContainerState): boolean {
+  return status === 'running' || status === 'paused';
 }
 
 /** The cache of one data root, for one listing. */
@@ -36,7 +42,7 @@ export class ListCache {
   private added = 0;
 
   constructor(root: string) {
-    this.path = `${root}/cache/ended-containers`;
+    this.path = `${root}/cache/containers`;
     try {
       const content = JSON.parse(readFileSync(this.path, 'utf8')) as { format: number; entries: Entry[] };
       if (content.format !== format) return;
@@ -51,13 +57,15 @@ export class ListCache {
     const changed = statSync(directory, { throwIfNoEntry: false })?.ctimeMs ?? 0;
     const entry = this.known.get(id);
     if (entry === undefined || entry.changed !== changed) return { changed };
+    const state = hasProcess(entry.state) ? stillRunning(entry.state) : entry.state;
+    if (state === undefined) return { changed };
     this.used.set(id, entry);
-    return { container: { record: entry.record, state: entry.state, directory }, changed };
+    return { container: { record: entry.record, state, directory }, changed };
   }
 
   /** Keeps a container that was read after `find` had said `changed`. */
   add({ record, state }: Container, changed: number): void {
-    if (!hasEnded(state) || Date.now() - changed < settled) return;
+    if (!(hasEnded(state) || hasProcess(state)) || Date.now() - changed < settled) return;
     this.used.set(record.id, { changed, record, state });
     this.added++;
   }

@@ -3,10 +3,9 @@
  * birth, `attach` connects one. The bytes of stdin, stdout and stderr never come here: the monitor has the client's
  * descriptors and reads and writes them itself.
  */
-import type { Socket } from 'node:net';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { close } from '../linux/fs.ts';
-import { streamOf } from '../linux/socket-stream.ts';
+import { type SocketStream, streamOf } from '../linux/socket-stream.ts';
 import { connectSocket, receive, send, sendDescriptors, waitReadable } from '../linux/unix-socket.ts';
 
 /** Layout and numbers of native/monitor.h; a test reads them out of the header. */
@@ -63,7 +62,7 @@ function encodeControl(kind: number, a = 0, b = 0, payload: Uint8Array = new Uin
 export class MonitorControl {
   /** Resolves once, never rejects. */
   readonly onExit: Promise<MonitorExit>;
-  private readonly socket: Socket;
+  private readonly socket: SocketStream;
   private received = Buffer.alloc(0);
   private finish: (exit: MonitorExit) => void = () => {};
 
@@ -75,10 +74,7 @@ export class MonitorControl {
     this.onExit = new Promise((resolve) => {
       this.finish = resolve;
     });
-    this.socket = streamOf(fd);
-    this.socket.on('data', (bytes: Buffer) => this.take(bytes));
-    this.socket.on('error', () => this.finish('lost'));
-    this.socket.on('close', () => this.finish('lost'));
+    this.socket = streamOf(fd, { onData: (bytes) => this.take(bytes), onClose: () => this.finish('lost') });
   }
 
   private take(bytes: Buffer): void {
@@ -105,7 +101,7 @@ export class MonitorControl {
   }
 
   private send(kind: number, a = 0, b = 0): void {
-    if (!this.socket.destroyed) this.socket.write(encodeControl(kind, a, b));
+    this.socket.write(encodeControl(kind, a, b));
   }
 
   /** The terminal of the client has a new size, in characters. */

@@ -3,13 +3,13 @@
  * descriptors, and the sync socket over which the start program tells how far it is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { signals } from '../linux/signals.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
@@ -154,6 +154,7 @@ export class MonitorHandle {
   private executed = false;
   /** Of the container's first process while its start can still be given up. */
   private pidfd = -1;
+  private gone = false;
   private readonly end: Promise<void>;
 
   constructor(
@@ -163,14 +164,20 @@ export class MonitorHandle {
     private readonly control: MonitorControl | undefined,
     private readonly sync: number,
   ) {
-    this.end = new Promise((resolve) => child.once('exit', () => resolve()));
+    this.end = new Promise((resolve) => {
+      child.once('exit', () => {
+        this.gone = true;
+        resolve();
+      });
+    });
   }
 
   /**
    * The next message of the start program; `exec` at the end of the stream, when the command was executed (or all that
    * could speak is dead: then the monitor says so, or is gone). After an error the failed process waits for `close`, so
-   * that /proc/PID/root can be looked at. Throws `INTERRUPTED` after `timeoutMs` milliseconds of silence, and whatever
-   * `onSilence` throws, which is called after each second of it.
+   * that /proc/PID/root can be looked at. Throws `INTERRUPTED` after `timeoutMs` milliseconds of silence, `PROGRAM` when the
+   * monitor is gone and nothing more can come but from a process that waits for it, and whatever `onSilence` throws, which
+   * is called after each second of silence.
    */
   async readSync(
     timeoutMs = Number.POSITIVE_INFINITY,
@@ -179,6 +186,7 @@ export class MonitorHandle {
     const deadline = Date.now() + timeoutMs;
     let since = Date.now();
     while (this.syncOpen) {
+      const { gone } = this;
       waitReadable(this.sync, slice);
       const bytes = receive(this.sync, 64);
       if (bytes?.length === 0) {
@@ -190,6 +198,11 @@ export class MonitorHandle {
         // The monitor is its parent and lives: the pid cannot be another's yet.
         if (message.kind === messageKinds.created) this.pidfd = syscall('pidfd_open', message.words[0], 0);
         return message;
+      }
+      if (gone) {
+        throw new TsrunError('PROGRAM', 'the monitor was killed before the command ran', {
+          hint: 'if nobody did it, dmesg on the host may say why: want of memory',
+        });
       }
       if (Date.now() > deadline) {
         throw new TsrunError('INTERRUPTED', `the start program said nothing for ${timeoutMs} ms`);
@@ -244,7 +257,7 @@ export class MonitorHandle {
   close(): void {
     if (!this.executed) {
       this.child.kill('SIGKILL');
-      if (this.pidfd >= 0) syscall('pidfd_send_signal', this.pidfd, constants.signals.SIGKILL, 0, 0);
+      if (this.pidfd >= 0) syscall('pidfd_send_signal', this.pidfd, signals.SIGKILL, 0, 0);
     }
     close(this.pidfd);
     this.pidfd = -1;

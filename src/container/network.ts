@@ -93,7 +93,11 @@ function connectBridges(
       const now = store.read(id);
       if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${id}`);
       const { record } = now;
-      const others = liveContainers(store).filter((other) => other.record.id !== id);
+      let found: LiveContainer[] | undefined;
+      const others = (): LiveContainer[] => {
+        found ??= liveContainers(store).filter((other) => other.record.id !== id);
+        return found;
+      };
       const made: BridgeAttachment[] = [];
       try {
         for (const plan of plansOf(record)) {
@@ -101,10 +105,10 @@ function connectBridges(
             ...plan,
             containerId: id,
             netns,
-            inUse: () => addressesOf(others),
+            inUse: () => addressesOf(others()),
             firewall: options.firewall,
             onWarning: onNotice,
-            portOwner: ownerAmong(others),
+            portOwner: (port) => portOwnerAmong(others(), port),
           });
           made.push(attachment);
           portFds.push(...fds);
@@ -118,7 +122,7 @@ function connectBridges(
           otherAddresses: ownAddresses(made).filter((own) => own !== address?.address),
         });
         writeLive(directory, { attachments: made, ports: made.flatMap(({ ports }) => ports) });
-        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others, { ...now, attachments: made }]);
+        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others(), { ...now, attachments: made }]);
       } catch (error) {
         portFds.splice(0).forEach(close);
         for (const attachment of made) detachUnderLock(attachment, id);
@@ -191,10 +195,9 @@ export function addressesOf(containers: readonly LiveContainer[]): AddressInUse[
   );
 }
 
-function ownerAmong(containers: readonly LiveContainer[]): AttachOptions['portOwner'] {
-  return (port) =>
-    containers.find(({ attachments }) => attachments.some(({ ports }) => ports.some((held) => samePort(held, port))))
-      ?.record.name;
+function portOwnerAmong(containers: readonly LiveContainer[], port: PublishedPort): string | undefined {
+  const holds = ({ ports }: BridgeAttachment): boolean => ports.some((held) => samePort(held, port));
+  return containers.find(({ attachments }) => attachments.some(holds))?.record.name;
 }
 
 /**

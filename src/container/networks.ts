@@ -1,6 +1,7 @@
 /** `network create`, `rm`, `prune` and what `inspect` shows: networks together with the containers on them. */
-import { createHash } from 'node:crypto';
+
 import { TsrunError } from '../error.ts';
+import { createHash } from '../linux/hash.ts';
 import {
   createNetwork as createBelow,
   findNetwork,

@@ -1,5 +1,5 @@
 /** Names for containers that got none: an adjective and somebody to whom operating systems or networks owe something. */
-import { randomInt } from 'node:crypto';
+import { randomBelow } from '../linux/random.ts';
 
 const adjectives =
   'able agile amber ample apt blithe bold brave brief bright brisk calm candid clear clever cosy crisp curious deft eager early fair fine fleet fond frank free fresh gentle glad grand happy hardy humble jolly keen kind lively lucid mellow merry mild modest neat nimble noble patient plain polite proud quick quiet ready robust sharp silent sincere sleek sly smart snug sober solid steady still sunny supple swift tidy vivid warm wise witty'.split(
@@ -11,10 +11,10 @@ const people =
   );
 
 function pick(words: readonly string[]): string {
-  return words[randomInt(words.length)] ?? '';
+  return words[randomBelow(words.length)] ?? '';
 }
 
 /** `brisk_ritchie`; with a digit behind it after some tries, when names have become rare. */
 export function randomName(attempt: number): string {
-  return `${pick(adjectives)}_${pick(people)}${attempt > 3 ? randomInt(10 ** Math.min(attempt - 3, 6)) : ''}`;
+  return `${pick(adjectives)}_${pick(people)}${attempt > 3 ? randomBelow(10 ** Math.min(attempt - 3, 6)) : ''}`;
 }

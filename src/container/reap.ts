@@ -2,10 +2,12 @@
  * Cleans up after a container: one function for the foreground command, for the monitor's `tsrun reap`, for `rm` and for
  * the sweep after a crash. Everything in it may have been done before.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { messageOf } from '../error.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
@@ -36,7 +38,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
   const socket = store.socket(record.id);
   // Once for each start: what comes again finds nothing left to do.
   if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');
-  rmSync(socket, { force: true });
+  unlinkIfThere(socket);
   sweepExecs(store, record.id);
   if (record.options.remove) {
     step(steps.removeContainer(true), () => discardContainer(store, record));

@@ -2,13 +2,15 @@
  * Starts a container: network, cgroup, program, monitor, in that order, each with its undo. What the kernel does in the
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
-import { existsSync, rmSync } from 'node:fs';
+
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupPath, createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { close } from '../linux/fs.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
@@ -112,7 +114,7 @@ export async function startContainer(
 
     // First of all: a sweep looks where this socket is, should this process be killed.
     const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
-    undo.add(() => rmSync(store.socket(record.id), { force: true }));
+    undo.add(() => unlinkIfThere(store.socket(record.id)));
     undo.add(() => close(listen));
     const network = connectNetwork(store, now, request.onNotice);
     undo.add(() => network.undo());

@@ -157,9 +157,22 @@ function stateOfStart(
     }
     return { ...known, status: 'exited', exitCode: 255 };
   }
+  return { ...known, ...onNetworks(directory), status: runningStatus(start), unsupervised: !monitored, pid: start.pid };
+}
+
+function runningStatus(start: StartRecord): 'running' | 'paused' {
   const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readOptional(join(start.cgroup, 'cgroup.events')) ?? '');
-  const status = frozen ? 'paused' : 'running';
-  return { ...known, ...onNetworks(directory), status, unsupervised: !monitored, pid: start.pid };
+  return frozen ? 'paused' : 'running';
+}
+
+/**
+ * What has become of a container that ran when its state was computed, if its records have not changed since: a look at its
+ * processes alone. Undefined where its process has ended.
+ */
+export function stillRunning(known: ContainerState): ContainerState | undefined {
+  const { start } = known;
+  if (start === undefined || !isAlive(start)) return undefined;
+  return { ...known, status: runningStatus(start), unsupervised: !isMonitored(start) };
 }
 
 function onNetworks(directory: string): Pick<ContainerState, 'attachments'> {

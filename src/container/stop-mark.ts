@@ -5,11 +5,13 @@
  * The monitor looks at it before each restart, and again between writing down the new process and letting it run. So who
  * marks first and then reads the state misses no process: either the monitor sees the mark, or the reader the process.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { constants } from 'node:os';
+
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
+import { signals } from '../linux/signals.ts';
 import { step } from '../trace.ts';
 import { tellStopped } from './monitor-control.ts';
 import type { Container } from './record.ts';
@@ -54,7 +56,7 @@ function setMark(store: ContainerStore, container: Container, mark: StopMark): v
   if (state.start !== undefined && state.start.monitorPid > 0) {
     const monitor = syscall('pidfd_open', state.start.monitorPid, 0);
     if (monitor < 0) return;
-    if (isMonitored(state.start)) syscall('pidfd_send_signal', monitor, constants.signals.SIGUSR1, 0, 0);
+    if (isMonitored(state.start)) syscall('pidfd_send_signal', monitor, signals.SIGUSR1, 0, 0);
     close(monitor);
   }
 }
@@ -76,5 +78,5 @@ function writeMark({ record, directory }: Container, mark: StopMark): void {
 
 /** The container is started by hand, or by `start-all`: its policy holds again. */
 export function clearStopMark(directory: string): void {
-  rmSync(join(directory, 'stop'), { force: true });
+  unlinkIfThere(join(directory, 'stop'));
 }

@@ -288,14 +288,14 @@ export class ContainerStore {
     const directory = this.stateDirectory(id);
     const path = join(directory, 'lock');
     for (;;) {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
       let fd: number;
       try {
         fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o600);
       } catch (error) {
-        // The directory was taken away in between.
-        if (error instanceof SyscallError && error.errno === errno.ENOENT) continue;
-        throw error;
+        if (!(error instanceof SyscallError && error.errno === errno.ENOENT)) throw error;
+        // Never made, or taken away in between.
+        mkdirSync(directory, { recursive: true, mode: 0o700 });
+        continue;
       }
       if (!flock(fd, 'exclusive', wait)) {
         close(fd);

@@ -1,5 +1,4 @@
 /** `update`: limits and restart policy of a container that exists, in its record and, where it runs, in its cgroup. */
-import { isDeepStrictEqual } from 'node:util';
 import { updateCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { isUp } from './active.ts';
@@ -90,6 +89,7 @@ export function updateContainer(
 export function heedUpdate(store: ContainerStore, record: ContainerRecord): void {
   const now = store.read(record.id)?.record;
   if (now === undefined) return;
+  const { isDeepStrictEqual } = process.getBuiltinModule('node:util');
   const changed = updatable.filter((name) => !isDeepStrictEqual(now.options[name], record.options[name]));
   if (changed.length === 0) return;
   apply(store, now, Object.fromEntries(changed.map((name) => [name, now.options[name]])));

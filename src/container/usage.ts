@@ -3,7 +3,6 @@
  * controller measures here is absent, never zero.
  */
 import { readFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import { type CgroupStats, readStats } from '../cgroup/stats.ts';
 import { processesOf } from './processes.ts';
 import type { Container } from './record.ts';
@@ -59,7 +58,10 @@ function optional<Name extends string>(name: Name, value: number | undefined): {
 export function memoryOf(memory: NonNullable<CgroupStats['memory']>): { used: number; limit: number } {
   const inactive = memory.stat.inactive_file ?? 0;
   const used = inactive < memory.current ? memory.current - inactive : memory.current;
-  return { used, limit: Math.min(memory.limit ?? Number.POSITIVE_INFINITY, totalmem()) };
+  return {
+    used,
+    limit: Math.min(memory.limit ?? Number.POSITIVE_INFINITY, process.getBuiltinModule('node:os').totalmem()),
+  };
 }
 
 function sumBlocks(disks: NonNullable<CgroupStats['io']>): { read: number; written: number } {

@@ -1,5 +1,5 @@
 /** Digests of content as the OCI image-spec has them (descriptor.md, "Digests"), and chain ids (config.md, "Layer ChainID"). */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hasher } from '../linux/hash.ts';
 
 /** `algorithm:hex`, checked: safe to use in a path. */
 export type Digest = string & { readonly __brand: 'Digest' };
@@ -40,7 +40,7 @@ export function shortDigest(digest: string): string {
 /** Hashes with an algorithm of a digest, a chunk at a time. */
 export class Digester {
   readonly #algorithm: string;
-  readonly #hash: Hash;
+  readonly #hash: Hasher;
 
   constructor(algorithm = 'sha256') {
     this.#algorithm = algorithm;

@@ -16,12 +16,13 @@
  *
  * A layer appears by rename, complete or not at all. Contents are not forced to disk: they can be pulled again.
  */
-import { randomBytes } from 'node:crypto';
+
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
+import { randomHex } from '../linux/random.ts';
 import { type Digest, digestHex, isDigest } from './digest.ts';
 import { archiveFile, metadataFile } from './erofs/names.ts';
 import { errorCode } from './errors.ts';
@@ -211,7 +212,7 @@ export class LayerStore {
    * has. `commit` waits for others at work on the same layer, and gives way to one that is there.
    */
   beginUnnamed(): UnnamedDraft {
-    const name = `sha256:${randomBytes(32).toString('hex')}` as Digest;
+    const name = `sha256:${randomHex(32)}` as Digest;
     const lock = this.#tryLock(digestHex(name));
     if (lock === undefined) throw new TsrunError('IN_USE', `cannot lock a new layer in "${this.directory}"`);
     const draft = this.begin(name);

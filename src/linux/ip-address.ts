@@ -41,6 +41,12 @@ export function parseIpv6(text: string): Buffer | undefined {
   return bytes;
 }
 
+/** 4 or 6 for an address of that family, an IPv6 one also with a zone (`fe80::1%eth0`); 0 for another text. */
+export function ipFamily(text: string): 0 | 4 | 6 {
+  if (isIpv4(text)) return 4;
+  return parseIpv6(text.replace(/%[^%/\s]+$/, '')) === undefined ? 0 : 6;
+}
+
 /** 16 bytes as RFC 5952 writes them: lower case, the longest run of two or more zero groups as `::`. */
 export function ipv6Text(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, i) => ((bytes[i * 2] ?? 0) << 8) | (bytes[i * 2 + 1] ?? 0));

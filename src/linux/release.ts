@@ -1,5 +1,5 @@
 /** The release of the running kernel (man 2 uname), for what it has no call or flag to ask for. */
-import { release } from 'node:os';
+import { uname } from './uname.ts';
 
 /** `[major, minor]` of a text that begins as `6.1`; undefined for another. */
 export function parseRelease(text: string): [number, number] | undefined {
@@ -8,7 +8,7 @@ export function parseRelease(text: string): [number, number] | undefined {
 }
 
 /** Whether a kernel, the running one unless told, is at least `major.minor`. */
-export function kernelAtLeast(major: number, minor: number, kernel = release()): boolean {
+export function kernelAtLeast(major: number, minor: number, kernel = uname().release): boolean {
   const [ownMajor, ownMinor] = parseRelease(kernel) ?? [0, 0];
   return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }

@@ -1,5 +1,5 @@
 /** `network create` and `network rm` below the command line. Both run under the network lock. */
-import { randomBytes } from 'node:crypto';
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
@@ -7,6 +7,7 @@ import { AF_INET6 } from '../linux/constants.ts';
 import { addressText, isIpv4 } from '../linux/ip-address.ts';
 import type { NetlinkSocket } from '../linux/netlink.ts';
 import { rootDirectory } from '../linux/paths.ts';
+import { randomBytes } from '../linux/random.ts';
 import { type AddressInUse, ensureBridgeNetwork } from './attach.ts';
 import { findLink, removeBridge, routesOf } from './bridge.ts';
 import { addressAt, type Cidr, cidrOf } from './cidr.ts';

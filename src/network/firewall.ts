@@ -3,9 +3,11 @@
  * opposite when the last container goes. The only file that starts other programs: each firewall keeps its rules in a
  * form of its own, and loses what is written behind its back.
  */
+
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { stateDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
 import type { FirewallTool, ForeignFirewall } from './foreign-firewall.ts';
@@ -100,7 +102,7 @@ export function hasCooperated(): boolean {
 /** Takes out what `cooperate` put in. What fails (the other firewall is gone) is as good as done. */
 export function stopCooperating(): void {
   for (const command of readUndos()) run(command, 'take the rule out of the foreign firewall again');
-  rmSync(undoFile(), { force: true });
+  unlinkIfThere(undoFile());
 }
 
 /** Our own file, but root runs what it says: only commands that `commandsFor` could have made. */

@@ -2,11 +2,13 @@
  * Addresses: the subnet of the bridge, chosen once so that it overlaps no route of the host, and the addresses of its
  * containers, handed out in turn under the network lock.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { ipv4Number, ipv4Text, isIpv4 } from '../linux/ip-address.ts';
 import { type Route, RTN_LOCAL, RTN_UNICAST } from '../linux/netlink-route.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { addressAt, type Cidr, cidrHas, cidrOf, cidrsOverlap, parseCidr } from './cidr.ts';
 
@@ -259,7 +261,7 @@ function cursorFile(network: BridgeNetwork): string {
 
 /** Of a network that is removed. */
 export function forgetAddresses(network: BridgeNetwork): void {
-  rmSync(cursorFile(network), { force: true });
+  unlinkIfThere(cursorFile(network));
 }
 
 /** The hardware address that belongs to an address: locally administered, and the same after every start. */

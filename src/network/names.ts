@@ -3,10 +3,10 @@
  * are written into the container's directory and bind-mounted, so that a later change must keep the file itself.
  */
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { isIP } from 'node:net';
-import { hostname as hostnameOfHost } from 'node:os';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { ipFamily } from '../linux/ip-address.ts';
+import { uname } from '../linux/uname.ts';
 import { step } from '../trace.ts';
 import { type ResolverRequest, readHostResolver, resolvConf } from './resolver.ts';
 import { nameFiles } from './steps.ts';
@@ -42,7 +42,7 @@ export function networkFiles(
 ): Record<'hosts' | 'hostname' | 'resolv.conf', string> {
   const { network, dns = [] } = files;
   for (const server of dns) {
-    if (isIP(server) === 0) throw new TsrunError('USAGE', `${server} is not an ip address`);
+    if (ipFamily(server) === 0) throw new TsrunError('USAGE', `${server} is not an ip address`);
   }
   const extra = files.extraHosts.map((text) => parseExtraHost(text, files.gateway));
   const onHost = network === 'host';
@@ -59,7 +59,7 @@ export function networkFiles(
     : hostsFile(files.address, fullName(files), extra, files.otherAddresses);
   return {
     hosts,
-    hostname: `${onHost ? files.hostname || hostnameOfHost() : files.hostname}\n`,
+    hostname: `${onHost ? files.hostname || uname().nodename : files.hostname}\n`,
     'resolv.conf': resolver,
   };
 }
@@ -111,7 +111,7 @@ export function parseExtraHost(text: string, gateway: string | undefined): Hosts
     return { address: gateway ?? '127.0.0.1', names };
   }
   const address = /^\[(.*)\]$/.exec(value)?.[1] ?? value;
-  if (isIP(address) === 0) throw new TsrunError('USAGE', `invalid IP address in add-host: "${value}"`);
+  if (ipFamily(address) === 0) throw new TsrunError('USAGE', `invalid IP address in add-host: "${value}"`);
   return { address, names };
 }
 

@@ -2,12 +2,13 @@
  * Networks on disk: `networks/<id>.json` in the data root for each that a user made, written whole by `network create`
  * and taken away by `network rm`, both under the network lock. Three are always there: bridge, host and none.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { namesIn, readIfThere } from '../linux/optional.ts';
+import { namesIn, readIfThere, unlinkIfThere } from '../linux/optional.ts';
 import { rootDirectory } from '../linux/paths.ts';
+import { randomHex } from '../linux/random.ts';
 import { cidrOf } from './cidr.ts';
 import { type BridgeNetwork, bridgeName, loadNetwork, predefinedIds } from './ipam.ts';
 
@@ -56,7 +57,7 @@ const fileOf = (id: string): string => join(directory(), `${id}.json`);
 
 /** A new id. */
 export function newNetworkId(): string {
-  return randomBytes(32).toString('hex');
+  return randomHex(32);
 }
 
 /** Writes a network's record. */
@@ -68,7 +69,7 @@ export function saveRecord(record: NetworkRecord): void {
 }
 
 export function deleteRecord(id: string): void {
-  rmSync(fileOf(id), { force: true });
+  unlinkIfThere(fileOf(id));
 }
 
 /** Networks of users, in no order. Throws `CORRUPT`. */

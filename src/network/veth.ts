@@ -3,11 +3,11 @@
  * eth0. It is known by the container's id (name, alias) and by its address (second name), so that the kernel itself
  * refuses an address that is in use.
  */
-import { createHash } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
+
 import { TsrunError } from '../error.ts';
 import { AF_INET, AF_INET6 } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
+import { createHash } from '../linux/hash.ts';
 import { withNetns } from '../linux/namespaces.ts';
 import { NETLINK_ROUTE, NetlinkError, type NetlinkRequest, NetlinkSocket } from '../linux/netlink.ts';
 import {

@@ -2,13 +2,14 @@
  * `run` and `exec` that wait: this process is the subreaper of what it started (man 2 prctl), passes signals on, and copies
  * between its own terminal and that of the container.
  */
-import { constants } from 'node:os';
+
 import { ReadStream, WriteStream } from 'node:tty';
 import { TsrunError } from '../error.ts';
 import { MSG_CMSG_CLOEXEC, PR_SET_CHILD_SUBREAPER } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { check } from '../linux/fs.ts';
+import { signals } from '../linux/signals.ts';
 import { isTty, makeRaw, setWindowSize, windowSize } from '../linux/tty.ts';
 import { receiveDescriptor } from '../linux/unix-socket.ts';
 
@@ -52,7 +53,7 @@ export async function waitForProcess(pid: number, console: number | undefined): 
     undo.push(() => process.off(name, listener));
   };
   const flush = console === undefined ? async () => {} : copyTerminal(console, on, undo);
-  for (const name of Object.keys(constants.signals) as NodeJS.Signals[]) {
+  for (const name of Object.keys(signals) as NodeJS.Signals[]) {
     if (own.has(name) || /^SIG(ABRT|BUS|FPE|ILL|SEGV|IOT|STKFLT|UNUSED|POLL|PWR|SYS|TRAP|XCPU|XFSZ)$/.test(name))
       continue;
     on(name, () => {

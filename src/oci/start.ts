@@ -1,8 +1,9 @@
 /** `start` (OCI runtime-spec runtime.md, "Start"): the first process, which waits, becomes the command. */
-import { rmSync } from 'node:fs';
+
 import { messageOf, TsrunError } from '../error.ts';
 import { SOCK_SEQPACKET } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
 import { connectSocket, send } from '../linux/unix-socket.ts';
 import type { Warn } from './bundle.ts';
 import { runHooks } from './hooks.ts';
@@ -44,7 +45,7 @@ function letGo(container: OciContainer, spec: ReturnType<OciContainer['spec']>):
     for (;;) {
       const message = readMessage(connection);
       if (message.kind === 'failed') {
-        rmSync(container.socket, { force: true });
+        unlinkIfThere(container.socket);
         throw keptFailure(container.directory, message.operation, message.errno, spec.process?.args ?? []);
       }
       if (message.kind === 'listener') {
@@ -56,5 +57,5 @@ function letGo(container: OciContainer, spec: ReturnType<OciContainer['spec']>):
   } finally {
     close(connection);
   }
-  rmSync(container.socket, { force: true });
+  unlinkIfThere(container.socket);
 }

@@ -266,6 +266,18 @@ test('a start that is given up at its barrier leaves no process, no record and r
   expect(await fixture.handle.onExit).toBe('lost');
 });
 
+test('a monitor that is killed while the start program waits ends the start', async () => {
+  using fixture = await Fixture.start({ script: 'exit 0', client: nothing, upTo: 'ready' });
+  process.kill(fixture.handle.pid, 'SIGKILL');
+  const rest = async (): Promise<void> => {
+    // The one message that may still be on its way.
+    while ((await fixture.handle.readSync(60_000)) !== 'exec');
+  };
+  await expect(rest()).rejects.toThrow('the monitor was killed before the command ran');
+  fixture.handle.close();
+  await until(() => fixture.pid === 0 || !isAlive(fixture.pid));
+});
+
 test('a command that cannot be executed is told with its errno and waits to be looked at', async () => {
   using fixture = await Fixture.start({ script: '', command: '/nonexistent', client: nothing, upTo: 'error' });
   expect(fixture.last).toMatchObject({ kind: messageKinds.error, words: [expect.any(Number), 5, errno.ENOENT] });

@@ -1,6 +1,5 @@
 /** Limits of memory, processors and processes, with the checks that docker makes before anything starts. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import type { DeviceOption, LimitOptions, RunOptions, UlimitOption } from '../../container/run-options.ts';
 import { TsrunError } from '../../error.ts';
 import { parseBytes } from '../units.ts';
@@ -31,7 +30,10 @@ export function parseCpus(text: string): number {
 type Limits = LimitOptions & Pick<RunOptions, 'oomScoreAdj'>;
 
 /** Throws `USAGE` for limits that contradict one another or this machine. */
-export function checkLimits(limits: Limits, processors = availableParallelism()): void {
+export function checkLimits(
+  limits: Limits,
+  processors = process.getBuiltinModule('node:os').availableParallelism(),
+): void {
   const { memory = 0, memoryReservation = 0, memorySwap = 0, nanoCpus = 0 } = limits;
   if (memory !== 0 && memory < minimumMemory) throw usage('Minimum memory limit allowed is 6MB');
   if (memorySwap > 0 && memory === 0) {

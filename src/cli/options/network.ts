@@ -1,7 +1,6 @@
 /** Flags of the network: names, addresses, ports. */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { EndpointOption } from '../../container/run-options.ts';
-import { ipv6Text, parseIpv6 } from '../../linux/ip-address.ts';
+import { ipFamily, ipv6Text, parseIpv6 } from '../../linux/ip-address.ts';
 
 /** `NAME:ADDRESS` of --add-host, or NAME=ADDRESS as newer clients have it. Throws an `Error` with docker's words. */
 export function parseExtraHost(text: string): { name: string; address: string } {
@@ -9,7 +8,7 @@ export function parseExtraHost(text: string): { name: string; address: string } 
   if (match === null) throw new Error(`bad format for add-host: ${JSON.stringify(text)}`);
   const [, name = '', written = ''] = match;
   const address = /^\[.*\]$/.test(written) ? written.slice(1, -1) : written;
-  if (address !== 'host-gateway' && isIP(address) === 0) {
+  if (address !== 'host-gateway' && ipFamily(address) === 0) {
     throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   return { name, address };
@@ -17,7 +16,7 @@ export function parseExtraHost(text: string): { name: string; address: string } 
 
 /** Checks one --dns. */
 export function checkAddress(text: string): void {
-  if (isIP(text.trim()) === 0) throw new Error(`${text} is not an ip address`);
+  if (ipFamily(text.trim()) === 0) throw new Error(`${text} is not an ip address`);
 }
 
 /** Checks one --dns-search. */
@@ -82,11 +81,11 @@ export function parseNetwork(text: string): EndpointOption {
 }
 
 export function checkIpv4(text: string): void {
-  if (!isIPv4(text)) throw new Error(`invalid IPv4 address: ${text}`);
+  if (ipFamily(text) !== 4) throw new Error(`invalid IPv4 address: ${text}`);
 }
 
 export function checkIpv6(text: string): void {
-  if (!isIPv6(text) || text.includes('%')) throw new Error(`invalid IPv6 address: ${text}`);
+  if (ipFamily(text) !== 6 || text.includes('%')) throw new Error(`invalid IPv6 address: ${text}`);
 }
 
 /** As the kernel writes it. */

@@ -1,7 +1,8 @@
 /** `info --format`: docker's document (API 1.41, SystemInfo), with what scripts read out of it. */
-import { createHash } from 'node:crypto';
+
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
+import { createHash } from '../../linux/hash.ts';
 import type { Info } from '../commands/info.ts';
 import { GoMap, nilList, type Struct, type Value } from '../format/value.ts';
 import { programVersion } from '../program-version.ts';

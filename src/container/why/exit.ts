@@ -1,5 +1,5 @@
 /** `why exit`: what the exit code of a container says about its end. */
-import { constants } from 'node:os';
+import { signals } from '../../linux/signals.ts';
 import type { Container } from '../record.ts';
 import { readStopMark } from '../stop-mark.ts';
 
@@ -24,7 +24,7 @@ export function whyExit({ record, state, directory }: Container): string[] {
 }
 
 function signalOf(exitCode: number): string {
-  const name = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  const name = Object.entries(signals).find(([, number]) => number === exitCode - 128)?.[0];
   return exitCode > 128 && name !== undefined ? `: 128 and the number of ${name}` : '';
 }
 

@@ -3,13 +3,14 @@
  * (unpack/archive-recorder.ts).
  * Whether it is the same is known at its end, by its digest.
  */
-import { createHash } from 'node:crypto';
+
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../../error.ts';
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFREG } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
+import { createHash } from '../../linux/hash.ts';
 import { NR } from '../../linux/syscalls.ts';
 import type { Digest } from '../digest.ts';
 import { archiveFile } from '../erofs/names.ts';

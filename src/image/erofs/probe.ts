@@ -5,7 +5,6 @@
  * nowhere.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { release, version } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../error.ts';
 import {
@@ -18,6 +17,7 @@ import {
 } from '../../linux/constants.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { AT_FDCWD, check, close, openat } from '../../linux/fs.ts';
+import { uname } from '../../linux/uname.ts';
 import { encodeHeader, paddingOf } from '../archive/tar-header.ts';
 import { parseJson } from '../json.ts';
 import { removeTree } from '../unpack/remove-tree.ts';
@@ -51,7 +51,8 @@ export function probeErofs(root: string): ErofsProbe {
 function probeIn(directory: string): ErofsProbe {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'erofs.json');
-  const machine = `${release()} ${version()} ${statSync(directory).dev}`;
+  const { release, version } = uname();
+  const machine = `${release} ${version} ${statSync(directory).dev}`;
   const known = remembered(path, machine);
   if (known !== undefined) return known;
   const probe = tryOut(join(directory, `.erofs-${process.pid}`));

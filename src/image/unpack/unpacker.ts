@@ -1,5 +1,5 @@
 /** The pipeline of one layer: compressed bytes -> inflate -> diffID -> tar parser -> files, or an index (layer-form.ts). */
-import { createHash } from 'node:crypto';
+import { createHash } from '../../linux/hash.ts';
 import { ErofsForm } from '../erofs/erofs-form.ts';
 import { archiveError } from './byte-path.ts';
 import { createDecompressor, magicSize } from './decompress.ts';

@@ -1,7 +1,8 @@
 /** Keeps compiled filters in a directory, so that a start does not pay the few milliseconds that compiling takes. */
-import { createHash } from 'node:crypto';
+
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256 } from '../../linux/hash.ts';
 import type { Architecture } from '../../linux/syscalls.ts';
 import { stringifyExactJson } from '../json.ts';
 import type { LinuxSeccomp } from '../spec.ts';
@@ -51,8 +52,4 @@ function read(path: string): Uint8Array | undefined {
   }
   const filter = file.subarray(DIGEST_LENGTH);
   return sha256(filter).equals(file.subarray(0, DIGEST_LENGTH)) ? filter : undefined;
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

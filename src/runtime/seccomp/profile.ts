@@ -2,10 +2,10 @@
  * Reads seccomp profiles from JSON: Docker's format (`--security-opt seccomp=FILE`), which is that of OCI configurations
  * with conditions on capabilities, architectures and kernels around its entries.
  */
-import { release } from 'node:os';
 import { messageOf, TsrunError } from '../../error.ts';
 import { kernelAtLeast, parseRelease } from '../../linux/release.ts';
 import { type Architecture, architecture as ownArchitecture } from '../../linux/syscalls.ts';
+import { uname } from '../../linux/uname.ts';
 import { parseExactJson } from '../json.ts';
 import type { LinuxSeccomp, LinuxSeccompArg, LinuxSyscall, SeccompAction, SeccompOperator } from '../spec.ts';
 
@@ -69,7 +69,7 @@ export function parseSeccompProfile(text: string, context: ProfileContext): Linu
   list(profile.syscalls, 'syscalls').forEach((value, index) => {
     const at = `syscalls[${index}]`;
     const entry = record(value, at);
-    if (fits(entry, at, context.kernel ?? release(), dockerNames[architecture], context.capabilities)) {
+    if (fits(entry, at, context.kernel ?? uname().release, dockerNames[architecture], context.capabilities)) {
       syscalls.push(parseSyscall(entry, at));
     }
   });

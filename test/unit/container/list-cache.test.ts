@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { bootId, processStartTime } from '../../../src/container/state.ts';
 import { ContainerStore } from '../../../src/container/store.ts';
 import { writeRecord } from '../../../src/container/write-record.ts';
 import { containerRecord } from '../../fixtures/container-record.ts';
@@ -14,7 +17,7 @@ let cache: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'list-cache.'));
   store = new ContainerStore(join(directory, 'root'), join(directory, 'state'));
-  cache = join(store.root, 'cache/ended-containers');
+  cache = join(store.root, 'cache/containers');
   mkdirSync(join(store.root, 'cache'), { recursive: true });
   for (let i = 0; i < count; i++) store.create(containerRecord(`c${i}`));
   // What has changed a moment ago is not kept.
@@ -54,6 +57,33 @@ test('a record that changed since is read', () => {
   expect(store.list().find(({ record }) => record.id === first.record.id)?.state).toMatchObject({ exitCode: 127 });
 });
 
+test('one that runs comes from the cache as long as its process is there', async () => {
+  const child = spawn('sleep', ['100'], { stdio: 'ignore' });
+  const pid = child.pid ?? 0;
+  try {
+    const startTime = processStartTime(pid) ?? '';
+    const [first] = store.list();
+    if (first === undefined) throw new Error('no container');
+    const monitor = { monitorPid: process.pid, monitorStartTime: processStartTime(process.pid) ?? '' };
+    const start = { pid, startTime, bootId: bootId(), ...monitor, cgroup: '', network: { mode: 'none' } };
+    writeRecord(join(first.directory, 'start.json'), start);
+    rmSync(cache, { force: true });
+    const listed = () => store.list().find(({ record }) => record.id === first.record.id);
+    expect(listed()?.state).toMatchObject({ status: 'running', pid, unsupervised: false });
+    writeFileSync(cache, readFileSync(cache, 'utf8').replace(`"${first.record.name}"`, '"told by the cache"'));
+    expect(listed()).toMatchObject({ record: { name: 'told by the cache' }, state: { status: 'running', pid } });
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    // Its monitor, which this process stands for, has not said yet how it ended.
+    expect(listed()).toMatchObject({ record: { name: first.record.name }, state: { status: 'running' } });
+    writeRecord(join(first.directory, 'start.json'), { ...start, monitorPid: pid, monitorStartTime: startTime });
+    expect(listed()?.state).toMatchObject({ status: 'exited', pid: 0, exitCode: 255 });
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
 test('a container that is gone is not listed, and a new one is', () => {
   const [first] = store.list();
   if (first === undefined) throw new Error('no container');
@@ -68,8 +98,8 @@ test.each([
   '',
   'no JSON',
   '{}',
-  '{"format":1,"entries":[{}]}',
-  '{"format":1,"entries":null}',
+  '{"format":2,"entries":[{}]}',
+  '{"format":2,"entries":null}',
   '{"format":0,"entries":[]}',
 ])('a cache that does not read is none: %s', (text) => {
   writeFileSync(cache, text);

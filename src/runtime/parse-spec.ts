@@ -62,10 +62,10 @@ const scheduler = object<Scheduler>(
   },
 );
 
-/** `process`, also of `exec --process`. */
-export const parseProcess: Parser<Process> = object<Process>(
-  { user, cwd: text },
+const processFields = object<Omit<Process, 'user'> & { user?: User }>(
+  { cwd: text },
   {
+    user,
     terminal: boolean,
     consoleSize: object<{ height: number; width: number }>({ height: integer, width: integer }, {}),
     args: list(text),
@@ -84,6 +84,9 @@ export const parseProcess: Parser<Process> = object<Process>(
     execCPUAffinity: object<{ initial?: string; final?: string }>({}, { initial: text, final: text }),
   },
 );
+
+/** `process`, also of `exec --process`. Root unless another user is named. */
+export const parseProcess: Parser<Process> = (value, at) => ({ user: { uid: 0, gid: 0 }, ...processFields(value, at) });
 
 const idMapping = object<IdMapping>({ containerID: id, hostID: id, size: id }, {});
 

@@ -311,8 +311,8 @@ test('exec on the processors that were asked for', async () => {
   const file = join(world.directory, 'affinity.json');
   writeFileSync(
     file,
+    // Without a user it is root.
     JSON.stringify({
-      user: { uid: 0, gid: 0 },
       args: ['grep', 'Cpus_allowed_list', '/proc/self/status'],
       env: ['PATH=/bin'],
       cwd: '/',

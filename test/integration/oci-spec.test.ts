@@ -253,10 +253,15 @@ test('mounts have the order of the configuration; targets behind links, read-onl
   writeFileSync(join(bundle, 'file'), 'content\n');
   rmSync(join(bundle, 'rootfs/link'), { force: true });
   symlinkSync('../not/there', join(bundle, 'rootfs/link'));
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(bundle, 'rootfs', name), { recursive: true });
+    writeFileSync(join(bundle, 'rootfs', name, 'secret'), '');
+  }
   const { stdout, stderr } = await world.run(
     'order',
-    'cat /not/there; grep -cE " /(ro|ro/below|dev) ro" /proc/self/mountinfo; touch /ro/x /dev/x 2>&1 | grep -c Read-only; ls /dev/null',
+    'cat /not/there; grep -cE " /(ro|ro/below|dev) ro" /proc/self/mountinfo; touch /ro/x /dev/x 2>&1 | grep -c Read-only; ls /dev/null; ls /one /two | wc -l; stat -c %d / /one /two | uniq | wc -l',
     (spec) => {
+      spec.linux.maskedPaths = ['/one', '/two'];
       spec.mounts = spec.mounts.map((mount) =>
         mount.destination === '/dev' ? { ...mount, options: [...(mount.options ?? []), 'ro'] } : mount,
       );
@@ -267,7 +272,7 @@ test('mounts have the order of the configuration; targets behind links, read-onl
       );
     },
   );
-  expect([stdout, stderr]).toEqual(['content\n3\n2\n/dev/null\n', '']);
+  expect([stdout, stderr]).toEqual(['content\n3\n2\n/dev/null\n3\n2\n', '']);
   symlinkSync('/tmp', join(bundle, 'rootfs/procfs'));
   const refused = await world.run('order', 'true', (spec) => {
     spec.mounts.push({ destination: '/procfs', type: 'proc', source: 'proc' });

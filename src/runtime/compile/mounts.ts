@@ -227,7 +227,9 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
     },
   );
   const target = makeTarget(c, mount.destination, directory ? 'directory' : 'file');
-  if (c.options.handover !== undefined) renew(c, tree);
+  if (c.options.handover !== undefined) {
+    replaceByCopy(c, tree, tree, 'mountinfo is to have the order of the configuration (Linux 6.15)');
+  }
   attach(c, tree, target, {
     title: `bind ${mount.source ?? ''} at ${mount.destination}`,
     shell: bindCommand(mount, plain),
@@ -235,15 +237,16 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
 }
 
 /**
- * The kernel lists mounts by their age, and readers of mountinfo take that for the order of the configuration: a copy of the copy
- * is as young as it should be. Before Linux 6.15 what is attached nowhere cannot be copied.
+ * Replaces a mount that is attached nowhere by a copy of `source`. The kernel lists mounts by their age, and readers of mountinfo
+ * take that for the order of the configuration: a copy of the copy is as young as it should be. Where it cannot be copied (before
+ * Linux 6.15 what is attached nowhere) it stays as it is.
  */
-function renew(c: Context, tree: Load): void {
+function replaceByCopy(c: Context, tree: Load, source: Load, why: string): void {
   const { b } = c;
   const again = b.slot('younger copy');
-  b.call('open_tree', [tree, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE], {
+  b.call('open_tree', [source, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE], {
     title: 'copy the mount again',
-    why: 'mountinfo is to have the order of the configuration (Linux 6.15)',
+    why,
     store: again,
     tolerate: ['EINVAL', 'EPERM'],
   });
@@ -298,6 +301,7 @@ function clearedAttributes(words: readonly string[]): number {
 export function compileMasks(c: Context): void {
   const { b, spec } = c;
   b.enter('mounts');
+  let shared: Load | undefined;
   for (const path of spec.linux?.maskedPaths ?? []) {
     if (isKernelPath(path) && !c.options.exists(path)) continue;
     const target = openInRoot(c, path, {
@@ -328,6 +332,10 @@ export function compileMasks(c: Context): void {
           title: `an empty directory for ${path}`,
         },
       );
+      if (c.options.handover !== undefined) {
+        if (shared !== undefined) replaceByCopy(c, empty, shared, 'one empty filesystem serves all hidden directories');
+        shared ??= empty;
+      }
       attach(c, empty, target, {
         title: `hide the directory ${path}`,
         why: 'it tells about the host or changes it',

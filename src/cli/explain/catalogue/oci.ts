@@ -67,6 +67,7 @@ export const ociReasons: readonly Entry[] = [
     'directories of the host and of its cgroups are not needed while it waits',
     'каталоги хоста и его групп управления не нужны, пока он ждёт',
   ],
+  ['one empty filesystem serves all hidden directories', 'одна пустая файловая система служит всем скрытым каталогам'],
   [
     'mountinfo is to have the order of the configuration (Linux 6.15)',
     'порядок в mountinfo должен быть порядком конфигурации (Linux 6.15)',

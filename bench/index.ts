@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: tsrun beside docker, podman, runc, crun and bubblewrap, as far as
- * they are installed. NAME: start, exec, list, machine, memory, many, unpack, pull, pull-heavy. Called by scripts/bench.sh, once per name.
+ * they are installed. NAME: start, exec, build, list, machine, memory, many, unpack, pull, pull-heavy, push, push-heavy. Called by scripts/bench.sh, once per name.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { layoutDirectory } from '../scripts/images/paths.ts';
 import { pushLayout } from '../scripts/images/push.ts';
 import { startRegistry } from '../scripts/images/registry.ts';
+import { benchBuild } from './build.ts';
 import { benchExec } from './exec.ts';
 import { type Comparison, judge, median, render } from './harness.ts';
 import { benchList } from './list.ts';
@@ -16,6 +17,7 @@ import { benchMany } from './many.ts';
 import { benchMemory } from './memory.ts';
 import { registryVariable } from './peers.ts';
 import { benchPull } from './pull.ts';
+import { benchPush } from './push.ts';
 import { benchStart } from './start.ts';
 import { benchUnpack } from './unpack.ts';
 
@@ -29,12 +31,15 @@ interface Benchmark {
 const benchmarks: Record<string, Benchmark> = {
   start: { rounds: 15, images: ['busybox'], run: benchStart },
   exec: { rounds: 15, images: ['busybox'], run: benchExec },
+  build: { rounds: 5, images: ['busybox'], run: benchBuild },
   list: { rounds: 15, images: ['busybox'], run: benchList },
   machine: { rounds: 20, images: [], run: benchMachine },
   memory: { rounds: 1, images: ['busybox'], run: benchMemory },
   many: { rounds: 1, images: ['busybox'], run: benchMany },
   unpack: { rounds: 5, images: [], run: benchUnpack },
   pull: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPull(at, rounds, 'debian') },
+  push: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPush(at, rounds, 'debian') },
+  'push-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPush(at, rounds, 'heavy') },
   'pull-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPull(at, rounds, 'heavy') },
 };
 

@@ -389,7 +389,7 @@ int client_ready(struct client *client, const struct pollfd *fds)
 {
 	if (fds[0].revents && read_control(client) == 1)
 		return 1;
-	if (fds[1].revents && client->in.fd >= 0)
+	if (fds[1].revents && client->in.fd >= 0 && !client->hold_stdin)
 		read_stdin(client);
 	for (int s = 0; s < 2; s++) {
 		struct queue *queue = queue_of(client, s);

@@ -95,6 +95,7 @@ struct program_error {
 #define MESSAGE_READY 2u   /* everything is set up; waits for one byte before execve */
 #define MESSAGE_MOUNTED 3u /* before pivot_root; waits for one byte */
 #define MESSAGE_ERROR 4u   /* struct program_error */
+#define MESSAGE_STOP 6u    /* somebody wants to look; waits for one byte */
 
 /* Maps the program in the file `fd` privately, checks every offset in it and fills in its pointers. Returns 0 and the
  * mapping (of program->size bytes), or a negative errno: -ENOEXEC where the file is no well-formed program. */

@@ -150,6 +150,8 @@ void restart_continue(void)
 			resync_close(); /* nobody looks into the failed process: it may end */
 			return;
 		}
+		if (message.kind == MESSAGE_STOP) /* who looked at the first run has gone */
+			SYS(sendto, resync, &byte, 1, MSG_NOSIGNAL, NULL, 0);
 		if (message.kind != MESSAGE_READY)
 			continue;
 		/* First the record, then the look: who stops it sees the process, or is seen here. */

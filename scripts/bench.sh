@@ -1,7 +1,7 @@
 #!/bin/bash
 # `npm run bench [-- NAME…] [--rounds N] [--json FILE] [--chart FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
-# and measures tsrun beside them. NAME: start exec list machine memory many unpack pull pull-heavy; all but many and
-# pull-heavy without a name.
+# and measures tsrun beside them. NAME: start exec build list machine memory many unpack pull pull-heavy push push-heavy; all but many
+# and the heavy ones without a name.
 #
 # Everything runs in a network and a mount namespace of its own: the bridges, addresses and firewall rules of all
 # engines end with it, and the host's stay as they are. Runs as root.
@@ -42,19 +42,19 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start exec list machine memory unpack pull)
+((${#names[@]})) || names=(start exec build list machine memory unpack pull push)
 
 need_node
 need_compiler
 need_node_modules
 # A peer that cannot be installed is left out of the comparison.
-for peer in dockerd:docker.io podman:podman runc:runc crun:crun bwrap:bubblewrap; do
+for peer in dockerd:docker.io podman:podman runc:runc crun:crun bwrap:bubblewrap skopeo:skopeo buildah:buildah; do
   (install_packages "$peer") || say "without ${peer#*:}"
 done
 install_packages ip:iproute2 iptables:iptables mkfs.ext4:e2fsprogs curl:curl
 images=(busybox)
-case " ${names[*]} " in *' pull '* | *' unpack '*) images+=(debian) ;; esac
-case " ${names[*]} " in *' pull-heavy '*) images+=(heavy) ;; esac
+case " ${names[*]} " in *' pull '* | *' push '* | *' unpack '*) images+=(debian) ;; esac
+case " ${names[*]} " in *' pull-heavy '* | *' push-heavy '*) images+=(heavy) ;; esac
 bash scripts/local-registry.sh build "${images[@]}"
 
 # The results of all benchmarks in one file: for the table at the end, and to be kept with --json.

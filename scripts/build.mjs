@@ -1,5 +1,5 @@
 /**
- * Builds dist/: the C in native/ with make, the command line and the unpack worker with esbuild, and from all of these the
+ * Builds dist/: the C in native/ with make, the command line and the workers with esbuild, and from all of these the
  * executable dist/tsrun with Bun.
  * `npm ci` runs it (lifecycle script `prepare`); `--if-stale` does nothing when dist/ is newer than every source.
  */
@@ -29,6 +29,7 @@ const dist = join(checkout, 'dist');
 const bundles = {
   'tsrun.cjs': 'src/cli/main.ts',
   'unpack-worker.cjs': 'src/image/unpack/worker.ts',
+  'compress-worker.cjs': 'src/image/push/compress-worker.ts',
 };
 const natives = ['tsrun-syscall.so', 'tsrun-syscall.bin', 'tsrun-monitor'];
 /** What the executable has in it instead of beside it. */
@@ -69,7 +70,7 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const sources = ['bin', 'src', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
+  const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
 }
@@ -138,8 +139,20 @@ async function buildBundles() {
   }
 }
 
+/** The lessons and the sources that they import, by path: `tsrun learn` needs them where there is no checkout. */
+function courseFiles() {
+  const files = {};
+  const take = (path) => {
+    if (statSync(join(checkout, path)).isDirectory()) {
+      for (const name of readdirSync(join(checkout, path))) take(`${path}/${name}`);
+    } else files[path] = readFileSync(join(checkout, path), 'utf8');
+  };
+  for (const path of ['lessons', 'src/linux', 'src/program', 'src/error.ts', 'src/trace.ts']) take(path);
+  return files;
+}
+
 /**
- * dist/tsrun: the command line, the unpack worker, the C and a JavaScript engine in one file that needs no other. Bun compiles
+ * dist/tsrun: the command line, the workers, the C and a JavaScript engine in one file that needs no other. Bun compiles
  * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
  */
 async function buildExecutable() {
@@ -154,6 +167,9 @@ async function buildExecutable() {
   const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
   try {
     const output = join(directory, 'tsrun');
+    // One more file of the executable, which nothing else reads: src/cli/learn/course.ts.
+    const course = join(directory, 'course.js');
+    writeFileSync(course, `export default ${JSON.stringify(courseFiles())};\n`);
     execFileSync(
       bun,
       [
@@ -173,6 +189,7 @@ async function buildExecutable() {
         ...Object.entries(define).flatMap(([name, value]) => ['--define', `${name}=${value}`]),
         ...['--external', 'koffi', '--entry-naming', '[name].[ext]', '--outfile', output],
         ...Object.values(bundles).map((source) => join(checkout, source)),
+        course,
       ],
       { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
     );

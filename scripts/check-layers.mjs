@@ -1,8 +1,9 @@
 /**
  * Holds the rule of docs/architecture.md, "Layers": imports go downward only,
- *   cli -> {container, oci} -> {runtime, image, network, cgroup} -> program -> linux
+ *   cli -> {build -> container, oci} -> {runtime, image, network, cgroup} -> program -> linux
  * src/error.ts and src/trace.ts are below everything and import nothing of src. Those of one level do not import
  * each other, with one exception: the types of src/runtime/spec.ts (the OCI runtime configuration), by `import type`.
+ * Lessons import linux and program, as `tsrun/linux/…` and `tsrun/program/…`.
  * Only node:* modules and the dependencies listed here may come from outside.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,7 +13,18 @@ import { fileURLToPath } from 'node:url';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(checkout, 'src');
 
-const levels = { linux: 0, program: 1, runtime: 2, image: 2, network: 2, cgroup: 2, container: 3, oci: 3, cli: 4 };
+const levels = {
+  linux: 0,
+  program: 1,
+  runtime: 2,
+  image: 2,
+  network: 2,
+  cgroup: 2,
+  container: 3,
+  oci: 3,
+  build: 4,
+  cli: 5,
+};
 const common = ['error.ts', 'trace.ts'];
 const sharedTypes = 'runtime/spec.ts';
 /** Package -> the directory of src that may import it. */
@@ -75,6 +87,18 @@ for (const entry of readdirSync(source, { recursive: true, withFileTypes: true }
   for (const { specifier, typeOnly, line } of importsOf(readFileSync(path, 'utf8'))) {
     const why = violation(from, specifier, typeOnly);
     if (why !== undefined) violations.push(`src/${from}:${line}: '${specifier}': ${why}`);
+  }
+}
+// Lessons stand on the two lowest layers, which they import by name, and on nothing else.
+for (const entry of readdirSync(join(checkout, 'lessons'), { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+  files++;
+  const path = join(entry.parentPath, entry.name);
+  for (const { specifier, line } of importsOf(readFileSync(path, 'utf8'))) {
+    if (/^(node:|tsrun\/(linux|program|lessons)\/|\.\.?\/(kit|examiner)\.ts$)/.test(specifier)) continue;
+    violations.push(
+      `${relative(checkout, path)}:${line}: '${specifier}': lessons import linux, program and each other`,
+    );
   }
 }
 for (const line of violations) console.error(line);

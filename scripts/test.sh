@@ -28,7 +28,7 @@ if [[ ! -d /run/systemd/system ]]; then
     as_root chmod 755 "$policy"
     own_policy=$policy
   fi
-  install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon
+  install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon buildah:buildah skopeo:skopeo umoci:umoci
 fi
 need_node_modules
 npm run --silent build

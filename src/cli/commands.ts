@@ -1,10 +1,13 @@
 /** The table of commands. A command's own module is loaded when it is called: `version` must not pay for `run`. */
 import type { CommandEntry, CommandGroup } from './command.ts';
+import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
+  { name: 'builder', summary: 'Manage builds' },
   { name: 'container', summary: 'Manage containers' },
   { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
+  { name: 'manifest', summary: 'Manage manifest lists: images of several platforms under one name' },
   { name: 'network', summary: 'Manage networks' },
   { name: 'system', summary: 'Manage tsrun' },
   { name: 'volume', summary: 'Manage volumes' },
@@ -13,6 +16,7 @@ export const groups: readonly CommandGroup[] = [
 
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
+  ...registryCommands,
   {
     names: ['__complete'],
     summary: 'Say what can come next on a command line (called by the scripts of completion)',
@@ -23,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
     names: ['attach', 'container attach'],
     summary: 'Attach local standard input, output, and error streams to a running container',
     load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    names: ['build', 'image build', 'builder build'],
+    summary: 'Build an image from a Dockerfile',
+    load: async () => (await import('./commands/build.ts')).buildImage,
   },
   {
     names: ['commit', 'container commit'],
@@ -138,6 +147,26 @@ export const commands: readonly CommandEntry[] = [
     names: ['kill', 'container kill'],
     summary: 'Kill running containers, or send them a signal',
     load: async () => (await import('./commands/kill.ts')).kill,
+  },
+  {
+    names: ['learn'],
+    summary: 'Learn how containers work, in ten lessons',
+    load: async () => (await import('./commands/learn.ts')).learn,
+  },
+  {
+    names: ['learn breakout'],
+    summary: 'Try to break out of the container of a lesson',
+    load: async () => (await import('./commands/learn.ts')).learnBreakout,
+  },
+  {
+    names: ['learn check'],
+    summary: 'Say whether the task of a lesson is solved',
+    load: async () => (await import('./commands/learn.ts')).learnCheck,
+  },
+  {
+    names: ['learn run'],
+    summary: 'Run the program of a lesson',
+    load: async () => (await import('./commands/learn.ts')).learnRun,
   },
   {
     names: ['load', 'image load'],
@@ -366,7 +395,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Show the way to a published port',
     load: async () => (await import('./commands/why.ts')).whyPortCommand,
   },
-];
+  {
+    names: ['xray'],
+    summary: 'Show a container beside the host: what it sees, what it may do, what leads to it',
+    load: async () => (await import('./commands/xray.ts')).xrayCommand,
+  },
+].sort((a, b) => ((a.names[0] ?? '') < (b.names[0] ?? '') ? -1 : 1));
 
 /** The command of a name such as `ps` or `container ls`. */
 export function findCommand(name: string): CommandEntry | undefined {

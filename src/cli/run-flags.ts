@@ -1,4 +1,5 @@
 /** The flags of `run` and `create`. What they mean together is options/run-options.ts. */
+import { parseWalls, walls } from '../container/walls.ts';
 import type { Flag } from './flag.ts';
 import {
   checkDeviceRule,
@@ -173,7 +174,7 @@ export const createFlags: readonly Flag[] = [
   { name: 'tty', short: 't', type: 'bool', description: 'Give it a terminal' },
   { name: 'ulimit', type: 'ulimit', description: 'Resource limits (name=soft[:hard])', check: parseUlimit },
   { name: 'user', short: 'u', type: 'string', description: 'User to run as (<name|uid>[:<group|gid>])' },
-  { name: 'userns', type: 'string', description: 'User namespace to use' },
+  { name: 'userns', type: 'string', description: 'User namespace to use (host|auto[:size=N]|keep-id)' },
   { name: 'uts', type: 'string', description: 'UTS namespace to use' },
   { name: 'volume', short: 'v', type: 'list', description: 'Mount a volume, or a file or directory of the host' },
   { name: 'volume-driver', type: 'string', description: 'Driver of new volumes (only "local")' },
@@ -191,6 +192,12 @@ const foregroundFlags: readonly Flag[] = [
     type: 'bool',
     description: 'Pass received signals on to the container',
     shownDefault: 'true',
+  },
+  {
+    name: 'without',
+    type: 'list',
+    description: `Take a wall away, to see what it holds back (${walls.join(' ')})`,
+    check: (text) => void parseWalls([text]),
   },
 ];
 

@@ -88,7 +88,7 @@ export async function commitContainer(
 }
 
 /** An image without a history gets entries for its layers: a reader counts them. */
-function completeHistory(config: ImageConfig): ImageConfig['history'] {
+export function completeHistory(config: ImageConfig): ImageConfig['history'] {
   const missing = config.diffIds.length - config.history.filter((entry) => !entry.emptyLayer).length;
   if (missing <= 0) return config.history;
   const unknown = { created: config.created, createdBy: '', author: '', comment: '', emptyLayer: false };

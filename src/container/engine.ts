@@ -19,9 +19,10 @@ import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
 import { signalProcess } from './signal.ts';
-import { type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
+import { GivenUp, type StartedContainer, type StartObserver, type StartRequest, startContainer } from './start.ts';
 import { findImage } from './steps.ts';
 import { ContainerStore } from './store.ts';
+import { checkUserns } from './userns.ts';
 
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
 
@@ -70,6 +71,7 @@ export class Engine {
   /** `create`: makes the container, and its image when that is missing. */
   async create(options: RunOptions, io: EngineIo): Promise<Container> {
     validateSecurityOptions(options.securityOpt);
+    checkUserns(options);
     if (process.geteuid?.() !== 0) {
       throw new TsrunError('PERMISSION', 'tsrun needs root to make containers', { hint: 'run it with sudo' });
     }
@@ -92,6 +94,7 @@ export class Engine {
 
   /** No image may be removed between its being found and the container's being there. */
   private async createHolding(options: RunOptions, io: EngineIo): Promise<Container> {
+    await io.observer?.before?.('image', () => [findImage(options.image)], { pid: 0, netns: -1, cgroup: '' });
     const found = await stepAsync(findImage(options.image), () => this.ensureImage(options, io));
     const held = this.images.hold();
     try {
@@ -182,7 +185,7 @@ export class Engine {
     return this.start(container, options.detach ? undefined : attachment(options), io);
   }
 
-  /** A container that was run with --rm and could not start is removed. */
+  /** A container that was run with --rm and could not start is removed, and one whose start was given up. */
   private async startOrRemove(container: Container, request: StartRequest): Promise<StartedContainer> {
     const { record } = container;
     try {
@@ -190,7 +193,8 @@ export class Engine {
     } catch (error) {
       request.layers.close();
       // The monitor that was killed may still hold it for a moment.
-      const lock = record.options.remove ? this.containers.lock(record.id, true) : undefined;
+      const goes = record.options.remove || error instanceof GivenUp;
+      const lock = goes ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
         try {
           // Its name may have changed meanwhile.

@@ -20,6 +20,7 @@ import type { Container } from './record.ts';
 import type { Foreground } from './start.ts';
 import { compileCommand as compileStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
+import { mappingsOf } from './userns.ts';
 
 /**
  * The cgroup to be born in, open; -1 where the container has none. A container that has made cgroups of its own may hold
@@ -67,6 +68,7 @@ export function compileCommand(
       stdin: setup.stdin,
       target: 'inherited',
       sync: true,
+      userns: mappingsOf(state.pid),
       seccomp: setup.seccomp,
       lenientRlimit: isLenient(record.options),
     });

@@ -31,6 +31,7 @@ import { computeState, isAlive } from './state.ts';
 import { startCommandMonitor } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { resolveUser } from './users.ts';
+import { hasForeignRoot } from './walls.ts';
 
 export interface ExecRequest {
   /** argv; not empty. */
@@ -154,6 +155,12 @@ export function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequ
 /** Who the command becomes, by the container's present passwd and group: the image's may be long out of date. */
 export function processOf(container: Container, request: ExecRequest): Process {
   const { record, state } = container;
+  if (hasForeignRoot(record.options)) {
+    throw new TsrunError('UNSUPPORTED', 'a container without pivot_root takes no further commands', {
+      hint: 'they would stand in the root of this machine: who joins a mount namespace gets its root, not a chroot in it',
+      exitCode: cannotExec,
+    });
+  }
   const root = openRoot(container);
   try {
     // The pid may have become another's before its root was opened.

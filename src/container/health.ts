@@ -1,6 +1,7 @@
 /** The health check of a container: from flags and image to the program that the monitor runs on its clock. */
 import { TsrunError } from '../error.ts';
 import { encodeProgram } from '../program/encode.ts';
+import type { UserNamespace } from '../runtime/compile/context.ts';
 import { compileExec } from '../runtime/compile/exec.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { monitorVersion } from './monitor.ts';
@@ -44,6 +45,11 @@ export function isChecked(healthcheck: Healthcheck | undefined): boolean {
   return healthcheck !== undefined && commandOf(healthcheck) !== undefined;
 }
 
+function usernsOf({ linux }: Spec): Pick<UserNamespace, 'uids' | 'gids'> | undefined {
+  const { uidMappings: uids, gidMappings: gids } = linux ?? {};
+  return uids === undefined || gids === undefined ? undefined : { uids, gids };
+}
+
 /** The bytes of the check's program, with the configuration that the monitor looks for in it. */
 export function healthProgram(
   record: Pick<ContainerRecord, 'healthcheck' | 'options'>,
@@ -60,6 +66,7 @@ export function healthProgram(
     stdin: false,
     target: 'slot',
     sync: false,
+    userns: usernsOf(spec),
     seccomp,
     lenientRlimit: () => true,
   });

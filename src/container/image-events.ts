@@ -35,6 +35,12 @@ export function recordPull(root: string, image: StoredImage, reference: Referenc
   recordImageEvent(root, 'pull', familiarName(reference), familiarRepository(reference), labels);
 }
 
+/** `push`, likewise. */
+export function recordPush(root: string, image: StoredImage, reference: Reference): void {
+  const { labels } = image.config.execution;
+  recordImageEvent(root, 'push', familiarName(reference), familiarRepository(reference), labels);
+}
+
 /** What names that moved to another image meant before: docker reports nothing for these; `load` names them. */
 export function renamed(before: ReadonlyMap<string, Digest | undefined>, id: Digest): { name: string; old: Digest }[] {
   return [...before].flatMap(([name, old]) =>

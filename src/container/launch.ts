@@ -8,14 +8,14 @@ import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { encodeProgram } from '../program/encode.ts';
-import type { Program } from '../program/program.ts';
+import type { Operation, Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { explainExecFailure } from './exec-failure.ts';
 import type { ClientEnd } from './foreground.ts';
 import type { Lock } from './locked-directory.ts';
-import { messageKinds, spawnMonitor } from './monitor.ts';
+import { messageKinds, type SyncMessage, spawnMonitor } from './monitor.ts';
 import type { ContainerNetwork } from './network.ts';
 import { reap } from './reap.ts';
 import type { Container, StartRecord } from './record.ts';
@@ -57,6 +57,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
   for (const name of ['run.json', 'health.json']) unlinkIfThere(join(directory, name));
+  const maker = makerOf(l.program);
+  await l.observer?.before?.('namespaces', () => maker, { pid: 0, netns: network.netns, cgroup: cgroup.path });
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
@@ -80,8 +82,12 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   // A foreground `run` is the service's own: it ends with it.
   if (l.foreground === undefined) leaveService(monitor.pid);
 
+  // Whoever looks on reads from the same terminal.
+  if (l.observer?.stopped !== undefined) monitor.holdStdin(true);
+
   let pid = 0;
   let ready = false;
+  let stop: SyncMessage | undefined;
   let start: StartRecord | undefined;
   for (;;) {
     const message = await stepAsync({ phase: 'monitor', title: 'wait for the container' }, () => monitor.readSync());
@@ -92,14 +98,29 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }
     // The pid comes from the monitor and the readiness from its child: nothing puts one before the other.
     if (message.kind === messageKinds.created) pid = message.words[0];
+    else if (message.kind === messageKinds.stop) stop = message;
     else ready = true;
+    if (stop !== undefined && pid !== 0) {
+      const { words } = stop;
+      stop = undefined;
+      const isLast = await l.observer?.stopped?.(words[0], {
+        pid,
+        netns: network.netns,
+        cgroup: cgroup.path,
+        spec: l.spec,
+        directory,
+      });
+      // The terminal becomes the container's when nobody else reads from it.
+      if (isLast) l.beforeCommand?.();
+      monitor.proceed();
+    }
     if (ready && pid !== 0 && start === undefined) {
       start = startRecord(pid, monitor.pid, l);
       writeRecord(join(directory, 'start.json'), start);
       unlinkIfThere(join(directory, 'exit.json'));
       l.recorded();
       l.observer?.ready();
-      l.beforeCommand?.();
+      if (l.observer?.stopped === undefined) l.beforeCommand?.();
       monitor.proceed();
     }
   }
@@ -108,6 +129,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
       hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
     });
   }
+  if (l.observer?.stopped !== undefined) monitor.holdStdin(false);
   l.observer?.settled(undefined);
   // The monitor has its own copies of all descriptors.
   l.closeDescriptors();
@@ -115,8 +137,14 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   return { pid, monitor, lock: l.lock, start };
 }
 
+/** What the monitor itself does of the program. */
+function makerOf({ operations }: Program): readonly Operation[] {
+  return operations.slice(0, operations.find(({ branch }) => branch !== undefined)?.branch?.at);
+}
+
 function clientDescriptors(foreground: Foreground | undefined): [number, number, number] {
-  return [foreground?.stdin ? 0 : -1, foreground?.stdout ? 1 : -1, foreground?.stderr ? 2 : -1];
+  const { stdout, stderr } = { stdout: foreground?.output ?? 1, stderr: foreground?.output ?? 2 };
+  return [foreground?.stdin ? 0 : -1, foreground?.stdout ? stdout : -1, foreground?.stderr ? stderr : -1];
 }
 
 function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launch): StartRecord {

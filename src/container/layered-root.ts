@@ -108,7 +108,8 @@ function lookup(directories: readonly string[], name: string): LookupResult | un
   return collected.length === 0 ? undefined : { kind: 'directory', directories: collected };
 }
 
-function isOpaque(path: string): boolean {
+/** Whether overlayfs shows nothing of the layers below in a directory. */
+export function isOpaque(path: string): boolean {
   const value = Buffer.alloc(8);
   return syscall('lgetxattr', path, opaqueName, value, value.length) === 1 && value[0] === 0x79;
 }

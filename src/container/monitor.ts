@@ -103,17 +103,19 @@ export interface SyncMessage {
   /**
    * Signed. `created`: the pid. `error`: the operation (-1: the program itself is malformed), the number of its phase, and
    * an errno; one of 0 or below says that the call succeeded, but that its result -error was not the expected one.
+   * `stop`: its number.
    */
   words: readonly [number, number, number];
 }
 
-export const messageKinds = { created: 1, ready: 2, mounted: 3, error: 4 } as const;
+export const messageKinds = { created: 1, ready: 2, mounted: 3, error: 4, stop: 6 } as const;
+const knownKinds: ReadonlySet<number> = new Set(Object.values(messageKinds));
 const syncMessageSize = 16;
 
 /** Throws `CORRUPT` on what is no message of native/program.h. */
 export function decodeSync(bytes: Buffer): SyncMessage {
   const kind = bytes.length === syncMessageSize ? bytes.readUInt32LE(0) : 0;
-  if (kind < messageKinds.created || kind > messageKinds.error) {
+  if (!knownKinds.has(kind)) {
     throw new TsrunError('CORRUPT', `the start program said something unknown: ${bytes.toString('hex')}`);
   }
   return { kind, words: [bytes.readInt32LE(4), bytes.readInt32LE(8), bytes.readInt32LE(12)] };

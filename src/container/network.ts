@@ -13,6 +13,7 @@ import {
   networkFor,
   type PublishedPort,
   predefinedIds,
+  prepareNetns,
   withNetworkLock,
   writeNetworkFiles,
 } from '../network/index.ts';
@@ -44,13 +45,15 @@ export interface ContainerNetwork {
 }
 
 /**
- * Sets the network up before the container starts. Throws `USAGE` for modes that do not exist, `CONFLICT` for ports that
+ * Sets the network up before the container starts. `own` is a network namespace that was made for the container, -1 where it
+ * is to be made; its descriptor is this function's from then on. Throws `USAGE` for modes that do not exist, `CONFLICT` for ports that
  * are taken, `NOT_FOUND` for a network, or a container that is to share its network, that is not there.
  */
 export function connectNetwork(
   store: ContainerStore,
   { record, directory }: Container,
   onNotice: (line: string) => void,
+  own = -1,
 ): ContainerNetwork {
   const { options } = record;
   const mode = networkMode(options);
@@ -69,10 +72,11 @@ export function connectNetwork(
     }
     writeNetworkFiles({ ...files, network: mode });
     recordBuiltin(store, mode, 'connect', record.id);
-    return { mode, netns: -1, attachment: undefined, portFds: [], undo: () => {} };
+    if (own >= 0) prepareNetns(own);
+    return { mode, netns: own, attachment: undefined, portFds: [], undo: () => close(own) };
   }
   if (mode.startsWith('container:')) return shareNetwork(store, mode.slice('container:'.length), files);
-  return connectBridges(store, record, files, onNotice);
+  return connectBridges(store, record, files, onNotice, own);
 }
 
 type Files = Omit<Parameters<typeof writeNetworkFiles>[0], 'network' | 'address'>;
@@ -83,11 +87,13 @@ function connectBridges(
   { id, options }: ContainerRecord,
   files: Files,
   onNotice: (line: string) => void,
+  own: number,
 ): ContainerNetwork {
   const { directory } = files;
-  const netns = createNetns();
+  const netns = own < 0 ? createNetns() : own;
   const portFds: number[] = [];
   try {
+    if (own >= 0) prepareNetns(own);
     const attachments = withNetworkLock(() => {
       // `network connect` may have changed it a moment ago: from here on it finds a container that is being started.
       const now = store.read(id);

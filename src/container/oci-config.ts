@@ -5,6 +5,7 @@ import { allDevices, defaultDeviceRules } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { defaultMounts, maskedPaths, readonlyPaths } from '../runtime/defaults.ts';
 import {
+  type IdMapping,
   type LinuxDevice,
   type LinuxDeviceCgroup,
   type LinuxNamespace,
@@ -13,13 +14,16 @@ import {
   OCI_VERSION,
   type Spec,
 } from '../runtime/spec.ts';
+import type { IdMappings } from '../runtime/user-namespace.ts';
 import { blockIo, deviceCgroupRule, deviceNumber } from './block-io.ts';
 import { mountOption } from './mount-plan.ts';
 import { buildProcess } from './process.ts';
 import type { ContainerRecord, MountRecord } from './record.ts';
 import type { MountOption, RunOptions } from './run-options.ts';
+import { showsSystemPaths } from './security.ts';
 import type { ResolvedUser } from './users.ts';
 import { volumeFiles, volumeMount } from './volumes/options.ts';
+import { isWithout } from './walls.ts';
 
 export interface SpecInputs {
   record: ContainerRecord;
@@ -33,6 +37,8 @@ export interface SpecInputs {
   /** Where joined namespaces are: /proc/PID/ns of the other container. */
   joinedPid?: string;
   joinedIpc?: string;
+  /** The maps of a user namespace of its own. */
+  userns?: IdMappings | undefined;
 }
 
 /** Builds the config. Throws `USAGE` or `UNSUPPORTED` for options that cannot be served. */
@@ -49,25 +55,37 @@ export function buildSpec(inputs: SpecInputs): Spec {
     mounts: mounts(inputs),
     linux: {
       namespaces: namespaces(inputs),
-      sysctl: { ...defaultSysctls(inputs.networkMode, options), ...options.sysctls },
+      ...(inputs.userns === undefined ? {} : mappingFields(inputs.userns)),
+      sysctl: { ...defaultSysctls(inputs, options), ...options.sysctls },
       devices: nodes,
       resources: { ...resources(options), devices: deviceRules(options, nodes) },
-      maskedPaths: options.privileged ? [] : [...maskedPaths],
-      readonlyPaths: options.privileged ? [] : [...readonlyPaths],
+      maskedPaths: showsSystemPaths(options) ? [] : [...maskedPaths],
+      readonlyPaths: showsSystemPaths(options) ? [] : [...readonlyPaths],
       rootfsPropagation: 'rprivate',
     },
   };
 }
 
 /** Ports below 1024 and ping for everybody: they belong to the container alone, since it has a network of its own. */
-function defaultSysctls(networkMode: string, options: RunOptions): Record<string, string> {
+function defaultSysctls({ networkMode, userns }: SpecInputs, options: RunOptions): Record<string, string> {
   if (networkMode === 'host' || networkMode.startsWith('container:') || options.privileged) return {};
-  return { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' };
+  return { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': pingGroups(userns) };
 }
 
-function namespaces({ record, networkMode, joinedPid, joinedIpc }: SpecInputs): LinuxNamespace[] {
+/** All groups that there are, as whoever writes the setting has to name them: the machine's side of the first map. */
+function pingGroups(userns: IdMappings | undefined): string {
+  const range = userns?.gids[0];
+  return range === undefined ? '0 2147483647' : `${range.hostID} ${range.hostID + range.size - 1}`;
+}
+
+function mappingFields({ uids, gids }: IdMappings): { uidMappings: IdMapping[]; gidMappings: IdMapping[] } {
+  return { uidMappings: [...uids], gidMappings: [...gids] };
+}
+
+function namespaces({ record, networkMode, joinedPid, joinedIpc, userns }: SpecInputs): LinuxNamespace[] {
   const { options } = record;
-  const list: LinuxNamespace[] = [{ type: 'mount' }];
+  const list: LinuxNamespace[] = isWithout(options, 'mount') ? [] : [{ type: 'mount' }];
+  if (userns !== undefined) list.push({ type: 'user' });
   if (networkMode !== 'host') list.push({ type: 'network' });
   if (options.pidMode === '') list.push({ type: 'pid' });
   else if (joinedPid !== undefined) list.push({ type: 'pid', path: joinedPid });
@@ -79,12 +97,14 @@ function namespaces({ record, networkMode, joinedPid, joinedIpc }: SpecInputs): 
   return list;
 }
 
-function mounts({ record, directory, networkMode }: SpecInputs): Mount[] {
+function mounts({ record, directory, networkMode, userns }: SpecInputs): Mount[] {
   const { options } = record;
   const list: Mount[] = defaultMounts(options.shmSize)
     .filter((mount) => !(mount.destination === '/dev/shm' && options.ipcMode === 'none'))
     .map((mount) => {
-      if (options.ipcMode === 'host' && (mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue')) {
+      const isOfIpc = mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue';
+      // Where the host has none mounted, the container's own is the same: it shows the queues of the namespace.
+      if (options.ipcMode === 'host' && isOfIpc && existsSync(mount.destination)) {
         return { destination: mount.destination, type: 'bind', source: mount.destination, options: ['rbind'] };
       }
       if (options.pidMode === 'host' && mount.destination === '/proc') return mount;
@@ -98,9 +118,14 @@ function mounts({ record, directory, networkMode }: SpecInputs): Mount[] {
     destination: `/etc/${name}`,
     type: 'bind',
     source: join(directory, name),
-    options: ['rbind', 'rprivate'],
+    options: ['rbind', ...(userns === undefined ? [] : ['idmap']), 'rprivate'],
   }));
-  const asked = record.mounts.map((mount, index) => toMount(mount, mountOption(record, index)));
+  const asked = record.mounts.map((mount, index) => {
+    const made = toMount(mount, mountOption(record, index));
+    // A volume is tsrun's own. What of the machine is bound belongs to the machine's users, and shows it.
+    const isOwn = mount.type === 'volume' && volumeFiles(mount.volumeOptions).kind === 'own';
+    return userns !== undefined && isOwn ? { ...made, options: [...(made.options ?? []), 'idmap'] } : made;
+  });
   const taken = new Set(asked.map((mount) => normal(mount.destination)));
   const free = (mount: Mount): boolean => !taken.has(normal(mount.destination));
   // Parents before children, so that no mount hides another.
@@ -166,7 +191,7 @@ function devices(options: RunOptions): LinuxDevice[] {
 
 /** Who may open what: docker's defaults, the devices of --device, --device-cgroup-rule; --privileged may open all. */
 function deviceRules(options: RunOptions, nodes: readonly LinuxDevice[]): LinuxDeviceCgroup[] {
-  if (options.privileged) return [...allDevices];
+  if (options.privileged || isWithout(options, 'devices')) return [...allDevices];
   const asked = nodes.map(({ type, major = 0, minor = 0 }, index): LinuxDeviceCgroup => {
     const access = options.devices[index]?.permissions || 'rwm';
     return { allow: true, type: type === 'b' ? 'b' : 'c', major, minor, access };

@@ -23,7 +23,7 @@ function parseObject(text: string, path: string): Fields {
   return value as Fields;
 }
 
-type Kind = 'string' | 'number' | 'boolean' | 'object' | 'array';
+type Kind = 'string' | 'number' | 'boolean' | 'object' | 'array' | 'strings';
 
 interface Expectation {
   name: string;
@@ -43,12 +43,18 @@ function prepare(expected: Readonly<Record<string, Kind>>): Expectation[] {
   return made;
 }
 
+/** What a value is; an array is `strings` where that is wanted and holds. */
+function kindOf(value: unknown, wanted: Kind): string {
+  if (!Array.isArray(value)) return value === null ? 'null' : typeof value;
+  return wanted === 'strings' && value.every((item) => typeof item === 'string') ? 'strings' : 'array';
+}
+
 /** Checks that fields, named by path, are of a kind. */
 function check(fields: Fields, path: string, expected: Readonly<Record<string, Kind>>): void {
   for (const { name, parts, kind } of prepare(expected)) {
     let value: unknown = fields;
     for (const part of parts) value = (value as Fields | undefined)?.[part];
-    const actual = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+    const actual = kindOf(value, kind);
     if (actual !== kind) throw corrupt(path, `"${name}" is ${actual}, not ${kind}`);
   }
 }
@@ -60,21 +66,59 @@ const containerFields: Readonly<Record<string, Kind>> = {
   created: 'string',
   'image.id': 'string',
   'image.reference': 'string',
-  'image.layers': 'array',
-  options: 'object',
-  'process.args': 'array',
-  'process.env': 'array',
+  'image.layers': 'strings',
+  'options.image': 'string',
+  'options.env': 'strings',
+  'options.command': 'strings',
+  'options.extraHosts': 'strings',
+  'options.dns': 'strings',
+  'options.dnsSearch': 'strings',
+  'options.dnsOptions': 'strings',
+  'options.network': 'string',
+  'options.privileged': 'boolean',
+  'options.readOnly': 'boolean',
+  'options.remove': 'boolean',
+  'options.init': 'boolean',
+  'options.groupAdd': 'strings',
+  'options.capAdd': 'strings',
+  'options.capDrop': 'strings',
+  'options.securityOpt': 'strings',
+  'options.devices': 'array',
+  'options.publish': 'array',
+  'options.ulimits': 'array',
+  'options.sysctls': 'object',
+  'options.restart': 'object',
+  'process.args': 'strings',
+  'process.env': 'strings',
   'process.cwd': 'string',
   'process.user': 'string',
   'process.terminal': 'boolean',
   'process.openStdin': 'boolean',
   hostname: 'string',
   labels: 'object',
-  exposedPorts: 'array',
+  exposedPorts: 'strings',
   stopSignal: 'string',
   stopTimeout: 'number',
   mounts: 'array',
 };
+
+const mountFields: Readonly<Record<string, Kind>> = {
+  type: 'string',
+  source: 'string',
+  destination: 'string',
+  mode: 'string',
+  readWrite: 'boolean',
+  propagation: 'string',
+};
+
+function checkMount(value: unknown, path: string): void {
+  const mount = Object(value) as Fields;
+  check(mount, path, mountFields);
+  const { type, source, destination } = mount as unknown as { type: string; source: string; destination: string };
+  if (!['bind', 'volume', 'tmpfs'].includes(type)) throw corrupt(path, `${JSON.stringify(type)} is no kind of mount`);
+  const fits = destination.startsWith('/') && (source === '' || source.startsWith('/'));
+  if (!fits) throw corrupt(path, `a mount of ${JSON.stringify(source)} at ${JSON.stringify(destination)}`);
+}
 
 /** Parses `container.json`; the id in it must be that of its directory. */
 export function parseContainerRecord(text: string, path: string, id: string): ContainerRecord {
@@ -82,7 +126,13 @@ export function parseContainerRecord(text: string, path: string, id: string): Co
   check(fields, path, containerFields);
   if (fields.id !== id) throw corrupt(path, 'it belongs to another container');
   if (fields.version !== 1) throw corrupt(path, `version ${String(fields.version)} is of another tsrun`);
-  return fields as unknown as ContainerRecord;
+  const record = fields as unknown as ContainerRecord;
+  // What becomes a part of a path is checked to the letter.
+  for (const layer of record.image.layers) {
+    if (!/^sha256:[0-9a-f]{64}$/.test(layer)) throw corrupt(path, `layer ${JSON.stringify(layer)} is no digest`);
+  }
+  for (const mount of record.mounts as unknown[]) checkMount(mount, path);
+  return record;
 }
 
 const startFields: Readonly<Record<string, Kind>> = {
@@ -99,6 +149,11 @@ const startFields: Readonly<Record<string, Kind>> = {
 export function parseStartRecord(text: string, path: string): StartRecord {
   const fields = parseObject(text, path);
   check(fields, path, startFields);
+  const { cgroup } = fields as { cgroup: string };
+  // It is emptied and removed: nothing else may be named there.
+  if (cgroup !== '' && !/^(\/[^/]+)+\/tsrun\/[0-9a-f]{64}$/.test(cgroup)) {
+    throw corrupt(path, `${JSON.stringify(cgroup)} is no cgroup of a container`);
+  }
   return fields as unknown as StartRecord;
 }
 

@@ -16,9 +16,11 @@ import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
+import { takeMountsAway } from './shared-mounts.ts';
 import { isAlive, readStart } from './state.ts';
 import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
+import { isWithout } from './walls.ts';
 
 /** The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm. */
 export function reap(store: ContainerStore, record: ContainerRecord, start: StartRecord | undefined): void {
@@ -35,6 +37,7 @@ export function reap(store: ContainerStore, record: ContainerRecord, start: Star
       removeCgroup(start.cgroup);
     });
   }
+  if (isWithout(record.options, 'mount')) step(steps.takeMountsAway(), () => takeMountsAway(store, record));
   const socket = store.socket(record.id);
   // Once for each start: what comes again finds nothing left to do.
   if (start !== undefined && start.pid !== 0 && existsSync(socket)) recordVolumeEvents(store.root, record, 'unmount');

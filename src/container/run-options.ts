@@ -1,5 +1,7 @@
 /** What a user asks of a container, as plain validated data: the flags of `run` and `create` in typed form. */
 
+import type { Wall } from './walls.ts';
+
 /** A published port as asked for: `hostPort` 0 lets the kernel choose, an empty `hostIp` is any address. */
 export interface PublishOption {
   hostIp: string;
@@ -149,6 +151,10 @@ export interface RunOptions {
   /** -1000 to 1000. */
   oomScoreAdj?: number;
 
+  /** Walls that are taken away (--without); what other options say of them is set accordingly. */
+  without?: Wall[];
+  /** `host`, or what src/container/userns.ts makes of it; containers made by older versions have none. */
+  userns?: string;
   pidMode: '' | 'host' | `container:${string}`;
   ipcMode: '' | 'private' | 'shareable' | 'none' | 'host' | `container:${string}`;
   utsMode: '' | 'host';

@@ -10,6 +10,7 @@ export function validateSecurityOptions(list: readonly string[]): void {
     const [name = '', value = ''] = option.split(/[=:](.*)/s);
     if (name === 'no-new-privileges' && ['', 'true', 'false'].includes(value)) continue;
     if (name === 'seccomp' && value !== '') continue;
+    if (name === 'systempaths' && value === 'unconfined') continue;
     if ((name === 'apparmor' && value === 'unconfined') || (name === 'label' && value === 'disable')) continue;
     if (name === 'apparmor' || name === 'label') {
       throw new TsrunError(
@@ -21,9 +22,14 @@ export function validateSecurityOptions(list: readonly string[]): void {
       );
     }
     throw new TsrunError('USAGE', `invalid --security-opt: ${JSON.stringify(option)}`, {
-      hint: 'known are no-new-privileges, seccomp=unconfined and seccomp=FILE',
+      hint: 'known are no-new-privileges, seccomp=unconfined, seccomp=FILE and systempaths=unconfined',
     });
   }
+}
+
+/** Whether nothing of /proc and /sys is hidden or read-only: --privileged, and docker's `systempaths=unconfined`. */
+export function showsSystemPaths({ privileged, securityOpt }: RunOptions): boolean {
+  return privileged || securityOpt.some((option) => /^systempaths[=:]unconfined$/.test(option));
 }
 
 /**

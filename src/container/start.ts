@@ -2,25 +2,28 @@
  * Starts a container: network, cgroup, program, monitor, in that order, each with its undo. What the kernel does in the
  * container's namespaces is in the program (src/runtime/compile); here is the host's side, and the handshake.
  */
-
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupPath, createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
+import { availableCapabilities } from '../linux/capabilities.ts';
 import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { appendsLayers } from '../linux/release.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
 import type { Program } from '../program/program.ts';
-import type { CompileOptions, LowerLayer } from '../runtime/compile/context.ts';
+import type { CompileOptions, LowerLayer, UserNamespace } from '../runtime/compile/context.ts';
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
-import { step } from '../trace.ts';
+import type { IdMappings } from '../runtime/user-namespace.ts';
+import { type Phase, type Step, step } from '../trace.ts';
 import { isUp } from './active.ts';
+import { networkMode } from './endpoints.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
+import type { HostLook } from './host-look.ts';
 import { openNamespace } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
@@ -34,13 +37,17 @@ import { ownCommand } from './own-command.ts';
 import { isLenient } from './process.ts';
 import { sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
+import type { RunOptions } from './run-options.ts';
 import { loadSeccomp } from './security.ts';
+import { mountPointOf, takeMountsAway } from './shared-mounts.ts';
 import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
 import { Undo } from './undo.ts';
 import { heedUpdate } from './update.ts';
+import { type HeldUserNamespace, holdUserNamespace, parseUserns } from './userns.ts';
 import { resolveUser } from './users.ts';
+import { hasForeignRoot, isWithout, missingWalls } from './walls.ts';
 import { writeRecord } from './write-record.ts';
 
 /** The foreground client: which of its descriptors 0, 1 and 2 are connected, and its terminal. */
@@ -48,6 +55,8 @@ export interface Foreground {
   stdin: boolean;
   stdout: boolean;
   stderr: boolean;
+  /** Instead of the caller's descriptors 1 and 2; it stays the caller's. */
+  output?: number;
   /** Characters; 0 leaves the terminal as the kernel makes it. */
   rows: number;
   columns: number;
@@ -67,8 +76,32 @@ export interface StartRequest {
   observer?: StartObserver | undefined;
 }
 
+/** What a start has made so far, for who looks at it. */
+export interface MadeSoFar {
+  /** The container's first process; 0 before it is there. */
+  pid: number;
+  /** Descriptor of the network namespace; -1: none of its own, or none yet. */
+  netns: number;
+  /** Empty: none yet. */
+  cgroup: string;
+  /** Once the program runs: what the container's process is to be, and its directory. */
+  spec?: Spec;
+  directory?: string;
+}
+
+/** The start was given up by who looks on: a container that was made for it goes with it. */
+export class GivenUp extends TsrunError {
+  constructor() {
+    super('INTERRUPTED', 'given up: what was made for the container has been taken away again', { exitCode: 130 });
+  }
+}
+
 /** Who wants to see a start step by step. What it throws gives the start up. */
 export interface StartObserver {
+  /** A phase of the host's side begins, with these steps; the container's lock is held, and no other. */
+  before?(phase: Phase, upcoming: () => readonly Step[], made: MadeSoFar): Promise<void>;
+  /** The program waits at a stop that `begin` has put into it (src/program/stops.ts). Returns whether it was the last. */
+  stopped?(stop: number, made: MadeSoFar): Promise<boolean>;
   /** The program as it is to run, and where its results are noted: at the descriptor `monitorFd` of the monitor. */
   begin(program: Program, monitorFd: number, seccomp: 'default' | 'other'): { program: Program; traceFd: number };
   /** All is set up; the command runs when this returns. */
@@ -96,6 +129,7 @@ export async function startContainer(
   const { directory } = container;
   let { record } = container;
   sweep(store, request.onNotice, record.id);
+  for (const line of missingWalls(record.options)) request.onNotice(`WARNING: ${line}`);
   const lock = await store.lockSoon(record.id);
   if (lock === undefined)
     throw new TsrunError('CONFLICT', `container "${record.name}" is already running or being started`);
@@ -116,45 +150,59 @@ export async function startContainer(
     const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
     undo.add(() => unlinkIfThere(store.socket(record.id)));
     undo.add(() => close(listen));
-    const network = connectNetwork(store, now, request.onNotice);
+    const userns = ownUserNamespace(store, record);
+    const ofUserns = userns === undefined ? [] : [userns.user, userns.lock];
+    undo.add(() => ofUserns.forEach(close));
+    const look = await lookOf(request.observer, store, record);
+    await look?.beforeNetwork();
+    const network = connectNetwork(store, now, request.onNotice, userns?.network);
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
+    const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
       record,
       user,
       directory,
       networkMode: network.mode,
       term: process.env.TERM,
+      userns,
       ...joined.paths,
     });
     writeRecord(join(directory, 'config.json'), spec);
     // Written down before it is made: who is killed in between leaves nothing that nobody knows of.
     const intend = (path: string): void => writeRecord(join(directory, 'start.json'), intendedStart(path, network));
+    await look?.beforeCgroup(spec, network);
     const cgroup = makeCgroup(record.id, spec, intend, request.onNotice);
     undo.add(() => cgroup.undo());
 
+    await look?.beforeMonitor(network, cgroup.path);
     const intoCgroup = cgroup.fd >= 0;
     const bounding = spec.process?.capabilities?.bounding ?? [];
     const seccomp = step(steps.compileSeccomp(), () =>
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const compiled = compile(store, now, spec, network, { intoCgroup, seccomp, held: joined.held.length }, request);
+    const made = { intoCgroup, seccomp, held: held.length, userns };
+    const compiled = compile(store, now, spec, network, made, request);
     const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
     const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
     const closeDescriptors = (): void => {
-      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...joined.held]) close(fd);
+      for (const fd of [listen, network.netns, cgroup.fd, ...network.portFds, ...held]) close(fd);
     };
     recordVolumeEvents(store.root, record, 'mount');
     clearStopMark(directory);
+    if (isWithout(record.options, 'mount')) {
+      mkdirSync(mountPointOf(store, record), { recursive: true, mode: 0o700 });
+      undo.add(() => takeMountsAway(store, record));
+    }
     const started = await launch(now, {
       ...request,
       recorded: () => heedUpdate(store, now.record),
       program,
       traceFd,
-      health: healthProgram(record, spec, { intoCgroup, seccomp }),
-      held: joined.held,
+      health: hasForeignRoot(record.options) ? undefined : healthProgram(record, spec, { intoCgroup, seccomp }),
+      held,
       network,
       cgroup,
       lock,
@@ -174,6 +222,17 @@ export async function startContainer(
     lock.release();
     throw error;
   }
+}
+
+/** Loaded late: a start that nobody stops at needs no plan of what comes next. */
+async function lookOf(
+  observer: StartObserver | undefined,
+  store: ContainerStore,
+  record: ContainerRecord,
+): Promise<HostLook | undefined> {
+  if (observer?.before === undefined) return undefined;
+  const { HostLook } = await import('./host-look.ts');
+  return new HostLook({ before: observer.before.bind(observer) }, store, record);
 }
 
 /** What was looked up before the lock was got may have changed. Returns the container as it is now. */
@@ -242,19 +301,32 @@ function compile(
   container: Container,
   spec: Spec,
   network: ContainerNetwork,
-  { intoCgroup, seccomp, held }: { intoCgroup: boolean; seccomp: Uint8Array | undefined; held: number },
+  made: {
+    intoCgroup: boolean;
+    seccomp: Uint8Array | undefined;
+    held: number;
+    userns: HeldUserNamespace | undefined;
+  },
   request: StartRequest,
 ): Program {
   const { record } = container;
   return step(steps.compileProgram(), () => {
+    const { held, userns, ...rest } = made;
     const joinNetns = network.netns >= 0;
+    const descriptors = network.portFds.length + held;
     const started = compileStart(
-      compileOptions(store, record, spec, { layers: request.layers.places, joinNetns, intoCgroup, seccomp }),
+      compileOptions(store, record, spec, {
+        ...rest,
+        layers: request.layers.places,
+        joinNetns,
+        // The last but one of what the monitor keeps: the lock of its range is behind it.
+        ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + descriptors - 2) }),
+      }),
     );
     const config = monitorConfig(started, {
       record,
       foreground: request.foreground,
-      portCount: network.portFds.length + held,
+      portCount: descriptors,
       reap: ownCommand(store, ['reap', record.id]),
       root: store.root,
     });
@@ -263,12 +335,30 @@ function compile(
   });
 }
 
+/** The user namespace that the container asks for, made for this start. */
+function ownUserNamespace(store: ContainerStore, { options }: ContainerRecord): HeldUserNamespace | undefined {
+  const choice = parseUserns(options.userns);
+  if (choice === undefined) return undefined;
+  return holdUserNamespace(store.state, choice, hasOwnNetns(options));
+}
+
+/** Whether the container gets a network namespace of its own. */
+export function hasOwnNetns(options: RunOptions): boolean {
+  const mode = networkMode(options);
+  return mode !== 'host' && !mode.startsWith('container:');
+}
+
+/** A user namespace as the start program has it. */
+export function inherited({ uids, gids }: IdMappings, fd: number): UserNamespace {
+  return { fd, uids, gids, available: availableCapabilities() };
+}
+
 /** What the program of a start is compiled from. */
 export function compileOptions(
   store: ContainerStore,
   record: ContainerRecord,
   spec: Spec,
-  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp'> & { layers: readonly LayerPlace[] },
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp' | 'userns'> & { layers: readonly LayerPlace[] },
 ): CompileOptions {
   const { layers, ...rest } = made;
   const directory = store.directory(record.id);
@@ -280,13 +370,16 @@ export function compileOptions(
       lowers: layers.map(lowerLayer),
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
-      mountPoint: store.stateDirectory(record.id),
+      mountPoint: mountPointOf(store, record),
       appendLowers: appendsLayers(),
     },
     stdin: record.process.openStdin,
     init: record.options.init,
     exists: existsSync,
     lenientRlimit: isLenient(record.options),
+    newKeyring: true,
+    chroot: hasForeignRoot(record.options),
+    keepDescriptors: isWithout(record.options, 'fds'),
   };
 }
 

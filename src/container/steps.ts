@@ -65,6 +65,15 @@ export function removeCgroup(): Step {
   return { phase: 'teardown', title: 'remove the cgroup' };
 }
 
+export function takeMountsAway(): Step {
+  return {
+    phase: 'teardown',
+    title: 'take the mounts of the container away',
+    why: 'without a mount namespace of its own they are mounts of this machine, and do not end with its processes',
+    shell: 'umount -R --lazy "$ROOT"',
+  };
+}
+
 export function removeContainer(isRemovedByItself: boolean): Step {
   return {
     phase: 'teardown',

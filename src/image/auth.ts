@@ -18,6 +18,8 @@ export interface AuthenticatorOptions {
   settings: RegistrySettings;
   /** Asked once, when the registry wants to know. */
   credentials: () => Promise<Credentials | undefined>;
+  /** Asks token services for a refresh token too, which may be kept in place of the password; told where there is one. */
+  onRefreshToken?: ((token: string) => void) | undefined;
 }
 
 /** Answers one registry's challenges and remembers what it accepted. */
@@ -103,7 +105,7 @@ export class Authenticator {
   ): Promise<string> {
     const realm = this.#realm(challenge, from);
     const service = challenge.parameters.get('service');
-    const wanted = challenge.parameters.get('scope') ?? scope;
+    const wanted = scopesToAsk(challenge.parameters.get('scope'), scope);
     const answer =
       credentials?.identityToken === undefined
         ? await this.#getToken(realm, service, wanted, credentials, signal)
@@ -113,6 +115,8 @@ export class Authenticator {
     const body = await readBody(answer, { limit: maxTokenBytes, idle: this.#options.http.idleTimeout, signal });
     const json = parseJson(body, { name: `the token service ${realm.host}`, code: 'REGISTRY' });
     const token = json.get('token').optionalString() ?? json.get('access_token').optionalString() ?? '';
+    const refreshToken = json.get('refresh_token').optionalString() ?? '';
+    if (refreshToken !== '') this.#options.onRefreshToken?.(refreshToken);
     if (!/^[\x21-\x7e]+$/.test(token)) throw json.fail('has neither "token" nor "access_token"');
     return token;
   }
@@ -129,6 +133,7 @@ export class Authenticator {
     // Several scopes come in one parameter, separated by spaces, and go in as many.
     for (const one of scope.split(' ')) if (one !== '') url.searchParams.append('scope', one);
     url.searchParams.set('client_id', clientId);
+    if (this.#options.onRefreshToken !== undefined) url.searchParams.set('offline_token', 'true');
     const named = credentials !== undefined && credentials.username !== '';
     if (named) url.searchParams.set('account', credentials.username);
     const authorization = named ? basicAuthorization(credentials) : undefined;
@@ -164,4 +169,23 @@ export class Authenticator {
 
 function basicAuthorization(credentials: Credentials): string {
   return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
+}
+
+/**
+ * What a token shall allow. The registry knows what the refused request needs; who pushes asks for all that comes after it too,
+ * or a push of many parts would get a new token at each turn.
+ */
+export function scopesToAsk(challenged: string | undefined, wanted: string): string {
+  if (challenged === undefined || challenged === '') return wanted;
+  if (!/:(?:[^ ]*,)?push(?:,|$| )/.test(wanted)) return challenged;
+  const actions = new Map<string, Set<string>>();
+  for (const scope of `${wanted} ${challenged}`.split(' ')) {
+    const colon = scope.lastIndexOf(':');
+    if (colon === -1) continue;
+    const resource = scope.slice(0, colon);
+    const known = actions.get(resource) ?? new Set<string>();
+    for (const action of scope.slice(colon + 1).split(',')) known.add(action);
+    actions.set(resource, known);
+  }
+  return [...actions].map(([resource, known]) => `${resource}:${[...known].join(',')}`).join(' ');
 }

@@ -1,12 +1,11 @@
 /**
  * Credentials as docker keeps them: `$DOCKER_CONFIG/config.json` (by default ~/.docker), in the file itself (`auths`) or
- * with a helper program (`credHelpers` by host, `credsStore` for the rest; protocol of docker-credential-helpers: the
- * server's name on stdin, `{"Username": …, "Secret": …}` on stdout).
+ * with a helper program (`credHelpers` by host, `credsStore` for the rest; credential-helper.ts).
  */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, TsrunError } from '../error.ts';
+import { callHelper } from './credential-helper.ts';
 import { errorCode } from './errors.ts';
 import { type Json, parseJson } from './json.ts';
 
@@ -19,19 +18,18 @@ export interface Credentials {
 
 const maxEntries = 10_000;
 /** The key under which docker keeps what belongs to docker.io. */
-const dockerHubKey = 'https://index.docker.io/v1/';
+export const dockerHubKey = 'https://index.docker.io/v1/';
 const dockerHubHosts = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 /** What a helper says in place of a name when its secret is an identity token. */
-const tokenUser = '<token>';
-const helperTimeout = 60_000;
+export const tokenUser = '<token>';
 
 /** The file that docker login writes. */
 export function dockerConfigPath(): string {
   return join(process.env.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json');
 }
 
-/** `https://host:5000/v1/` -> `host:5000`: old versions wrote URLs as keys. */
-function hostOfKey(key: string): string {
+/** `https://host:5000/v1/` -> `host:5000`: old versions wrote URLs as keys, and people write them. */
+export function hostOfKey(key: string): string {
   return key.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
 }
 
@@ -57,30 +55,11 @@ function parseAuth(entry: Json): Credentials | undefined {
   return username === '' ? undefined : { username, password };
 }
 
-/** Runs `docker-credential-<name> get`. No credentials is an answer, not an error. Throws `UNAUTHORIZED` when it fails. */
-async function askHelper(name: string, server: string): Promise<Credentials | undefined> {
-  const program = `docker-credential-${name}`;
-  const failed = (why: string, cause?: unknown): TsrunError =>
-    new TsrunError('UNAUTHORIZED', `the credential helper ${program} failed for ${server}: ${why}`, {
-      cause,
-      hint: `see credsStore and credHelpers in ${dockerConfigPath()}`,
-    });
-  if (!/^[\w.-]+$/.test(name)) throw failed('that is no name of a helper');
-  const { execFile } = await import('node:child_process');
-  const answer = await new Promise<{ error: unknown; stdout: string }>((resolve) => {
-    const child = execFile(program, ['get'], { timeout: helperTimeout, maxBuffer: 1024 * 1024 }, (error, stdout) =>
-      resolve({ error, stdout }),
-    );
-    // A helper that never reads its input must not end this process.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(server);
-  });
-  if (answer.error !== null) {
-    if (errorCode(answer.error) === 'ENOENT') throw failed('it is not in PATH', answer.error);
-    if (/not found|no credentials/i.test(answer.stdout)) return undefined;
-    throw failed(answer.stdout.trim().slice(0, 500) || messageOf(answer.error), answer.error);
-  }
-  const json = parseJson(answer.stdout, { name: program, code: 'UNAUTHORIZED' });
+/** No credentials is an answer, not an error. Throws `UNAUTHORIZED` when the helper fails. */
+async function askHelper(name: string, server: string, config: string): Promise<Credentials | undefined> {
+  const answer = await callHelper({ name, action: 'get', server, stdin: server, config });
+  if (answer === undefined) return undefined;
+  const json = parseJson(answer, { name: `docker-credential-${name}`, code: 'UNAUTHORIZED' });
   const username = json.get('Username').string();
   const secret = json.get('Secret').string();
   if (username === tokenUser) return { username: '', password: '', identityToken: secret };
@@ -104,11 +83,11 @@ export async function credentialsFor(
   }
   const json = parseJson(text, { name: path, code: 'USAGE', hint: 'correct or remove the file' });
   for (const [key, helper] of json.get('credHelpers').entries(maxEntries)) {
-    if (matchesHost(key, host)) return await askHelper(helper.string(), serverName(host));
+    if (matchesHost(key, host)) return await askHelper(helper.string(), serverName(host), path);
   }
   const store = json.get('credsStore').optionalString();
   if (store) {
-    const found = await askHelper(store, serverName(host));
+    const found = await askHelper(store, serverName(host), path);
     if (found !== undefined) return found;
   }
   const auths = json.get('auths').entries(maxEntries);
@@ -116,6 +95,7 @@ export async function credentialsFor(
   return exact === undefined ? undefined : parseAuth(exact[1]);
 }
 
-function serverName(host: string): string {
+/** How docker calls a registry's host where it keeps credentials. */
+export function serverName(host: string): string {
   return dockerHubHosts.has(host) ? dockerHubKey : host;
 }

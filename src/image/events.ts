@@ -12,13 +12,24 @@ export type LayerStatus =
   | 'Pull complete'
   | 'Already exists';
 
+/** The same for a push. */
+export type LayerPushStatus =
+  | 'Preparing'
+  | 'Waiting'
+  | 'Pushing'
+  | 'Retrying'
+  | 'Pushed'
+  | 'Layer already exists'
+  | 'Skipped foreign layer'
+  | `Mounted from ${string}`;
+
 export interface LayerEvent {
   kind: 'layer';
   /** Which of the image's layers, 0 is the lowest. */
   index: number;
-  /** Twelve digits of the blob's digest. */
+  /** Twelve digits of the blob's digest; of the diffID in a push. */
   id: string;
-  status: LayerStatus;
+  status: LayerStatus | LayerPushStatus;
   /** Bytes of the blob, while it is downloaded or extracted. */
   current?: number;
   total?: number;
@@ -44,3 +55,13 @@ export type PullEvent =
     };
 
 export type PullListener = (event: PullEvent) => void;
+
+export type PushEvent =
+  /** `docker.io/library/debian` */
+  | { kind: 'begin'; repository: string }
+  | LayerEvent
+  | { kind: 'warning'; text: string }
+  /** `latest: digest: sha256:… size: 1234` */
+  | { kind: 'pushed'; tag: string; digest: string; size: number };
+
+export type PushListener = (event: PushEvent) => void;

@@ -13,7 +13,23 @@ export function applyInstructions(lines: readonly string[], base: ImageExecution
   return execution;
 }
 
+/** What one instruction does to a config: `rest` is what follows its name; `expand` takes quotes away and puts values in. */
 type Apply = (rest: string, execution: ImageExecution, expand: (word: string) => string) => void;
+
+/** Whether an instruction changes nothing but the config. `name` in small letters. */
+export function isConfigInstruction(name: string): boolean {
+  return Object.hasOwn(instructions, name);
+}
+
+/** Applies one of those. Throws `USAGE`. */
+export function applyInstruction(
+  name: string,
+  rest: string,
+  execution: ImageExecution,
+  expand: (word: string) => string,
+): void {
+  instructions[name]?.(rest, execution, expand);
+}
 
 function usage(message: string): TsrunError {
   return new TsrunError('USAGE', message, {
@@ -186,6 +202,7 @@ function healthcheck(rest: string): ImageHealthcheck {
     if (name === 'interval') check.interval = duration(value, name);
     else if (name === 'timeout') check.timeout = duration(value, name);
     else if (name === 'start-period') check.startPeriod = duration(value, name);
+    else if (name === 'start-interval') check.startInterval = duration(value, name);
     else if (name === 'retries') {
       if (!/^\d+$/.test(value) || Number(value) < 1) throw usage(`--retries must be at least 1 (not ${value})`);
       check.retries = Number(value);

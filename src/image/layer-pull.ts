@@ -14,6 +14,7 @@ import type { Descriptor } from './manifest.ts';
 import { OpenedLayers } from './readable-layers.ts';
 import type { Registry, Repository } from './registry.ts';
 import type { RetryPolicy } from './retry.ts';
+import { Slots } from './slots.ts';
 import type { UnpackedLayer } from './unpack/deferred.ts';
 import type { LayerSink, Unpacker } from './unpacker.ts';
 
@@ -47,31 +48,6 @@ interface MadeLayer {
 
 /** Milliseconds between two reports of one layer's progress. */
 const reportInterval = 100;
-
-/** Lets so many in at a time, in the order in which they came. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async take(onWait: () => void): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    onWait();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-}
 
 /** Pulls one layer; its parts are the phases of its life. */
 class LayerPull {

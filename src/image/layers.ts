@@ -49,6 +49,9 @@ export interface LayerRecord {
   archiveSize?: number;
 }
 
+/** What is read of layer.json. */
+export type StoredRecord = Pick<LayerRecord, 'bytes' | 'diffId' | 'source'> & { archiveSize: number | undefined };
+
 /** Where a layer's tree is: a directory, or two files that make a mount. */
 export type LayerPlace = { kind: 'unpacked'; path: string } | { kind: 'erofs'; metadata: string; archive: string };
 
@@ -132,7 +135,7 @@ export class LayerStore {
   }
 
   /** The layer's record; undefined where it is absent or does not read. */
-  record(chainId: Digest): { bytes: number; diffId: Digest; archiveSize: number | undefined } | undefined {
+  record(chainId: Digest): StoredRecord | undefined {
     try {
       const text = readFileSync(this.#recordPath(chainId), 'utf8');
       const json = parseJson(text, { name: this.#recordPath(chainId), code: 'CORRUPT' });
@@ -140,7 +143,12 @@ export class LayerStore {
       const diffId = json.get('diffId').string();
       if (!isDigest(diffId)) return undefined;
       const size = json.get('archiveSize');
-      return { bytes: json.get('bytes').size(), diffId, archiveSize: size.absent ? undefined : size.size() };
+      return {
+        bytes: json.get('bytes').size(),
+        diffId,
+        archiveSize: size.absent ? undefined : size.size(),
+        source: json.get('source').optionalString() ?? '',
+      };
     } catch {
       return undefined;
     }

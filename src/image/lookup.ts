@@ -44,7 +44,7 @@ export function findImage(catalogue: Catalogue, text: string): FoundImage | unde
   return undefined;
 }
 
-/** The error for a name that nothing has; docker names the tag that it looked for, in `rmi` and `save` what was typed. */
+/** The error for a name that nothing has; docker names the tag that it looked for, in `save` what was typed. */
 export function noSuchImage(text: string, naming: 'full' | 'typed' = 'full'): TsrunError {
   let name = text;
   try {

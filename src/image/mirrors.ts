@@ -61,7 +61,7 @@ function parseMirror(text: string, origin: string): URL {
     });
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw problem('is no http(s) URL');
-  if (url.username !== '' || url.password !== '') throw problem('must not hold a password: use docker login');
+  if (url.username !== '' || url.password !== '') throw problem('must not hold a password: use tsrun login');
   if (url.search !== '' || url.hash !== '') throw problem('must not have a query or fragment');
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url;

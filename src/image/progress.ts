@@ -1,8 +1,8 @@
 /**
- * A pull's events as `docker pull` shows them: on a terminal one line per layer, redrawn in place (ECMA-48 cursor
+ * The events of a pull or push as docker shows them: on a terminal one line per layer, redrawn in place (ECMA-48 cursor
  * movement); elsewhere a line for each change. Pure: it returns what to write and where.
  */
-import type { LayerEvent, PullEvent } from './events.ts';
+import type { LayerEvent, PullEvent, PushEvent } from './events.ts';
 
 export interface ProgressOutput {
   /** Whether lines can be redrawn. */
@@ -65,10 +65,14 @@ export class ProgressView {
   }
 
   /** What to write for `event`; undefined: nothing. */
-  show(event: PullEvent): ProgressText | undefined {
+  show(event: PullEvent | PushEvent): ProgressText | undefined {
     switch (event.kind) {
       case 'start':
         return { text: `${event.what}: Pulling from ${event.repository}\n`, warning: false };
+      case 'begin':
+        return { text: `The push refers to repository [${event.repository}]\n`, warning: false };
+      case 'pushed':
+        return { text: `${event.tag}: digest: ${event.digest} size: ${event.size}\n`, warning: false };
       case 'warning':
         return this.#warning(event.text);
       case 'layer': {

@@ -40,6 +40,8 @@ export interface PullOptions {
   parallel?: number;
   /** By default src/image/unpack. */
   unpacker?: Unpacker;
+  /** Where certificates are, instead of certs.d. */
+  certificates?: string | undefined;
 }
 
 export type PulledImage = StoredImage & {
@@ -66,7 +68,7 @@ class Pull {
     this.#options = options;
     const settings = options.settings ?? loadRegistrySettings();
     const { signal } = this.#stop;
-    const http = new HttpClient(settings, options.timeouts);
+    const http = new HttpClient(settings, options.timeouts, options.certificates);
     this.#http = http;
     const credentials = (host: string): Promise<Credentials | undefined> => this.#credentials(host);
     this.#resolve = {

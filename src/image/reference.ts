@@ -96,6 +96,9 @@ export function repositoryName(reference: Reference): string {
 export function familiarRepository(reference: Reference): string {
   if (reference.domain !== defaultDomain) return repositoryName(reference);
   const { path } = reference;
+  // Without its host it would be read as one on another.
+  const [first = ''] = path.split('/');
+  if (path !== first && (first.includes('.') || first === 'localhost')) return repositoryName(reference);
   const official = path.startsWith(officialPrefix) && !path.slice(officialPrefix.length).includes('/');
   return official ? path.slice(officialPrefix.length) : path;
 }

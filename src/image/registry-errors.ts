@@ -12,6 +12,8 @@ export interface AnswerContext {
   action: string;
   /** The repository as people write it, where the request was for one. */
   repository?: string;
+  /** What was to be done there; pulled from it if left out. */
+  access?: 'pull' | 'push';
   /** Milliseconds without a byte after which the body of the error is given up. */
   idle: number;
 }
@@ -80,10 +82,20 @@ interface Meaning {
   transient?: boolean;
 }
 
+/** Docker's words for a push without the right to it, where the registry has none of its own. */
+const pushDenied = 'denied: requested access to the resource is denied';
+
 function meaningOf(answer: Answer, context: AnswerContext, text: string): Meaning {
   const { status, url } = answer;
   const said = text === '' ? '' : `: ${text}`;
   const { action, repository } = context;
+  if (context.access === 'push' && (status === 401 || status === 403)) {
+    return {
+      code: 'UNAUTHORIZED',
+      message: `push access denied for ${repository}: ${text || pushDenied}`,
+      hint: `log in with an account that may push there: tsrun login ${url.host}`,
+    };
+  }
   switch (status) {
     case 401:
       return {
@@ -92,7 +104,7 @@ function meaningOf(answer: Answer, context: AnswerContext, text: string): Meanin
           repository === undefined
             ? `${action}: ${url.host} refuses the credentials${said}`
             : `pull access denied for ${repository}, repository does not exist or may require a login${said}`,
-        hint: `check the name; for a private repository log in: docker login writes ~/.docker/config.json, which tsrun reads`,
+        hint: `check the name; for a private repository log in: tsrun login, or docker login`,
       };
     case 403:
       return {

@@ -1,4 +1,7 @@
-/** The pull side of the distribution protocol (OCI distribution-spec, "Pull") as one address serves it. */
+/**
+ * The distribution protocol (OCI distribution-spec) as one address serves it: pulling here, pushing in push/registry.ts on top of
+ * `authorized`.
+ */
 import { Authenticator } from './auth.ts';
 import type { Credentials } from './credentials.ts';
 import { type Digest, isDigest, matchesDigest } from './digest.ts';
@@ -17,6 +20,8 @@ export interface RegistryOptions {
   /** What to answer when the registry at this host asks who we are. */
   credentials: (host: string) => Promise<Credentials | undefined>;
   signal?: AbortSignal | undefined;
+  /** See `AuthenticatorOptions`: for a login. */
+  onRefreshToken?: ((token: string) => void) | undefined;
 }
 
 /** A repository at a registry, and its name for messages. */
@@ -33,10 +38,10 @@ export interface ManifestAnswer {
   mediaType: string;
 }
 
-/** One address of a registry. */
 const tagsPerPage = 1000;
 const maxTags = 100_000;
 
+/** One address of a registry. */
 export class Registry {
   readonly endpoint: Endpoint;
   readonly #options: RegistryOptions;
@@ -126,9 +131,32 @@ export class Registry {
     throw await this.#error(answer, repository, `blob ${digest} of ${repository.familiar}`);
   }
 
+  /**
+   * Asks whether the registry lets us in (`GET /v2/`); answers with the URL that was asked, and the status. Throws `UNAUTHORIZED`
+   * where the token service does not, `NETWORK`, `REGISTRY`.
+   */
+  async check(): Promise<{ url: URL; status: number; statusMessage: string }> {
+    const answer = await this.authorized('', 'v2/', {});
+    discard(answer);
+    return { url: answer.url, status: answer.status, statusMessage: answer.body.statusMessage ?? '' };
+  }
+
   /** The pieces of an answer's body. */
   chunks(answer: Answer): AsyncGenerator<Buffer, void, void> {
     return chunks(answer, this.#options.http.idleTimeout, this.#options.signal);
+  }
+
+  /** Where an answer says that something continues (`Location`). Throws `REGISTRY` where it does not say, or no place to go. */
+  locationOf(answer: Answer): URL {
+    const location = header(answer, 'location');
+    if (location !== undefined) return this.#options.http.resolve(answer.url, location);
+    throw new RequestError('REGISTRY', `${this.name}: does not say where to send the blob (no Location)`);
+  }
+
+  /** The error for an answer that was not the one asked for. */
+  failure(answer: Answer, repository: Repository, action: string, access: 'pull' | 'push'): Promise<RequestError> {
+    const { idleTimeout } = this.#options.http;
+    return answerError(answer, { action, repository: repository.familiar, access, idle: idleTimeout });
   }
 
   #body(answer: Answer, limit: number): Promise<Buffer> {
@@ -136,15 +164,34 @@ export class Registry {
   }
 
   #error(answer: Answer, repository: Repository, action: string): Promise<RequestError> {
-    return answerError(answer, { action, repository: repository.familiar, idle: this.#options.http.idleTimeout });
+    return this.failure(answer, repository, action, 'pull');
   }
 
-  /** A request with what the registry wants to know about us: at first nothing, then what it asks for. */
-  async #pull(repository: Repository, path: string, request: HttpRequest): Promise<Answer> {
-    const scope = `repository:${repository.path}:pull`;
+  #pull(repository: Repository, path: string, request: HttpRequest): Promise<Answer> {
+    return this.authorized(`repository:${repository.path}:pull`, `v2/${repository.path}/${path}`, request);
+  }
+
+  /**
+   * A request with what the registry wants to know about us: at first nothing, then what it asks for.
+   * @param scope what is to be allowed, as the token protocol writes it; several are separated by spaces
+   * @param target below the registry's base, or a URL that it told; one of another host gets no credentials
+   * @param body made anew for each attempt, where it can be sent only once
+   */
+  async authorized(
+    scope: string,
+    target: string | URL,
+    request: HttpRequest,
+    body?: () => AsyncIterable<Uint8Array>,
+  ): Promise<Answer> {
+    if (target instanceof URL && target.origin !== this.#base?.origin) {
+      const content = body === undefined ? {} : { body: body() };
+      return await this.#options.http.request(target, { ...request, ...content, signal: this.#options.signal });
+    }
     const known = await this.#authenticator.known(scope);
-    const send = (authorization: string | undefined): Promise<Answer> =>
-      this.#send(`v2/${repository.path}/${path}`, { ...request, authorization, signal: this.#options.signal });
+    const send = (authorization: string | undefined): Promise<Answer> => {
+      const content = body === undefined ? {} : { body: body() };
+      return this.#send(target, { ...request, ...content, authorization, signal: this.#options.signal });
+    };
     const answer = await send(known);
     // A token service's word counts for the registry; a CDN behind a redirect has none to answer to.
     if (answer.status !== 401 || answer.url.origin !== this.#base?.origin) return answer;
@@ -154,7 +201,7 @@ export class Registry {
     return await send(authorization);
   }
 
-  async #send(path: string, request: HttpRequest): Promise<Answer> {
+  async #send(path: string | URL, request: HttpRequest): Promise<Answer> {
     const { http } = this.#options;
     if (this.#base !== undefined) return await http.request(new URL(path, this.#base), request);
     const [first, second] = this.#candidates();

@@ -220,7 +220,7 @@ export class ImageStore {
     const documents: Digest[] = [];
     const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
-      if (found === undefined) throw noSuchImage(text, 'typed');
+      if (found === undefined) throw noSuchImage(text);
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
@@ -312,6 +312,19 @@ export class ImageStore {
       for (const layer of image.entry.layers) catalogue.removing.delete(layer.chainId);
       return before;
     }, onDamaged);
+  }
+
+  /** An image that is there is known by a digest too: that of `manifest`, under which a registry has it. */
+  addDigest(id: Digest, reference: Reference, manifest: { digest: Digest; bytes: Uint8Array }): void {
+    this.#catalogue.update((catalogue) => {
+      const entry = catalogue.images.get(id);
+      // Removed meanwhile.
+      if (entry === undefined) return;
+      this.#writeBlob(manifest.digest, manifest.bytes);
+      const documents = [...new Set([...entry.documents, manifest.digest])];
+      catalogue.images.set(id, { ...entry, documents });
+      catalogue.references.set(formatReference(reference), id);
+    });
   }
 
   #blobPath(digest: Digest): string {

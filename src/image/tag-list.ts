@@ -6,9 +6,9 @@ import { familiarRepository, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
 
 /** All tags, in the registry's order, from the first address that answers. Throws as `pull` does. */
-export async function listTags(reference: Reference, signal: AbortSignal): Promise<string[]> {
+export async function listTags(reference: Reference, signal: AbortSignal, certificates?: string): Promise<string[]> {
   const settings = loadRegistrySettings();
-  const http = new HttpClient(settings);
+  const http = new HttpClient(settings, undefined, certificates);
   const credentials = (host: string): Promise<Credentials | undefined> => credentialsFor(host).catch(() => undefined);
   const repository = { path: reference.path, familiar: familiarRepository(reference) };
   let failure: unknown;

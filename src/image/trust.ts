@@ -6,8 +6,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
+import { TsrunError } from '../error.ts';
+import { errorCode } from './errors.ts';
 
-const certificateDirectories = ['/etc/tsrun/certs.d', '/etc/containers/certs.d', '/etc/docker/certs.d'];
+/** The system's, then the user's (of docker without root, and of podman). */
+function certificateDirectories(): string[] {
+  const { HOME, XDG_CONFIG_HOME } = process.env;
+  const user = XDG_CONFIG_HOME || (HOME ? join(HOME, '.config') : '');
+  const places = ['/etc', ...(user === '' ? [] : [user])];
+  return places.flatMap((place) => ['tsrun', 'containers', 'docker'].map((name) => join(place, name, 'certs.d')));
+}
 
 /** Debian and Alpine, Fedora, openSUSE. */
 const systemBundles = [
@@ -46,28 +54,67 @@ function systemAuthorities(): string[] {
   return [];
 }
 
-/**
- * What tls.connect needs for `host` (with its port, as in the reference).
- * @param wide whether to read the system's bundle too
- */
-export async function trustOptions(
-  host: string,
-  wide: boolean,
-  directories: readonly string[] = certificateDirectories,
-): Promise<SecureContextOptions> {
+/** What a directory holds for a host. Throws `USAGE` for half of a client's certificate, as docker and podman do. */
+function readCertificates(directory: string): { authorities: string[]; own: SecureContextOptions } {
   const authorities: string[] = [];
   const own: SecureContextOptions = {};
-  for (const directory of directories) {
-    const path = join(directory, host);
-    for (const name of filesOf(path)) {
-      const text = readIfThere(join(path, name));
-      if (text === undefined) continue;
-      if (name.endsWith('.crt')) authorities.push(text);
-      const key = name.endsWith('.cert') ? readIfThere(join(path, name.replace(/cert$/, 'key'))) : undefined;
-      if (key !== undefined) Object.assign(own, { cert: text, key });
+  const names = filesOf(directory);
+  const lacks = (missing: string, of: string): TsrunError =>
+    new TsrunError('USAGE', `"${directory}" has ${of} and no ${missing}`, {
+      hint: 'a client needs NAME.cert and NAME.key; the certificate of an authority is called NAME.crt',
+    });
+  for (const name of names) {
+    const stem = name.replace(/\.[^.]*$/, '');
+    if (name.endsWith('.key') && !names.includes(`${stem}.cert`)) throw lacks(`${stem}.cert`, name);
+    if (name.endsWith('.cert') && !names.includes(`${stem}.key`)) throw lacks(`${stem}.key`, name);
+    const text = name.endsWith('.crt') || name.endsWith('.cert') ? readIfThere(join(directory, name)) : undefined;
+    if (text === undefined) continue;
+    if (name.endsWith('.crt')) {
+      authorities.push(text);
+      continue;
     }
+    const key = readIfThere(join(directory, `${stem}.key`));
+    if (key !== undefined) Object.assign(own, { cert: text, key });
   }
-  if (authorities.length === 0 && !wide) return own;
+  return { authorities, own };
+}
+
+/** How certs.d may call the host of a URL: with its port also where that is the usual one, and docker.io by its own name. */
+function namesOf(url: URL): string[] {
+  const names = url.port === '' ? [url.hostname, `${url.hostname}:443`] : [url.host];
+  return url.hostname === 'registry-1.docker.io' ? [...names, 'docker.io', 'index.docker.io'] : names;
+}
+
+/** The directory that `--cert-dir` names. Throws `USAGE` where it cannot be read. */
+export function checkCertificateDirectory(path: string): string {
+  try {
+    readdirSync(path);
+    return path;
+  } catch (cause) {
+    throw new TsrunError('USAGE', `cannot read the directory of certificates "${path}": ${errorCode(cause)}`, {
+      cause,
+      hint: 'it holds NAME.crt of authorities, and NAME.cert with NAME.key of a client',
+    });
+  }
+}
+
+/**
+ * What tls.connect needs for the host of `url`.
+ * @param wide whether to read the system's bundle too
+ * @param own a directory with the files themselves, instead of those that are looked for by host
+ */
+export async function trustOptions(
+  url: URL,
+  wide: boolean,
+  own?: string,
+  directories: readonly string[] = certificateDirectories(),
+): Promise<SecureContextOptions> {
+  const places =
+    own === undefined ? directories.flatMap((place) => namesOf(url).map((name) => join(place, name))) : [own];
+  const found = places.map(readCertificates);
+  const authorities = found.flatMap((one) => one.authorities);
+  const client: SecureContextOptions = Object.assign({}, ...found.map((one) => one.own));
+  if (authorities.length === 0 && !wide) return client;
   const { rootCertificates } = await import('node:tls');
-  return { ...own, ca: [...rootCertificates, ...systemAuthorities(), ...authorities] };
+  return { ...client, ca: [...rootCertificates, ...systemAuthorities(), ...authorities] };
 }

@@ -39,6 +39,11 @@ export function unpackWorker(): string {
   return isExecutable ? '/$bunfs/root/worker.js' : artifact('unpack-worker.cjs');
 }
 
+/** The same for the threads that compress layers. */
+export function compressWorker(): string {
+  return isExecutable ? '/$bunfs/root/compress-worker.js' : artifact('compress-worker.cjs');
+}
+
 /** The words that start tsrun itself, before those of a command line. */
 export function ownProgram(): string[] {
   return isExecutable ? [process.execPath] : [process.execPath, artifact('tsrun.cjs')];

@@ -177,6 +177,7 @@ export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 export const TCGETS = 0x5401;
 export const TCSETS = 0x5402;
 export const TIOCSCTTY = 0x540e;
+export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCGPTPEER = 0x5441;

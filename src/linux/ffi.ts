@@ -1,10 +1,9 @@
 /**
  * The one adapter to native code: `syscall(number, ...arguments)` with the kernel's own result, and nothing else.
  * Everything above it is TypeScript. Behind it is native/syscall.c, called through koffi under Node and through bun:ffi in
- * the executable; either is loaded late, since commands without system calls need not pay for it.
+ * the executable and what its engine runs; either is loaded late, since commands without system calls need not pay for it.
  */
 import { TsrunError } from '../error.ts';
-import { isExecutable } from './artifacts.ts';
 import { loadWithBun } from './ffi-bun.ts';
 import { loadWithKoffi } from './ffi-koffi.ts';
 import { type CommonSyscall, NR } from './syscalls.ts';
@@ -26,7 +25,7 @@ function load(): Native {
       hint: 'run it in a virtual machine: see Vagrantfile',
     });
   }
-  return isExecutable ? loadWithBun() : loadWithKoffi();
+  return process.versions.bun === undefined ? loadWithKoffi() : loadWithBun();
 }
 
 /** Strings of one call are laid one behind the other here; a call never nests, so that one arena per thread is enough. */

@@ -117,3 +117,11 @@ export function verdict(code: keyof typeof verdicts): Expression {
   const value = nested(NFTA_DATA_VERDICT, attribute(NFTA_VERDICT_CODE, be32(verdicts[code])));
   return { name: 'immediate', attributes: [attribute(1, be32(0)), nested(2, value)] };
 }
+
+/** Loads a value that is known beforehand. */
+export function loadValue(value: Uint8Array, register = 1): Expression {
+  return {
+    name: 'immediate',
+    attributes: [attribute(1, be32(register)), nested(2, attribute(NFTA_DATA_VALUE, value))],
+  };
+}

@@ -44,6 +44,7 @@ const NFTA_HOOK_HOOKNUM = 1;
 const NFTA_HOOK_PRIORITY = 2;
 const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_CHAIN = 2;
+const NFTA_RULE_HANDLE = 3;
 const NFTA_RULE_EXPRESSIONS = 4;
 const NFTA_RULE_USERDATA = 7;
 export const NFTA_LIST_ELEM = 1;
@@ -203,6 +204,9 @@ export interface Rule {
   family: number;
   table: string;
   chain: string;
+  /** The kernel's number for it, which `nft -a list` shows; 0 where it does not tell. */
+  handle: number;
+  comment: string | undefined;
   expressions: { name: string; attributes: Attributes }[];
 }
 
@@ -213,6 +217,8 @@ export function parseRule(message: NetlinkMessage): Rule {
     family: message.body.readUInt8(0),
     table: attributes.text(NFTA_RULE_TABLE) ?? '',
     chain: attributes.text(NFTA_RULE_CHAIN) ?? '',
+    handle: Number(attributes.bytes(NFTA_RULE_HANDLE)?.readBigUInt64BE() ?? 0n),
+    comment: commentOf(attributes.bytes(NFTA_RULE_USERDATA)),
     expressions: list.map(({ value }) => {
       const expression = new Attributes(value);
       return {

@@ -123,6 +123,7 @@ export interface Route {
   table: number;
   /** Index of the interface, 0 without. */
   interface: number;
+  gateway?: string;
 }
 
 /** Reads an RTM_NEWROUTE message. Throws `CORRUPT`. */
@@ -133,11 +134,13 @@ export function parseRoute(message: NetlinkMessage): Route | undefined {
   if (size === 0) return undefined;
   const attributes = new Attributes(body.subarray(12));
   const destination = attributes.bytes(RTA_DST);
+  const gateway = attributes.bytes(RTA_GATEWAY);
   return {
     destination: addressText(destination?.length === size ? destination : Buffer.alloc(size)),
     prefix: body.readUInt8(1),
     type: body.readUInt8(7),
     table: attributes.u32(RTA_TABLE) ?? body.readUInt8(4),
     interface: attributes.u32(RTA_OIF) ?? 0,
+    ...(gateway?.length === size ? { gateway: addressText(gateway) } : {}),
   };
 }

@@ -1,6 +1,6 @@
 /** Terminals by descriptor: raw mode, window size, and docker's way to write detach keys (man 2 TCSETS, man 3 termios). */
 import { TsrunError } from '../error.ts';
-import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ } from './constants.ts';
+import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from './constants.ts';
 import { syscall } from './ffi.ts';
 import { check } from './fs.ts';
 
@@ -41,6 +41,25 @@ export function setWindowSize(fd: number, rows: number, columns: number): void {
   size.writeUInt16LE(rows, 0);
   size.writeUInt16LE(columns, 2);
   check(syscall('ioctl', fd, TIOCSWINSZ, size), 'ioctl', 'window size');
+}
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+const SIGTTOU = 22;
+
+/**
+ * Makes the process group of this process that of the foreground again, whoever has the terminal (man 3 tcsetpgrp). From the
+ * background that is allowed to who blocks SIGTTOU. That `fd` is no terminal of this session is no error.
+ */
+export function foregroundGroup(fd: number): void {
+  const group = Buffer.alloc(4);
+  group.writeInt32LE(syscall('getpgid', 0), 0);
+  const blocked = Buffer.alloc(8);
+  const before = Buffer.alloc(8);
+  blocked.writeBigUInt64LE(1n << BigInt(SIGTTOU - 1));
+  syscall('rt_sigprocmask', SIG_BLOCK, blocked, before, 8);
+  syscall('ioctl', fd, TIOCSPGRP, group);
+  syscall('rt_sigprocmask', SIG_SETMASK, before, 0, 8);
 }
 
 /** Signals that end this process by default and leave a terminal behind. */

@@ -1,5 +1,5 @@
 /** The network of containers: a bridge with NAT, published ports, names. What the rest of tsrun may use of it. */
-import { newNetns } from '../linux/namespaces.ts';
+import { newNetns, withNetns } from '../linux/namespaces.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import { changeLink } from '../linux/netlink-link.ts';
 import { step } from '../trace.ts';
@@ -39,14 +39,19 @@ export { changeWayOut } from './veth.ts';
 
 /** A fresh network namespace with its loopback interface up; the caller closes the descriptor. */
 export function createNetns(): number {
-  return step(newNamespace(), () =>
-    newNetns(() => {
-      const socket = NetlinkSocket.open(NETLINK_ROUTE);
-      try {
-        socket.run([changeLink('lo', { up: true })]);
-      } finally {
-        socket.close();
-      }
-    }),
-  );
+  return step(newNamespace(), () => newNetns(loopbackUp));
+}
+
+/** Turns the loopback interface of a network namespace on that somebody else has made. */
+export function prepareNetns(netns: number): void {
+  withNetns(netns, loopbackUp);
+}
+
+function loopbackUp(): void {
+  const socket = NetlinkSocket.open(NETLINK_ROUTE);
+  try {
+    socket.run([changeLink('lo', { up: true })]);
+  } finally {
+    socket.close();
+  }
 }

@@ -86,6 +86,11 @@ export function allNetworks(): NetworkRecord[] {
   return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
+/** What the kernel takes as the name of an interface, and what no path can be made of (net/core/dev.c, dev_valid_name). */
+function isInterfaceName(name: string): boolean {
+  return /^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..';
+}
+
 /** A network of a user by its id; undefined where it is gone. */
 function readRecord(id: string): NetworkRecord | undefined {
   const path = fileOf(id);
@@ -103,7 +108,8 @@ function readRecord(id: string): NetworkRecord | undefined {
     value?.version === 1 &&
     value.id === id &&
     texts.every((field) => typeof field === 'string') &&
-    objects.every((field) => typeof field === 'object' && field !== null);
+    objects.every((field) => typeof field === 'object' && field !== null) &&
+    isInterfaceName(value.bridge ?? '');
   if (!fits) {
     throw new TsrunError('CORRUPT', `"${path}" does not describe a network`, { hint: 'remove it' });
   }

@@ -272,6 +272,11 @@ export function createRuleset(version = rulesetVersion): NetlinkRequest[] {
   ];
 }
 
+/** The rules as nft(8) prints them, by chain and by why they are there: so a rule of the kernel's is found again. */
+export function ruleTexts(): { chain: string; why: string; text: string }[] {
+  return chains().flatMap(({ name, rules }) => rules.map(({ why, text }) => ({ chain: name, why, text })));
+}
+
 /** The same as a script for `nft -f`, without elements. */
 export function rulesetText(): string {
   const lines = [`table inet ${table.name} {`, `\tcomment "${commentOf(rulesetVersion)}"`];

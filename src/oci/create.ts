@@ -13,6 +13,7 @@ import { errorFdOf } from '../runtime/compile/context.ts';
 import { compileCreate } from '../runtime/compile/start.ts';
 import { compileSeccompCached, seccompFlags } from '../runtime/seccomp/index.ts';
 import type { Mount, Process, Spec } from '../runtime/spec.ts';
+import { writeMappings } from '../runtime/user-namespace.ts';
 import { readBundle, type Warn } from './bundle.ts';
 import { type CgroupManager, closeCgroup, type MadeCgroup, makeCgroup, ownCgroupMounts } from './cgroup.ts';
 import { copyUp } from './copy-up.ts';
@@ -35,7 +36,7 @@ import {
   writeWhole,
 } from './store.ts';
 import { settleTargets } from './targets.ts';
-import { MappingHolders, writeMappings } from './user-namespace.ts';
+import { MappingHolders } from './user-namespace.ts';
 
 export interface CreateOptions {
   id: string;

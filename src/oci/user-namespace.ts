@@ -1,41 +1,9 @@
-/** Maps of user namespaces (man 7 user_namespaces), and namespaces that only carry one for idmapped mounts. */
-import { writeFileSync } from 'node:fs';
-import { codeOf, messageOf, TsrunError } from '../error.ts';
+/** User namespaces that only carry a mapping, for idmapped mounts (man 2 mount_setattr). */
+import { TsrunError } from '../error.ts';
 import { compileHolder } from '../runtime/compile/holder.ts';
 import type { IdMapping, Mount, Spec } from '../runtime/spec.ts';
-import { step } from '../trace.ts';
+import { writeMappings } from '../runtime/user-namespace.ts';
 import { failureOf, Machine } from './machine.ts';
-
-/** Writes the maps of the user namespace that `pid` is in. Throws `PERMISSION`, `USAGE`. */
-export function writeMappings(pid: number, uids: readonly IdMapping[], gids: readonly IdMapping[]): void {
-  write(`/proc/${pid}/uid_map`, uids);
-  write(`/proc/${pid}/gid_map`, gids);
-}
-
-function write(path: string, mappings: readonly IdMapping[]): void {
-  const text = mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join('');
-  const info = {
-    phase: 'namespaces' as const,
-    title: `map ${text.trim().replaceAll('\n', ', ')}`,
-    why: 'who is who in the user namespace: inside, outside, how many',
-    shell: `printf '${text.replaceAll('\n', '\\n')}' >${path}`,
-  };
-  step(info, () => {
-    try {
-      // One write(2): the kernel takes no second one.
-      writeFileSync(path, text, { flag: 'r+' });
-    } catch (cause) {
-      throw new TsrunError(
-        codeOf(cause) === 'EPERM' ? 'PERMISSION' : 'USAGE',
-        `cannot map ${text.trim().replaceAll('\n', ', ')}: ${messageOf(cause)}`,
-        {
-          cause,
-          hint: codeOf(cause) === 'EPERM' ? 'mappings of more than the own user need root' : 'ranges must not overlap',
-        },
-      );
-    }
-  });
-}
 
 /** User namespaces with the mappings of mounts. They last until `close`. */
 export class MappingHolders {

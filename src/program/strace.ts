@@ -205,6 +205,7 @@ const signatures: Readonly<Record<string, readonly Render[]>> = {
   prlimit64: [plain, number(resourceName), rlimit, pointer],
   capset: [capabilityHeader, capabilitySets],
   seccomp: [one('seccomp'), plain, filterProgram],
+  keyctl: [number((value) => (value === 1 ? 'KEYCTL_JOIN_SESSION_KEYRING' : String(value))), pointer],
   execve: [text, argumentVector, environmentVector],
   execveat: [fd, text, argumentVector, environmentVector, flags('at')],
 };

@@ -35,7 +35,7 @@ describe('wrong command lines: docker’s words, on stderr, with docker’s exit
     [['run', 'UPPER'], 125, 'tsrun: invalid reference format'],
     [['stop', 'nope'], 1, 'Error: No such container: nope\n'],
     [['logs', 'nope'], 1, 'Error: No such container: nope\n'],
-    [['rmi', 'nope'], 1, 'Error: No such image: nope\n'],
+    [['rmi', 'nope'], 1, 'Error: No such image: nope:latest\n'],
     [['start', 'nope'], 1, 'Error: No such container: nope\n'],
   ])('tsrun %j', async (args, code, message) => {
     const result = await tsrun(args);

@@ -47,10 +47,14 @@ export async function startConfigured(
   storage: string,
   configuration: Record<string, unknown> = {},
   certificate?: Certificate,
+  /** Certificates of authorities one of which must vouch for who asks. */
+  clientAuthorities?: readonly string[],
 ): Promise<ConfiguredRegistry> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
-  const tls = certificate === undefined ? {} : { tls: { certificate: certificate.cert, key: certificate.key } };
+  const clients = clientAuthorities === undefined ? {} : { clientcas: clientAuthorities };
+  const tls =
+    certificate === undefined ? {} : { tls: { certificate: certificate.cert, key: certificate.key, ...clients } };
   const config = {
     version: 0.1,
     log: { level: 'error', accesslog: { disabled: true } },

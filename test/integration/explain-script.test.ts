@@ -9,15 +9,8 @@ import { offeredControllers, requireCgroup2 } from '../../src/cgroup/mount.ts';
 import { environment, run, tsrun, tsrunOk } from './tsrun.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tsrun-script.'));
-beforeAll(async () => {
-  // No command mounts layers that are filesystems in files.
-  await tsrun(['rmi', '-f', 'busybox']);
-  await tsrunOk(['--storage', 'unpacked', 'pull', '-q', 'busybox']);
-});
-afterAll(async () => {
-  await tsrun(['rmi', '-f', 'busybox']);
-  rmSync(directory, { recursive: true });
-});
+beforeAll(async () => void (await tsrunOk(['pull', '-q', 'busybox'])));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Everything that a container can see of its walls, a section for each. */
 const probe = `
@@ -94,24 +87,16 @@ function hostNamespaces(): string[] {
   );
 }
 
+/** Devices of layers of this store. */
+function loopDevices(): string[] {
+  return execFileSync('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((file) => file.startsWith(`${inject('root')}/layers/`));
+}
+
 const limited = offeredControllers(requireCgroup2().mountPoint).includes('pids') ? ['--pids-limit', '100'] : [];
 
-test.each([
-  ['as it comes', []],
-  [
-    'a user, mounts, settings',
-    ['-u', '1000:1001', '-w', '/work', '-v', '/tmp:/mnt:ro', '--tmpfs', '/x:size=1m', '-e', "A=it's"],
-  ],
-  [
-    'read-only, a name, other capabilities',
-    ['--read-only', '-h', 'box', '--cap-drop=ALL', '--cap-add=SYS_CHROOT', '--cap-add=NET_ADMIN'],
-  ],
-  [
-    'no network, no new privileges',
-    ['--network=none', '--security-opt=no-new-privileges', '--oom-score-adj=50', '--ulimit=nofile=64:64'],
-  ],
-  ['the network of the host', ['--network=host', '--cgroupns=host']],
-] as [string, string[]][])('the container of the script is that of tsrun: %s', async (_, flags) => {
+async function compare(flags: readonly string[]): Promise<void> {
   const args = [...limited, ...flags, 'busybox', 'sh', '-c', probe];
   const real = sections(await tsrunOk(['run', '--rm', ...args]));
   const result = await run('sh', [await scriptOf(args)]);
@@ -137,6 +122,34 @@ test.each([
     expect(general(scripted.sections[name] ?? '').trim(), name).toBe(general(real.sections[name] ?? '').trim());
     expect(scripted.sections[name], name).not.toBe('');
   }
+}
+
+test.each([
+  ['as it comes', []],
+  [
+    'a user, mounts, settings',
+    ['-u', '1000:1001', '-w', '/work', '-v', '/tmp:/mnt:ro', '--tmpfs', '/x:size=1m', '-e', "A=it's"],
+  ],
+  [
+    'read-only, a name, other capabilities',
+    ['--read-only', '-h', 'box', '--cap-drop=ALL', '--cap-add=SYS_CHROOT', '--cap-add=NET_ADMIN'],
+  ],
+  [
+    'no network, no new privileges',
+    ['--network=none', '--security-opt=no-new-privileges', '--oom-score-adj=50', '--ulimit=nofile=64:64'],
+  ],
+  ['the network of the host', ['--network=host', '--cgroupns=host']],
+] as [string, string[]][])('the container of the script is that of tsrun: %s', (_, flags) => compare(flags));
+
+test('so it is with layers that are directories', async () => {
+  await tsrunOk(['rmi', '-f', 'busybox']);
+  try {
+    await tsrunOk(['--storage', 'unpacked', 'pull', '-q', 'busybox']);
+    await compare([]);
+  } finally {
+    await tsrunOk(['rmi', '-f', 'busybox']);
+    await tsrunOk(['pull', '-q', 'busybox']);
+  }
 });
 
 test('the status of the command is that of the script, stdin reaches it, and nothing is left', async () => {
@@ -146,6 +159,7 @@ test('the status of the command is that of the script, stdin reaches it, and not
   expect(result).toMatchObject({ code: 7, stdout: 'through\n', stderr: '' });
   expect(readdirSync(inject('root')).sort()).toEqual(before);
   expect(existsSync('/run/netns') ? readdirSync('/run/netns') : []).toEqual([]);
+  expect(loopDevices()).toEqual([]);
 });
 
 test('a script that is stopped takes everything away too', async () => {

@@ -1,5 +1,7 @@
 /** The commands about images: tag, history, images, rmi, image prune, import, pull --all-tags, search, and their events. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -100,10 +102,33 @@ describe('import', () => {
     expect(Object.keys(JSON.parse(json))).toEqual(['Comment', 'CreatedAt', 'CreatedBy', 'CreatedSince', 'ID', 'Size']);
   });
 
+  test('from a URL', async () => {
+    const tar = gzipSync(archive(file('hello', 'hello')));
+    const server = createServer((request, response) => {
+      if (request.url === '/moved.tar') response.writeHead(302, { location: '/x.tar' }).end();
+      else if (request.url === '/x.tar') response.end(tar);
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const result = await tsrun(['import', `${base}/moved.tar`, 'imported:url']);
+      expect(result.stderr).toBe('');
+      expect(result.stdout).toMatch(/^Downloading from http:\S+\/moved\.tar\nsha256:[0-9a-f]{64}\n$/);
+      expect(await tsrunOk(['history', '--format', '{{.Comment}}|{{.Size}}', 'imported:url'])).toBe(
+        `Imported from ${base}/moved.tar|5B`,
+      );
+      expect((await tsrun(['import', `${base}/nope`])).stderr).toContain(`Get "${base}/nope": 404 Not Found`);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
   test('what it does not take', async () => {
     const url = await tsrun(['import', 'http://127.0.0.1:1/x.tar']);
-    expect(url).toMatchObject({ code: 1, stdout: '' });
-    expect(url.stderr).toContain('curl -L http://127.0.0.1:1/x.tar | tsrun import -');
+    expect(url).toMatchObject({ code: 1, stdout: 'Downloading from http://127.0.0.1:1/x.tar\n' });
+    expect(url.stderr).toContain('cannot reach 127.0.0.1:1: connection refused');
     expect((await tsrun(['import', '/nonexistent'])).stderr).toContain(
       'tsrun: open /nonexistent: no such file or directory\n',
     );

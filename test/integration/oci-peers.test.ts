@@ -2,97 +2,30 @@
  * The judges of an OCI runtime: dockerd, containerd and podman run ordinary workloads on tsrun-oci. Each lives in namespaces
  * of its own, with its data in a directory that is thrown away.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { layoutDirectory } from '../../scripts/images/paths.ts';
 import { ociPath } from './oci-fixture.ts';
-import { type Result, run } from './tsrun.ts';
+import { isInstalled, PeerHome, removePeerCgroups, stopDaemon } from './peer-home.ts';
+import type { Result } from './tsrun.ts';
 
-function isInstalled(command: string): boolean {
-  return ['/usr/bin', '/usr/sbin', '/bin', '/sbin'].some((directory) => existsSync(join(directory, command)));
-}
-
+let home: PeerHome;
 let directory: string;
-let home: ChildProcess;
 beforeAll(async () => {
-  directory = mkdtempSync('/var/tmp/tsrun-peers.');
-  // Mounts, interfaces, nftables and processes of the peers are in namespaces that end with their first process.
-  const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
-  const script = 'mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec sleep infinity';
-  home = spawn('unshare', [...flags, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise<void>((resolve, reject) => {
-    home.stdout?.once('data', () => resolve());
-    home.once('exit', () => reject(new Error('no namespaces for the peers')));
-  });
+  home = await PeerHome.start();
+  directory = home.directory;
   const layout = layoutDirectory('busybox');
   execFileSync('tar', ['-C', layout, '-cf', join(directory, 'busybox.tar'), '.']);
 });
-afterAll(async () => {
-  const ended = new Promise((resolve) => home.once('exit', resolve));
-  home.kill('SIGKILL');
-  await ended;
-  for (let attempt = 0; attempt < 50; attempt++) {
-    try {
-      rmSync(directory, { recursive: true, force: true });
-      return;
-    } catch {
-      // A namespace that is going away still holds its mounts.
-      await delay(100);
-    }
-  }
-});
+afterAll(() => home.stop());
 
-afterEach(removeCgroups);
+afterEach(() => removePeerCgroups(['tsrun-docker', 'tsrun-containerd']));
 
-const cgroupParents = ['tsrun-docker', 'tsrun-containerd'];
-
-async function removeCgroups(): Promise<void> {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    if (!/ - cgroup2? /.test(line)) continue;
-    for (const name of cgroupParents) {
-      const path = join(line.split(' ')[4] ?? '', name);
-      for (let attempt = 0; attempt < 50 && existsSync(path); attempt++) {
-        try {
-          execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'], { stdio: 'ignore' });
-        } catch {
-          await delay(100);
-        }
-      }
-    }
-  }
-}
-
-/** The first process of the namespaces: the child of unshare. */
-function inside(command: readonly string[]): string[] {
-  const pid = readFileSync(`/proc/${home.pid}/task/${home.pid}/children`, 'latin1').trim();
-  return ['-t', pid, '--net', '--mount', '--pid', ...command];
-}
-
-function peer(command: readonly string[], tty = false): Promise<Result> {
-  return run('nsenter', inside(command), { tty });
-}
-
-/** Starts a daemon and waits until `ready` answers. */
-async function daemon(command: readonly string[], ready: readonly string[]): Promise<ChildProcess> {
-  const log = join(directory, `${command[0]}.log`);
-  const quoted = command.map((word) => `'${word}'`).join(' ');
-  const child = spawn('nsenter', inside(['sh', '-c', `exec ${quoted} >'${log}' 2>&1`]), { stdio: 'ignore' });
-  const look = async (): Promise<string> => {
-    if (child.exitCode !== null) throw new Error(`${command[0]} has ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
-    return (await peer(ready)).code === 0 ? 'ready' : readFileSync(log, 'utf8').slice(-500);
-  };
-  await expect.poll(look, { timeout: 60_000, interval: 300 }).toBe('ready');
-  return child;
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  await ended;
-}
+const peer = (command: readonly string[], tty = false): Promise<Result> => home.run(command, tty);
+const daemon = (command: readonly string[], ready: readonly string[]) => home.daemon(command, ready);
+const stop = stopDaemon;
 
 const sleep = 'trap "exit 3" TERM; echo started; while :; do sleep 0.1; done';
 

@@ -122,11 +122,11 @@ test('certs.d holds authorities by host, and the certificate of the client', asy
   copyFileSync(certificate.cert, join(directory, 'registry.test:5000/client.cert'));
   copyFileSync(certificate.key, join(directory, 'registry.test:5000/client.key'));
   const text = readFileSync(certificate.cert, 'latin1');
-  const options = await trustOptions('registry.test:5000', false, [directory]);
+  const options = await trustOptions(new URL('https://registry.test:5000'), false, undefined, [directory]);
   expect(options.ca).toContain(text);
   expect((options.ca as string[]).length).toBeGreaterThan(50);
   expect([options.cert, options.key]).toEqual([text, readFileSync(certificate.key, 'latin1')]);
-  expect(await trustOptions('other.test', false, [directory])).toEqual({});
+  expect(await trustOptions(new URL('https://other.test'), false, undefined, [directory])).toEqual({});
 });
 
 describe('through a proxy', () => {

@@ -148,6 +148,15 @@ test('--trace and --timing print to stderr and leave stdout and the exit code al
   expect(result.stderr).toMatch(/ms from the start of tsrun until the command ran\n$/);
 });
 
+test('a trace speaks Russian where it is asked to, by the flag or by the environment', async () => {
+  const command = ['run', '--rm', '--trace', '--timing', '--network=none'];
+  const asked = await tsrun([...command, '--lang', 'ru', 'busybox', 'true']);
+  expect(asked.stderr).toMatch(/ мс {2}контейнер {2}пр\. имён {4}запретить дамп процесса: prctl\(/);
+  expect(asked.stderr).toMatch(/\nвсего +\d+/);
+  const byLocale = await tsrun([...command, 'busybox', 'true'], { env: { LANG: 'ru_RU.UTF-8' } });
+  expect(byLocale.stderr).toMatch(/ мс от запуска tsrun до запуска команды\n$/);
+});
+
 test('a start that fails is traced up to the call that failed', async () => {
   const result = await tsrun(['run', '--rm', '--trace', '--network=none', 'busybox', '/no/such/program']);
   expect(result.code).toBe(127);

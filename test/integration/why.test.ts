@@ -19,6 +19,8 @@ test('why exit tells what the code means and whose hand it was', async () => {
   await tsrunOk(['rm', 'why']);
   await tsrunOk(['run', '-d', '--name', 'why', 'busybox', 'sleep', '1000']);
   expect(await tsrunOk(['why', 'exit', 'why'])).toBe('it has not ended: it is up');
+  expect(await tsrunOk(['why', 'exit', '--lang', 'ru', 'why'])).toBe('он не завершён: он работает');
+  expect(await tsrunOk(['why', 'exit', 'why'], { env: { LANG: 'ru_RU.UTF-8' } })).toBe('он не завершён: он работает');
   await tsrunOk(['kill', 'why']);
   await tsrunOk(['wait', 'why']);
   expect(await tsrunOk(['why', 'exit', 'why'])).toBe(

@@ -51,8 +51,9 @@ export const cp: Command = {
     if (to.container === '') throw new TsrunError('USAGE', 'must specify at least one container source');
     await withContainer(to, async (path, store) => {
       const owner = archive ? userOf(path.root) : undefined;
-      if (source === '-') await copyFromArchive(readInput(), path, owner);
-      else copyToContainer(source, path, followLink, owner);
+      await path.root.owners.act(() =>
+        source === '-' ? copyFromArchive(readInput(), path, owner) : copyToContainer(source, path, followLink, owner),
+      );
       recordContainerEvent(store.root, path.root.record, 'extract-to-dir');
     });
     return 0;

@@ -17,7 +17,7 @@ import { isTerminal } from '../terminal.ts';
 import { parseTarget } from './target-reference.ts';
 
 export const importImage: Command = {
-  usage: '[OPTIONS] FILE|- [REPOSITORY[:TAG]]',
+  usage: '[OPTIONS] FILE|URL|- [REPOSITORY[:TAG]]',
   description: 'Import the contents of a tar archive as the filesystem of a new image',
   flags: [
     { name: 'change', short: 'c', type: 'list', description: "Apply a Dockerfile's instruction to the image" },
@@ -30,18 +30,18 @@ export const importImage: Command = {
     const platform = flags.string('platform') ? parsePlatform(flags.string('platform') ?? '') : hostPlatform();
     const execution = applyInstructions(flags.strings('change'), emptyExecution());
     const images = new ImageStore();
-    const fd = openSource(source);
     const signal = beginInterruption();
+    const input = await openSource(source, signal);
     const hold = images.hold();
     try {
       images.layers.sweep();
       const layer = await makeLayer(images.layers, [], {
         source: 'import',
-        fill: (unpacker) => readAll(fd, (chunk) => unpacker.write(chunk), signal),
+        fill: (unpacker) => input.read((chunk) => unpacker.write(chunk)),
         signal,
       });
       const created = new Date().toISOString();
-      const comment = flags.string('message') ?? 'Imported from -';
+      const comment = flags.string('message') ?? `Imported from ${input.name}`;
       const config = formatConfig({
         ...platform,
         author: '',
@@ -61,21 +61,60 @@ export const importImage: Command = {
       return 0;
     } finally {
       hold.release();
-      if (fd !== 0) closeSync(fd);
+      input.close();
     }
   },
 };
 
-function openSource(source: string): number {
+/** Where the archive comes from. */
+interface Input {
+  /** As docker notes it in the image: the URL, else `-`. */
+  name: string;
+  read(write: (chunk: Buffer) => Promise<void> | void): Promise<void>;
+  close(): void;
+}
+
+async function openSource(source: string, signal: AbortSignal): Promise<Input> {
+  if (/^https?:\/\//i.test(source)) return download(source, signal);
+  const fd = openFile(source);
+  return {
+    name: '-',
+    read: (write) => readAll(fd, write, signal),
+    close: () => {
+      if (fd !== 0) closeSync(fd);
+    },
+  };
+}
+
+async function download(source: string, signal: AbortSignal): Promise<Input> {
+  if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);
+  const [{ HttpClient, chunks, discard }, { loadRegistrySettings }] = await Promise.all([
+    import('../../image/http.ts'),
+    import('../../image/mirrors.ts'),
+  ]);
+  const http = new HttpClient(loadRegistrySettings());
+  print(`Downloading from ${source}\n`);
+  const answer = await http.request(new URL(source), { signal });
+  if (answer.status !== 200) {
+    discard(answer);
+    http.close();
+    const text = `Get ${JSON.stringify(source)}: ${answer.status} ${answer.body.statusMessage ?? ''}`;
+    throw new TsrunError('NETWORK', text, { hint: 'check the address' });
+  }
+  return {
+    name: source,
+    async read(write) {
+      for await (const chunk of chunks(answer, http.idleTimeout, signal)) await write(chunk);
+    },
+    close: () => http.close(),
+  };
+}
+
+function openFile(source: string): number {
   if (source === '-') {
     if (isTerminal(0))
       throw new TsrunError('USAGE', 'cannot import from a terminal', { hint: 'write tsrun import - < FILE' });
     return 0;
-  }
-  if (/^https?:\/\//i.test(source)) {
-    throw new TsrunError('UNSUPPORTED', `importing from a URL is not supported: ${source}`, {
-      hint: `hand it over: curl -L ${source} | tsrun import -`,
-    });
   }
   try {
     return openSync(source, 'r');

@@ -12,7 +12,6 @@ import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson } from '../format/value.ts';
-import { print } from '../output.ts';
 import { report } from '../report.ts';
 import { printForeign } from '../terminal.ts';
 import { containerDocument } from '../views/container-inspect.ts';
@@ -188,7 +187,7 @@ function outputOf(format: string): Output {
   if (format === '' || format === 'json') {
     return {
       add: (document) => documents.push(document),
-      flush: () => print(`${toJson(documents, format === '' ? 4 : 0)}\n`),
+      flush: () => printForeign(`${toJson(documents, format === '' ? 4 : 0)}\n`),
     };
   }
   const failed = (error: unknown, exitCode?: number): never => {

@@ -9,12 +9,14 @@ import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print } from '../output.ts';
 import { showPull } from '../pull-progress.ts';
+import { certificatesFlag, certificatesOf } from './registry-flags.ts';
 
 export const pull: Command = {
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
   description: 'Download an image from a registry',
   flags: [
     { name: 'all-tags', short: 'a', type: 'bool', description: 'Download all tags of the repository' },
+    certificatesFlag,
     { name: 'disable-content-trust', type: 'bool', description: 'No effect', hidden: true },
     { name: 'platform', type: 'string', description: 'Platform of the image, such as linux/arm64' },
     { name: 'quiet', short: 'q', type: 'bool', description: "Print the image's name only" },
@@ -27,9 +29,10 @@ export const pull: Command = {
     const tagGiven = name.includes('@') || /:[^/]*$/.test(name);
     if (all && tagGiven) throw new TsrunError('USAGE', "tag can't be used with --all-tags/-a");
     if (!quiet && !all && !tagGiven) print(`Using default tag: ${reference.tag}\n`);
+    const certificates = certificatesOf(flags);
     const signal = beginInterruption();
     const images = new ImageStore();
-    const tags = all ? await listTags(reference, signal) : [reference.tag];
+    const tags = all ? await listTags(reference, signal, certificates) : [reference.tag];
     if (tags.length === 0)
       throw new TsrunError('NOT_FOUND', `the repository ${familiarRepository(reference)} has no tags`);
     const platform = flags.string('platform');
@@ -38,6 +41,7 @@ export const pull: Command = {
       const image = await pullImage(images, one, {
         ...(platform ? { platform: parsePlatform(platform) } : {}),
         signal,
+        certificates,
         onProgress: showPull(1, quiet),
       });
       recordPull(images.root, image, one);

@@ -1,10 +1,11 @@
 /** `tsrun run`: create and start a container, and stay with it unless it is detached. */
 import { Engine } from '../../container/engine.ts';
+import { GivenUp } from '../../container/start.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption, endInterruption } from '../interrupt.ts';
 import { buildRunOptions } from '../options/run-options.ts';
-import { recorderOf, traceFlags } from '../options/trace.ts';
+import { observerOf, traceFlags } from '../options/trace.ts';
 import { print } from '../output.ts';
 import { allRunFlags } from '../run-flags.ts';
 import { isTerminal } from '../terminal.ts';
@@ -27,25 +28,30 @@ export const run: Command = {
         exitCode: 1,
       });
     }
-    const recorder = await recorderOf(flags);
+    const signal = beginInterruption();
+    const observer = await observerOf(flags, signal);
     const io = engineIo({
       quiet: flags.boolean('quiet'),
       always: options.pull === 'always',
-      signal: beginInterruption(),
+      signal,
     });
     let id: string | undefined;
+    let givenUp = false;
     try {
-      const status = await new Engine().run(options, { ...io, observer: recorder }, (container) => {
+      const status = await new Engine().run(options, { ...io, observer }, (container) => {
         id = container.record.id;
         // Only where signals are passed on to the container they must not end tsrun from here on.
         if (options.detach || !options.sigProxy) endInterruption();
       });
       return status === 'detached' ? 0 : exitCodeOf(status);
+    } catch (error) {
+      givenUp = error instanceof GivenUp;
+      throw error;
     } finally {
-      recorder?.finish();
+      observer?.finish();
       // Also when its start failed: the container is there, and its id is what leads to it.
       const silent = options.attach.length > 0 && !/std(out|err)/.test(options.attach.join());
-      if ((options.detach || silent) && id !== undefined) print(`${id}\n`);
+      if ((options.detach || silent) && id !== undefined && !givenUp) print(`${id}\n`);
     }
   },
 };

@@ -3,7 +3,7 @@ import { isUp } from '../../container/active.ts';
 import type { ContainerStatus } from '../../container/record.ts';
 import type { Command } from '../command.ts';
 import { type Completion, nothing, values } from './candidate.ts';
-import { containerNames, imageNames, networkNames, volumeNames } from './resources.ts';
+import { containerNames, imageNames, lessonNumbers, networkNames, volumeNames } from './resources.ts';
 
 const up = (status: ContainerStatus): boolean => isUp({ status });
 
@@ -68,7 +68,8 @@ export function argumentValues({ command, action, index, typed, force }: Argumen
   if (names.includes('CONTAINER')) return { candidates: containerNames(typed, wanted) };
   if (/IMAGE|REPOSITORY/.test(names)) return { candidates: imageNames(typed) };
   if (names.includes('NETWORK')) return { candidates: networkNames() };
+  if (names === 'LESSON') return { candidates: lessonNumbers() };
   if (names.includes('VOLUME')) return { candidates: volumeNames() };
-  if (/PATH|COMMAND|ARG|FILE/i.test(names)) return { candidates: [], files: 'files' };
+  if (/PATH|COMMAND|ARG|FILE|DIRECTORY/i.test(names)) return { candidates: [], files: 'files' };
   return /^[a-z|]+$/.test(names) ? values(names.split('|')) : nothing;
 }

@@ -28,7 +28,13 @@ async function candidatesFor(before: readonly string[], typed: string): Promise<
   if (rest.length === 0) return typed.startsWith('-') ? flagNames(globalFlags, typed, '') : commandNames();
   if (rest[0] === 'help') return rest.length === 1 ? commandNames() : subcommands(rest[1] ?? '');
   const { entry, length } = findEntry(rest);
-  if (entry !== undefined) return ofCommand(entry, rest.slice(0, length).join(' '), rest.slice(length), typed);
+  if (entry !== undefined) {
+    const own = await ofCommand(entry, rest.slice(0, length).join(' '), rest.slice(length), typed);
+    // `learn` is a command, and has others below it.
+    return rest.length > 1
+      ? own
+      : { ...own, candidates: [...own.candidates, ...subcommands(rest[0] ?? '').candidates] };
+  }
   return rest.length === 1 ? subcommands(rest[0] ?? '') : nothing;
 }
 

@@ -1,4 +1,6 @@
 /** What can stand behind a flag, by its name; a flag that is not named here takes what nobody can guess. */
+
+import { walls } from '../../container/walls.ts';
 import { capabilityNames } from '../../linux/capabilities.ts';
 import { signalNames } from '../../linux/signals.ts';
 import type { Flag } from '../flag.ts';
@@ -40,6 +42,7 @@ const namespace = (others: string): Source => {
 const sources: Readonly<Record<string, Source>> = {
   'cap-add': () => values(['ALL', ...capabilityNames.map((name) => name.replace(/^CAP_/, ''))]),
   'cap-drop': () => values(['ALL', ...capabilityNames.map((name) => name.replace(/^CAP_/, ''))]),
+  'cert-dir': directories,
   cgroupns: words('host private'),
   cidfile: files,
   config: directories,
@@ -69,7 +72,7 @@ const sources: Readonly<Record<string, Source>> = {
   pull: words('always missing never'),
   restart: words('always no on-failure unless-stopped'),
   root: directories,
-  'security-opt': words('no-new-privileges seccomp=unconfined'),
+  'security-opt': words('no-new-privileges seccomp=unconfined systempaths=unconfined'),
   signal: () => values(signalNames()),
   state: directories,
   'stop-signal': () => values(signalNames().map((name) => `SIG${name}`)),
@@ -77,7 +80,7 @@ const sources: Readonly<Record<string, Source>> = {
   'trace-file': files,
   type: words('container image network volume'),
   ulimit: () => values(['core=', 'cpu=', 'data=', 'fsize=', 'memlock=', 'nofile=', 'nproc=', 'stack='], { open: true }),
-  userns: words('host'),
+  userns: words('auto host keep-id'),
   uts: words('host'),
   volume: () => ({
     candidates: volumeNames().map(({ value }) => ({ value: `${value}:` })),
@@ -85,6 +88,7 @@ const sources: Readonly<Record<string, Source>> = {
     open: true,
   }),
   'volumes-from': (typed) => ({ candidates: containerNames(typed, all) }),
+  without: () => values([...walls]),
 };
 
 /** What `--format` is for a command besides a template. */

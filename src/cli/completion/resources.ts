@@ -6,6 +6,7 @@ import { ContainerStore } from '../../container/store.ts';
 import { familiarName, parseReference } from '../../image/reference.ts';
 import { ImageStore } from '../../image/store.ts';
 import { rootDirectory } from '../../linux/paths.ts';
+import { lessonsAtHand, titleOf } from '../learn/course.ts';
 import type { Candidate } from './candidate.ts';
 
 /** Nobody wants messages while he types. */
@@ -63,4 +64,12 @@ export function volumeNames(): Candidate[] {
   return quietly(() => readdirSync(join(rootDirectory(), 'volumes')))
     .filter((name) => !name.startsWith('.'))
     .map((value) => ({ value }));
+}
+
+/** The lessons of the course, where it can be read. */
+export function lessonNumbers(): Candidate[] {
+  return quietly(lessonsAtHand).map((lesson) => ({
+    value: String(lesson.number),
+    description: titleOf(lesson, 'en').replace(/^\d+\. /, ''),
+  }));
 }

@@ -1,6 +1,7 @@
 /** An explanation for programs. */
 import type { Explanation } from '../../container/explain/explanation.ts';
-import { type Language, reasons, remarkTexts, titles, withoutStep } from './translate.ts';
+import type { Language } from '../options/language.ts';
+import { reasons, remarkTexts, titles, withoutStep } from './translate.ts';
 
 /** One document with every step; texts in the language, everything else the same in all. */
 export function renderJson(explanation: Explanation, commandLine: string, language: Language): string {

@@ -1,6 +1,7 @@
 /** An explanation as it is laid out in a language: sections of steps, for the terminal and for the page alike. */
 import type { ExplainedStep, Explanation } from '../../container/explain/explanation.ts';
-import { kindOf, type Language, reasons, remarkTexts, titles, withoutStep } from './translate.ts';
+import type { Language } from '../options/language.ts';
+import { kindOf, reasons, remarkTexts, titles, withoutStep } from './translate.ts';
 import { words } from './words.ts';
 
 /** `brief` has a line for each kind of step that says something, `full` every step with its call. */

@@ -90,20 +90,21 @@ function indent(lines: readonly string[]): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-function refuse({ record, spec, program, network, directory, mountPoint }: StartPlan): void {
+function refuse({ record, spec, network, directory, mountPoint }: StartPlan): void {
   const cannot = (what: string, hint?: string): TsrunError =>
     new TsrunError('UNSUPPORTED', `no script can be made: ${what}`, { hint });
   const { options } = record;
-  if (program.operations.some(({ shell }) => shell?.includes('mount -t erofs '))) {
-    throw cannot(
-      'the layers of the image are EROFS filesystems in files, for which mount(8) takes a loop device and so fails',
-      `unpack them: tsrun rmi ${options.image}, then tsrun --storage unpacked pull ${options.image}`,
-    );
-  }
   if (network.networks.length > 1) throw cannot('the container is on several networks');
   if (network.networks.some(({ network: { ipv6 } }) => ipv6 !== undefined)) throw cannot('the network has IPv6');
   const joined = (spec.linux?.namespaces ?? []).some(({ path }) => path !== undefined);
   if (joined || network.mode.startsWith('container:')) throw cannot('it shares namespaces with another container');
+  const without = options.without?.find((wall) => wall === 'mount' || wall === 'pivot_root' || wall === 'fds');
+  if (without !== undefined) throw cannot(`a script has the wall ${without} in any case`, 'leave --without out');
+  if (options.userns !== undefined && options.userns !== 'host') {
+    throw cannot(
+      'the layers of a container in a user namespace are idmapped, which mount(8) does only as of util-linux 2.39',
+    );
+  }
   if (options.init) throw cannot('--init is tsrun’s own program', 'put an init such as tini into the image');
   for (const path of [directory, mountPoint]) {
     if (quote(path) !== path) throw cannot(`"${path}" has characters that a shell reads otherwise`);

@@ -2,6 +2,7 @@
  * Steps in other languages. The English text of a step is its key, as with gettext(1): what the code says is written once,
  * where it is done, and a catalogue has for each text, `{1}` and `{2}` standing for what changes, what it is in Russian.
  */
+import type { Language } from '../options/language.ts';
 import type { Entry } from './catalogue/entry.ts';
 import { hostReasons, limitReasons } from './catalogue/host-reasons.ts';
 import { hostTitles } from './catalogue/host-titles.ts';
@@ -10,9 +11,6 @@ import { programReasons } from './catalogue/program-reasons.ts';
 import { labels, programTitles } from './catalogue/program-titles.ts';
 import { remarks } from './catalogue/remarks.ts';
 import { without } from './catalogue/without.ts';
-
-export const languages = ['en', 'ru'] as const;
-export type Language = (typeof languages)[number];
 
 /** An English text found in a catalogue. */
 export interface Match {

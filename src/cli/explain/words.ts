@@ -1,7 +1,7 @@
 /** The words around the steps of an explanation, in each language. */
 import type { Side } from '../../container/explain/explanation.ts';
 import type { Phase } from '../../trace.ts';
-import type { Language } from './translate.ts';
+import type { Language } from '../options/language.ts';
 
 export interface Words {
   /** `%s` is the command line. */

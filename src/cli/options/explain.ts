@@ -1,17 +1,11 @@
 /** The flags that all `explain` commands have, and what they say. */
 import type { ParsedFlags } from '../arguments.ts';
 import { type Level, levels } from '../explain/sheet.ts';
-import { type Language, languages } from '../explain/translate.ts';
 import type { Flag } from '../flag.ts';
+import { languageFlag, oneOf } from './language.ts';
 
 export const formats = ['text', 'json', 'html'] as const;
 export type Format = (typeof formats)[number];
-
-function oneOf(choices: readonly string[]): (text: string) => void {
-  return (text) => {
-    if (!choices.includes(text)) throw new Error(`must be one of ${choices.join(', ')}`);
-  };
-}
 
 /** `--format`, `--lang`, `--level`. */
 export function explainFlags(choices: readonly string[] = formats): Flag[] {
@@ -23,12 +17,7 @@ export function explainFlags(choices: readonly string[] = formats): Flag[] {
       shownDefault: '"text"',
       check: oneOf(choices),
     },
-    {
-      name: 'lang',
-      type: 'string',
-      description: 'Language of the texts (en|ru); by default that of the environment',
-      check: oneOf(languages),
-    },
+    languageFlag,
     {
       name: 'level',
       type: 'string',
@@ -37,14 +26,6 @@ export function explainFlags(choices: readonly string[] = formats): Flag[] {
       check: oneOf(levels),
     },
   ];
-}
-
-/** The language that was asked for, or that of messages in the environment (man 7 locale). */
-export function languageOf(flags: ParsedFlags, environment: NodeJS.ProcessEnv = process.env): Language {
-  const asked = languages.find((language) => language === flags.string('lang'));
-  if (asked !== undefined) return asked;
-  const locale = environment.LC_ALL || environment.LC_MESSAGES || environment.LANG || '';
-  return languages.find((language) => locale.startsWith(`${language}_`)) ?? 'en';
 }
 
 export function levelOf(flags: ParsedFlags): Level {

@@ -146,5 +146,5 @@ const kernelSysctls = new Set(
 export function checkSysctl(text: string): void {
   const [name = '', value] = text.split(/=(.*)/s);
   const namespaced = kernelSysctls.has(name) || name.startsWith('net.') || name.startsWith('fs.mqueue.');
-  if (value === undefined || !namespaced) throw new Error(`sysctl '${text}' is not whitelisted`);
+  if (value === undefined || !namespaced || name.includes('..')) throw new Error(`sysctl '${text}' is not whitelisted`);
 }

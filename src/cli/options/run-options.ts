@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { parseVolumesFrom } from '../../container/mount-plan.ts';
 import type { RunOptions } from '../../container/run-options.ts';
+import { parseUserns } from '../../container/userns.ts';
+import { parseWalls, withoutWalls } from '../../container/walls.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
 import { parsePublish } from '../../network/publish.ts';
@@ -96,7 +98,7 @@ export function buildRunOptions(
     ...processOf(flags, terminals),
     env: environmentOf(flags.strings('env-file'), flags.strings('env'), caller),
     labels: labelsOf(flags.strings('label-file'), flags.strings('label')),
-    ...optional('user', given(flags, 'user')),
+    ...optional('user', given(flags, 'user') ?? keptUser(flags)),
     groupAdd: flags.strings('group-add'),
     ...optional('workingDir', workingDir(flags)),
     ...optional('hostname', given(flags, 'hostname')),
@@ -118,7 +120,13 @@ export function buildRunOptions(
     log: logOf(flags),
   };
   checkTogether(options);
-  return options;
+  return withoutWalls(options, parseWalls(flags.strings('without')));
+}
+
+/** With --userns=keep-id the command is that user, unless told otherwise: as podman has it. */
+function keptUser(flags: ParsedFlags): string | undefined {
+  const keep = parseUserns(given(flags, 'userns'))?.keep;
+  return keep === undefined ? undefined : `${keep.uid}:${keep.gid}`;
 }
 
 function volumesFrom(flags: ParsedFlags): string[] | undefined {
@@ -150,7 +158,7 @@ function processOf(flags: ParsedFlags, terminals: Terminals): ProcessOptions {
   const detach = flags.boolean('detach');
   const attach = flags.strings('attach').map((stream) => stream.toLowerCase() as 'stdin' | 'stdout' | 'stderr');
   if (detach && attach.length > 0) {
-    throw new TsrunError('USAGE', 'Conflicting options: -a and -d', { exitCode: 1 });
+    throw new TsrunError('USAGE', 'conflicting options: cannot specify both --attach and --detach', { exitCode: 1 });
   }
   const silent = !flags.has('interactive') && !flags.has('tty') && !flags.has('attach');
   const obvious = silent && !detach && terminals.stdin && terminals.stdout;
@@ -234,14 +242,18 @@ function privilegesOf(flags: ParsedFlags): PrivilegeOptions {
   };
 }
 
-type NamespaceOptions = Pick<RunOptions, 'pidMode' | 'ipcMode' | 'utsMode' | 'cgroupns'>;
+type NamespaceOptions = Pick<RunOptions, 'userns' | 'pidMode' | 'ipcMode' | 'utsMode' | 'cgroupns'>;
+
+/** Who calls is found out now: a later start may be somebody else's. */
+function usernsOf(flags: ParsedFlags): string | undefined {
+  const text = given(flags, 'userns');
+  const keep = parseUserns(text)?.keep;
+  return keep === undefined ? text : `keep-id:${keep.uid}:${keep.gid}`;
+}
 
 function namespacesOf(flags: ParsedFlags): NamespaceOptions {
-  const userns = given(flags, 'userns');
-  if (userns !== undefined && userns !== 'host') {
-    throw notYet(`--userns ${userns}: user namespaces are not there yet`, 'leave it out, or say --userns=host');
-  }
   return {
+    ...optional('userns', usernsOf(flags)),
     pidMode: joined(flags, 'pid') ?? oneOf(given(flags, 'pid'), ['host'], '--pid: invalid PID mode') ?? '',
     ipcMode:
       joined(flags, 'ipc') ??

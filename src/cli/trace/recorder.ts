@@ -7,7 +7,7 @@ import { traceSize } from '../../program/encode.ts';
 import type { Program } from '../../program/program.ts';
 import { onTrace } from '../../trace.ts';
 import { escapeControls, printError, writeBytes } from '../output.ts';
-import { renderLine, renderSums, sumByPhase } from './render.ts';
+import { renderLine, renderSums, sumByPhase, type TraceLanguage } from './render.ts';
 import { ofEvent, ProgramTrace, type TracedStep } from './traced.ts';
 
 export interface RecorderOptions {
@@ -15,6 +15,7 @@ export interface RecorderOptions {
   lines: { file: string } | 'stderr' | undefined;
   /** Sums by phase to stderr at the end. */
   timing: boolean;
+  words: TraceLanguage;
 }
 
 /** The program's own steps tell what these wait for. */
@@ -63,7 +64,11 @@ export class Recorder implements StartObserver {
     if (this.traced !== undefined) this.settled({ index: -1, error: 0 });
     this.flush();
     if (this.fd !== undefined) closeSync(this.fd);
-    if (this.options.timing) for (const line of renderSums(sumByPhase(this.all), this.commandRan)) printError(line);
+    if (this.options.timing) for (const line of this.sums()) printError(line);
+  }
+
+  private sums(): string[] {
+    return renderSums(sumByPhase(this.all), this.commandRan, this.options.words.language);
   }
 
   private readProgram(executed: boolean): void {
@@ -78,7 +83,7 @@ export class Recorder implements StartObserver {
     this.pending = [];
     this.all.push(...steps);
     if (this.options.lines === undefined || steps.length === 0) return;
-    const lines = steps.map(renderLine);
+    const lines = steps.map((step) => renderLine(step, this.options.words));
     if (this.fd === undefined) for (const line of lines) printError(line);
     else writeBytes(this.fd, Buffer.from(lines.map((line) => `${escapeControls(line)}\n`).join('')));
   }

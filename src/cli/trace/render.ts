@@ -1,14 +1,28 @@
 /** What was traced, for people: a line for each step, and sums by phase. */
 import type { Phase } from '../../trace.ts';
+import type { Language } from '../options/language.ts';
 import type { TracedStep } from './traced.ts';
+import { traceWords } from './words.ts';
 
 const milliseconds = (value: number | undefined, width: number): string =>
   (value === undefined ? '-' : value.toFixed(3)).padStart(width);
 
+export interface TraceLanguage {
+  language: Language;
+  /** Of a step's title: the catalogue is loaded only where it is needed. */
+  translate: (title: string) => string;
+}
+
+export const inEnglish: TraceLanguage = { language: 'en', translate: (title) => title };
+
 /** `   12.345   0.012 ms  container  mounts      make all mounts private: mount(…) = 0` */
-export function renderLine({ side, phase, title, result, start, duration }: TracedStep): string {
-  const times = `${milliseconds(start, 9)} ${milliseconds(duration, 8)} ms`;
-  return `${times}  ${side.padEnd(9)}  ${phase.padEnd(10)}  ${title}${result === '' ? '' : `: ${result}`}`;
+export function renderLine(step: TracedStep, { language, translate }: TraceLanguage = inEnglish): string {
+  const { sides, phases, tolerated, failed } = traceWords[language];
+  const times = `${milliseconds(step.start, 9)} ${milliseconds(step.duration, 8)} ${language === 'ru' ? 'мс' : 'ms'}`;
+  const title = translate(step.title);
+  const result = step.result.replace(/ \(tolerated\)$/, ` (${tolerated})`).replace(/^failed: /, `${failed}: `);
+  const who = `${sides[step.side].padEnd(9)}  ${phases[step.phase].padEnd(10)}`;
+  return `${times}  ${who}  ${title}${result === '' ? '' : `: ${result}`}`;
 }
 
 export interface Sum {
@@ -49,7 +63,8 @@ function endOf(step: TracedStep | undefined): number {
 }
 
 /** A table of the sums; `until`: milliseconds from the start of tsrun until the command ran. */
-export function renderSums(sums: readonly Sum[], until: number | undefined): string[] {
+export function renderSums(sums: readonly Sum[], until: number | undefined, language: Language = 'en'): string[] {
+  const words = traceWords[language];
   const row = (name: string, steps: string, host: string, program: string): string =>
     `${name.padEnd(12)}${steps.padStart(6)}${host.padStart(12)}${program.padStart(12)}`;
   const total = sums.reduce(
@@ -66,9 +81,9 @@ export function renderSums(sums: readonly Sum[], until: number | undefined): str
     program.toFixed(2),
   ];
   return [
-    row('phase', 'steps', 'host ms', 'program ms'),
-    ...sums.map((sum) => row(sum.phase, ...numbers(sum))),
-    row('total', ...numbers(total)),
-    ...(until === undefined ? [] : [`${until.toFixed(2)} ms from the start of tsrun until the command ran`]),
+    row(words.phase, words.steps, words.host, words.program),
+    ...sums.map((sum) => row(words.phases[sum.phase], ...numbers(sum))),
+    row(words.total, ...numbers(total)),
+    ...(until === undefined ? [] : [words.until.replace('%s', until.toFixed(2))]),
   ];
 }

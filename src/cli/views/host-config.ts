@@ -1,5 +1,6 @@
 /** `HostConfig` of inspect: what the flags asked for, in docker's fields. */
 import type { DeviceRate, MountOption, RunOptions, VolumeOption } from '../../container/run-options.ts';
+import { showsSystemPaths } from '../../container/security.ts';
 import { maskedPaths, readonlyPaths } from '../../runtime/defaults.ts';
 import {
   GoMap,
@@ -120,7 +121,7 @@ export function hostConfig(options: RunOptions): Struct {
     SecurityOpt: listOrNil(securityOptions(options)),
     ...mounts.Tmpfs,
     UTSMode: options.utsMode,
-    UsernsMode: '',
+    UsernsMode: options.userns ?? '',
     ShmSize: options.shmSize,
     ...sysctls,
     Runtime: 'tsrun',
@@ -128,8 +129,8 @@ export function hostConfig(options: RunOptions): Struct {
     Isolation: '',
     ...resourceFields(options),
     ...mounts.Mounts,
-    MaskedPaths: options.privileged ? nilList : [...maskedPaths],
-    ReadonlyPaths: options.privileged ? nilList : [...readonlyPaths],
+    MaskedPaths: showsSystemPaths(options) ? nilList : [...maskedPaths],
+    ReadonlyPaths: showsSystemPaths(options) ? nilList : [...readonlyPaths],
     ...(options.init ? { Init: true } : {}),
   };
   return withOmitted(fields, { StorageOpt: nilMap, Tmpfs: nilMap, Sysctls: nilMap, Mounts: nilList, Init: null });

@@ -37,9 +37,11 @@ import type { Container, ContainerRecord } from '../record.ts';
 import { readTextIn } from '../running-root.ts';
 import { isAlive } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
+import { mappingsOf } from '../userns.ts';
 import type { AccountFiles } from '../users.ts';
 import { volumeFiles } from '../volumes/options.ts';
 import { detachedOverlay } from './detached-overlay.ts';
+import { ContainerOwners } from './owners.ts';
 
 const linksFollowedMax = 40;
 /** Milliseconds between two looks at a container that somebody else is at work on, and how often. */
@@ -68,6 +70,7 @@ export class ContainerRoot implements AccountFiles {
     /** Mounts that could not be laid on the overlay, by canonical path: handles of directories. */
     private readonly mounts: ReadonlyMap<BytePath, number>,
     private readonly lock: Lock | undefined,
+    readonly owners = new ContainerOwners(undefined),
   ) {}
 
   /** `layers`: paths of the image's layers, lowest first. A stopped container cannot be started until `close`. */
@@ -81,7 +84,10 @@ export class ContainerRoot implements AccountFiles {
       const now = store.read(id);
       if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${name}`);
       const running = openRunning(now);
-      if (running !== undefined) return new ContainerRoot(now.record, running, new Map(), undefined);
+      if (running !== undefined) {
+        const owners = new ContainerOwners(mappingsOf(now.state.pid));
+        return new ContainerRoot(now.record, running, new Map(), undefined, owners);
+      }
       const lock = store.lock(id, false);
       if (lock !== undefined) {
         try {

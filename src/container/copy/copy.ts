@@ -67,6 +67,7 @@ export function copyToHost(from: ContainerPath, target: string, followLink: bool
         owner,
         contents: contents && host.stats !== undefined,
         skip: (path: BytePath) => from.root.isKernels(source.path, path),
+        mapped: (ids: Owner) => from.root.owners.inside(ids),
       };
       if (!copyTree(source, to, options)) throw notFound(from);
     });
@@ -82,7 +83,8 @@ export function copyToArchive(from: ContainerPath, sink: ByteSink, followLink: b
     const writer = new TarWriter(sink);
     const top = meansContents(from.path) ? '.' : bytePath(baseOf(from.path));
     const skip = (path: BytePath): boolean => from.root.isKernels(source.path, path.slice(top.length + 1));
-    if (!writeTree(writer, source, top, { skip })) throw notFound(from);
+    const owner = (ids: Owner): Owner => from.root.owners.inside(ids);
+    if (!writeTree(writer, source, top, { skip, owner })) throw notFound(from);
     writer.finish();
   } finally {
     source.close();
@@ -124,7 +126,12 @@ export function copyToContainer(
       const place = { directory, name: inside ? name : found.name, path };
       withHostDirectory(dirname(from.path), (host) => {
         const fromName = from.path === '/' ? '.' : bytePath(basename(from.path));
-        const options = { owner, contents: contents && stat !== undefined };
+        const { owners } = to.root;
+        const options = {
+          owner: owner && owners.outside(owner),
+          contents: contents && stat !== undefined,
+          mapped: (ids: Owner) => owners.outside(ids),
+        };
         if (!copyTree({ directory: host, name: fromName }, place, options)) throw missing(source);
       });
     });
@@ -145,7 +152,10 @@ export async function copyFromArchive(
   found?.close();
   if (!isDirectory) throw usage(`destination "${to.name}:${to.path}" must be a directory`);
   to.root.checkWritable(path);
-  const extraction = new Extraction((inner) => openDirectory(to.root, joinPath(path, inner)), owner);
+  const extraction = new Extraction(
+    (inner) => openDirectory(to.root, joinPath(path, inner)),
+    (entry) => to.root.owners.outside(owner ?? entry),
+  );
   try {
     const parser = new TarParser(extraction);
     let start: Buffer = Buffer.alloc(0);

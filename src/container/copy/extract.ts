@@ -23,7 +23,7 @@ export class Extraction implements EntrySink {
   /** `open`: opens a directory for reading by its path below the one that is extracted to; undefined: it is not there. */
   constructor(
     private readonly open: (path: BytePath) => number | undefined,
-    private readonly owner: Owner | undefined,
+    private readonly owner: (entry: Owner) => Owner,
   ) {}
 
   entry(entry: Entry): void {
@@ -40,7 +40,7 @@ export class Extraction implements EntrySink {
   }
 
   private make(place: Place, entry: Entry): void {
-    const attributes = { ...entry, ...this.owner };
+    const attributes = { ...entry, ...this.owner(entry) };
     switch (entry.type) {
       case 'file':
         this.fd = places.createFile(place);
@@ -85,7 +85,7 @@ export class Extraction implements EntrySink {
     const { file, fd } = this;
     if (file === undefined) return;
     this.content.finish();
-    places.describeOpen(fd, file.path, { ...file, ...this.owner });
+    places.describeOpen(fd, file.path, { ...file, ...this.owner(file) });
     this.closeFile();
   }
 

@@ -27,11 +27,13 @@ export interface CopyOptions {
   contents: boolean;
   /** Left out with all below it; `path` is the one below the source. */
   skip?: (path: BytePath) => boolean;
+  /** What an owner at the source is called at the target. */
+  mapped?: (owner: Owner) => Owner;
 }
 
 /** Copies. `to.path` is for messages. Returns false where there is nothing any more. Throws `CONFLICT` and others. */
-export function copyTree(from: Source, to: Place, { owner, contents, skip }: CopyOptions): boolean {
-  return new TreeCopy(owner, to, skip).copy(from, to, '', contents);
+export function copyTree(from: Source, to: Place, { owner, contents, skip, mapped }: CopyOptions): boolean {
+  return new TreeCopy(owner, to, skip, mapped ?? ((same) => same)).copy(from, to, '', contents);
 }
 
 class TreeCopy {
@@ -41,6 +43,7 @@ class TreeCopy {
     private readonly owner: Owner | undefined,
     private readonly top: Place,
     private readonly skip: CopyOptions['skip'],
+    private readonly mapped: (owner: Owner) => Owner,
   ) {}
 
   copy(from: Source, to: Place, path: BytePath, contents: boolean): boolean {
@@ -133,7 +136,7 @@ class TreeCopy {
   private attributes(node: TreeNode, from: Source): Attributes {
     const { mode, uid, gid, mtime, atime } = node.stat;
     const xattrs = readXattrs({ fd: from.directory, name: from.name });
-    return { mode, mtime, atime, xattrs, ...(this.owner ?? { uid, gid }) };
+    return { mode, mtime, atime, xattrs, ...(this.owner ?? this.mapped({ uid, gid })) };
   }
 }
 

@@ -5,9 +5,12 @@ import { type CgroupPlan, planCgroup, planRemoval } from '../../cgroup/plan.ts';
 import { TsrunError } from '../../error.ts';
 import { architecture } from '../../linux/syscalls.ts';
 import { networkFiles } from '../../network/names.ts';
+import { newNamespace } from '../../network/steps.ts';
 import { compileStart } from '../../runtime/compile/start.ts';
 import { compileSeccomp, seccompProfile } from '../../runtime/seccomp/index.ts';
 import type { Mount } from '../../runtime/spec.ts';
+import { type IdMappings, makeNamespaceStep, mapStep } from '../../runtime/user-namespace.ts';
+import type { Step } from '../../trace.ts';
 import { newRecord } from '../create.ts';
 import type { Engine, EngineIo } from '../engine.ts';
 import { LayeredRoot } from '../layered-root.ts';
@@ -17,10 +20,13 @@ import { buildSpec } from '../oci-config.ts';
 import type { ContainerRecord, MountRecord } from '../record.ts';
 import type { RunOptions } from '../run-options.ts';
 import { validateSecurityOptions } from '../security.ts';
-import { compileOptions } from '../start.ts';
+import { mountPointOf } from '../shared-mounts.ts';
+import { compileOptions, hasOwnNetns, inherited } from '../start.ts';
 import * as steps from '../steps.ts';
 import type { ContainerStore } from '../store.ts';
+import { checkUserns, mappingsAt, parseUserns, rangeAt } from '../userns.ts';
 import { resolveUser } from '../users.ts';
+import { isWithout, missingWalls } from '../walls.ts';
 import { type ExplainedStep, type Explanation, hostStep, note, programSteps } from './explanation.ts';
 import { type NetworkPlan, planNetwork } from './network-plan.ts';
 import { lookUpImage } from './stand-in.ts';
@@ -28,6 +34,7 @@ import { lookUpImage } from './stand-in.ts';
 /** Throws what the real `run` would throw before it has made anything. `pull`: an image that is not here is pulled. */
 export async function planRun(engine: Engine, options: RunOptions, io: EngineIo, pull: boolean): Promise<Explanation> {
   validateSecurityOptions(options.securityOpt);
+  checkUserns(options);
   const store = engine.containers;
   const { image, layers, opened, isStandIn } = await lookUpImage(engine, options, io, pull);
   const mounts = planMounts(options, image.volumes, (text) => store.resolve(text).record).map((mount) =>
@@ -39,14 +46,22 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
     resolveUser(new LayeredRoot(image.layers.map(({ path }) => path).reverse()), record.process.user, options.groupAdd),
   );
   opened.close();
-  const network = planNetwork(store, record);
+  const planned = planNetwork(store, record);
+  const choice = parseUserns(options.userns);
+  const range = rangeAt(0);
+  const userns = choice === undefined || range === undefined ? undefined : mappingsAt(range, choice);
+  const network = userns === undefined ? planned : inUserNamespace(planned, options);
   const spec = buildSpec({
-    ...{ record, user, directory, networkMode: network.mode, term: process.env.TERM },
+    ...{ record, user, directory, networkMode: network.mode, term: process.env.TERM, userns },
     ...joinedPaths(options, fdFirstPort + network.portCount),
   });
   const cgroup = planCgroup(record.id, spec.linux?.resources ?? {});
   const seccomp = filterOf(options, spec.process?.capabilities?.bounding ?? []);
-  const made = { layers, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp };
+  const held = [options.pidMode, options.ipcMode].filter((mode) => mode.startsWith('container:')).length;
+  const made = {
+    ...{ layers, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp },
+    ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + network.portCount + held) }),
+  };
   const program = compileStart({
     ...compileOptions(store, record, spec, made),
     isDirectory: (path) => isDirectory(path, spec.mounts ?? []),
@@ -55,12 +70,13 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
     command: 'run',
     subject: options.image,
     isStandIn,
-    remarks: cgroup.missing.map(
-      (name) => `this machine does not offer the controller ${name}: the real run would refuse`,
-    ),
+    remarks: [
+      ...missingWalls(options),
+      ...cgroup.missing.map((name) => `this machine does not offer the controller ${name}: the real run would refuse`),
+    ],
     start: {
       ...{ record, spec, program, seccomp, network, cgroup, directory },
-      mountPoint: store.stateDirectory(record.id),
+      mountPoint: mountPointOf(store, record),
       files: namesOf(record, network),
     },
     steps: [
@@ -69,6 +85,7 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
       ...volumeNotes(mounts),
       hostStep(steps.makeRecord(record.id)),
       hostStep(steps.listenForClients()),
+      ...(userns === undefined ? [] : usernsSteps(userns, hasOwnNetns(options))).map((step) => hostStep(step)),
       ...network.steps.map((step) => hostStep(step)),
       ...cgroup.steps.map((step) => hostStep(step)),
       hostStep(steps.compileSeccomp()),
@@ -111,6 +128,20 @@ function standInUser(
     if (isStandIn && error instanceof TsrunError) return { uid: 1000, gid: 1000, additionalGids: [1000], home: '/' };
     throw error;
   }
+}
+
+function usernsSteps({ uids, gids }: IdMappings, withNetwork: boolean): Step[] {
+  return [makeNamespaceStep(withNetwork), mapStep('$HOLDER', 'uid_map', uids), mapStep('$HOLDER', 'gid_map', gids)];
+}
+
+/** The network namespace comes with the user namespace. */
+function inUserNamespace(plan: NetworkPlan, options: RunOptions): NetworkPlan {
+  const { title } = newNamespace();
+  return {
+    ...plan,
+    joinNetns: plan.joinNetns || hasOwnNetns(options),
+    steps: plan.steps.filter((step) => step.title !== title),
+  };
 }
 
 /** As `start` lays out what the monitor keeps: the descriptors behind those of the ports. */
@@ -224,6 +255,7 @@ function teardown(record: ContainerRecord, network: NetworkPlan, { path }: Cgrou
     steps.disconnectNetwork(),
     ...network.teardown,
     ...(path === undefined ? [] : [steps.removeCgroup(), ...planRemoval(path, false)]),
+    ...(isWithout(record.options, 'mount') ? [steps.takeMountsAway()] : []),
     ...(record.options.remove ? [steps.removeContainer(true)] : []),
   ];
   return planned.map((step) => hostStep(step, side));

@@ -10,6 +10,7 @@ import { attachmentsOf } from '../endpoints.ts';
 import type { Container } from '../record.ts';
 import { stillRunning } from '../remove.ts';
 import * as steps from '../steps.ts';
+import { isWithout } from '../walls.ts';
 import { type ExplainedStep, type Explanation, hostStep, note } from './explanation.ts';
 
 /** `seconds`: until SIGKILL; -1 for ever. Throws `USAGE` for a signal that is none. */
@@ -90,6 +91,7 @@ function endOf({ record, state }: Container): ExplainedStep[] {
     steps.disconnectNetwork(),
     ...attachmentsOf(state).flatMap((attachment) => planDetach(attachment, { cable })),
     ...(cgroup === '' ? [] : [steps.removeCgroup(), ...(existsSync(cgroup) ? planRemoval(cgroup, false) : [])]),
+    ...(isWithout(record.options, 'mount') ? [steps.takeMountsAway()] : []),
     ...(record.options.remove ? [steps.removeContainer(true)] : []),
   ];
   return [

@@ -5,6 +5,7 @@ import { TsrunError } from '../../error.ts';
 import type { HistoryEntry } from '../../image/config.ts';
 import { LayeredRoot } from '../layered-root.ts';
 import type { Container } from '../record.ts';
+import { type Sentence, say } from '../sentence.ts';
 
 interface MountPoint {
   path: string;
@@ -19,7 +20,7 @@ export function whyPath(
   path: string,
   layers: readonly string[],
   history: readonly HistoryEntry[],
-): string[] {
+): Sentence[] {
   const wanted = posix.resolve('/', path);
   if (state.pid !== 0) {
     const mount = mountOf(readFileSync(`/proc/${state.pid}/mountinfo`, 'utf8'), wanted);
@@ -34,15 +35,19 @@ export function whyPath(
   }
   const below = stack.slice(1).findIndex((layer) => new LayeredRoot([layer]).find(wanted) !== undefined);
   if (stack.findIndex((layer) => isBelow(found.hostPath, layer)) === 0) {
-    const first = `${wanted} is the container's own: it was made or changed after its start, in ${found.hostPath}`;
+    const first = say(
+      "{1} is the container's own: it was made or changed after its start, in {2}",
+      wanted,
+      found.hostPath,
+    );
     return below < 0
       ? [first]
-      : [first, `it lies over the one of ${layerText(layers.length - below, layers, history)}`];
+      : [first, say('it lies over the one of {1}', layerText(layers.length - below, layers, history))];
   }
   const index = layers.findIndex((layer) => isBelow(found.hostPath, layer));
   // A layer that is kept as a filesystem is nowhere on the host; it is only looked into.
-  const place = found.hostPath.startsWith('/proc/') ? [] : [`on the host it is ${found.hostPath}`];
-  return [`${wanted} comes from ${layerText(index + 1, layers, history)}`, ...place];
+  const place = found.hostPath.startsWith('/proc/') ? [] : [say('on the host it is {1}', found.hostPath)];
+  return [say('{1} comes from {2}', wanted, layerText(index + 1, layers, history)), ...place];
 }
 
 function isBelow(path: string, directory: string): boolean {
@@ -51,9 +56,11 @@ function isBelow(path: string, directory: string): boolean {
 }
 
 /** `number` counts from 1, the lowest. */
-function layerText(number: number, layers: readonly string[], history: readonly HistoryEntry[]): string {
+function layerText(number: number, layers: readonly string[], history: readonly HistoryEntry[]): Sentence {
   const step = history.filter(({ emptyLayer }) => !emptyLayer)[number - 1]?.createdBy ?? '';
-  return `layer ${number} of ${layers.length} of the image${step === '' ? '' : `, made by: ${step}`}`;
+  return step === ''
+    ? say('layer {1} of {2} of the image', number, layers.length)
+    : say('layer {1} of {2} of the image, made by: {3}', number, layers.length, step);
 }
 
 /** The mount that a path is in (man 5 proc, mountinfo): the longest that it lies below, the last where one hides another. */
@@ -74,16 +81,23 @@ export function mountOf(mountinfo: string, path: string): MountPoint | undefined
 
 const own = new Set(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']);
 
-function ofMount(mount: MountPoint, path: string, mounts: Container['record']['mounts']): string[] {
+function ofMount(mount: MountPoint, path: string, mounts: Container['record']['mounts']): Sentence[] {
   const asked = mounts.find(({ destination }) => posix.resolve('/', destination) === mount.path);
   const rest = path.slice(mount.path.length);
-  if (asked?.type === 'volume')
-    return [`${path} is in the volume ${asked.name ?? ''}, on the host ${asked.source}${rest}`];
-  if (asked?.type === 'bind') return [`${path} is the host's ${asked.source}${rest}, mounted at ${mount.path}`];
-  if (own.has(mount.path)) return [`${path} is written by tsrun for this container, and mounted over the image's`];
+  if (asked?.type === 'volume') {
+    return [say('{1} is in the volume {2}, on the host {3}', path, asked.name ?? '', asked.source + rest)];
+  }
+  if (asked?.type === 'bind')
+    return [say("{1} is the host's {2}, mounted at {3}", path, asked.source + rest, mount.path)];
+  if (own.has(mount.path)) {
+    return [say("{1} is written by tsrun for this container, and mounted over the image's", path)];
+  }
   const hidden = mount.type === 'devtmpfs' && mount.root === '/null';
-  if (hidden) return [`${path} is hidden: the null device lies over it, since it tells about the host or changes it`];
-  if (mount.type === 'tmpfs')
-    return [`${path} is in a ${mount.type} at ${mount.path}: memory, which ends with the container`];
-  return [`${path} is made by the kernel: a ${mount.type} is mounted at ${mount.path}`];
+  if (hidden) {
+    return [say('{1} is hidden: the null device lies over it, since it tells about the host or changes it', path)];
+  }
+  if (mount.type === 'tmpfs') {
+    return [say('{1} is in a {2} at {3}: memory, which ends with the container', path, mount.type, mount.path)];
+  }
+  return [say('{1} is made by the kernel: a {2} is mounted at {3}', path, mount.type, mount.path)];
 }

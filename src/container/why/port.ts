@@ -3,13 +3,14 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { attachmentsOf } from '../endpoints.ts';
 import { processesOf } from '../processes.ts';
 import type { Container } from '../record.ts';
+import { type Sentence, say } from '../sentence.ts';
 
 const LISTEN = '0A';
 
 /** A line for each stage of each published port; `wanted`: `80/tcp`, all without it. */
-export function whyPort(container: Container, wanted: string | undefined): string[] {
+export function whyPort(container: Container, wanted: string | undefined): Sentence[] {
   const { state } = container;
-  if (state.pid === 0) return ['it does not run: nothing is published, and nobody listens'];
+  if (state.pid === 0) return [say('it does not run: nothing is published, and nobody listens')];
   const published = attachmentsOf(state).flatMap((attachment) =>
     attachment.ports.map((port) => ({ attachment, port })),
   );
@@ -24,33 +25,47 @@ export function whyPort(container: Container, wanted: string | undefined): strin
     const map = `published${ipv6 ? '6' : ''}${any ? '_any' : ''}`;
     const key = `${any ? '' : `${hostIp} . `}${protocol} . ${hostPort}`;
     return [
-      `${ipv6 ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol} on the host, held by the monitor so that nobody else gets it`,
-      `  -> nf_tables, table inet tsrun, map ${map}: ${key} : ${address} . ${containerPort}`,
-      `  -> bridge ${attachment.bridge} -> ${attachment.hostInterface} -> ${attachment.interface ?? 'eth0'} ${address}:${containerPort}`,
-      `  -> ${listener(container, containerPort, protocol)}`,
+      say(
+        '{1} on the host, held by the monitor so that nobody else gets it',
+        `${ipv6 ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol}`,
+      ),
+      say('  -> nf_tables, table inet tsrun, map {1}: {2}', map, `${key} : ${address} . ${containerPort}`),
+      say(
+        '  -> bridge {1} -> {2} -> {3}',
+        attachment.bridge,
+        attachment.hostInterface,
+        `${attachment.interface ?? 'eth0'} ${address}:${containerPort}`,
+      ),
+      say('  -> {1}', listener(container, containerPort, protocol)),
     ];
   });
   if (lines.length > 0) return lines;
   return [
-    wanted === undefined ? 'it publishes no port' : `${wanted} is not published: only other containers can reach it`,
+    wanted === undefined
+      ? say('it publishes no port')
+      : say('{1} is not published: only other containers can reach it', wanted),
     ...(wanted === undefined
       ? []
-      : [`  ${listener(container, Number.parseInt(wanted, 10), wanted.split('/')[1] ?? 'tcp')}`]),
+      : [say('  {1}', listener(container, Number.parseInt(wanted, 10), wanted.split('/')[1] ?? 'tcp'))]),
   ];
 }
 
 /** Who listens on a port inside; sockets of /proc/PID/net and descriptors of the container's processes. */
-function listener(container: Container, port: number, protocol: string): string {
+export function listener(container: Container, port: number, protocol: string): Sentence {
   const { pid } = container.state;
   const sockets = [protocol, `${protocol}6`].flatMap((table) => socketsOf(`/proc/${pid}/net/${table}`, port, protocol));
-  if (sockets.length === 0) return `nobody listens on ${port}/${protocol} in the container: connections are refused`;
+  if (sockets.length === 0) {
+    return say('nobody listens on {1} in the container: connections are refused', `${port}/${protocol}`);
+  }
   const loopback = sockets.every(({ address }) => address === '0100007F' || /^0{24}01000000$/.test(address));
-  const where = loopback ? ', but on 127.0.0.1 only: let it listen on 0.0.0.0' : '';
   for (const process of processesOf(container)) {
     const name = holds(process, new Set(sockets.map(({ inode }) => `socket:[${inode}]`)));
-    if (name !== undefined) return `process ${process} (${name}) listens${where}`;
+    if (name === undefined) continue;
+    return loopback
+      ? say('process {1} ({2}) listens, but on 127.0.0.1 only: let it listen on 0.0.0.0', process, name)
+      : say('process {1} ({2}) listens', process, name);
   }
-  return `somebody listens${where}`;
+  return loopback ? say('somebody listens, but on 127.0.0.1 only: let it listen on 0.0.0.0') : say('somebody listens');
 }
 
 function socketsOf(path: string, port: number, protocol: string): { address: string; inode: string }[] {

@@ -22,7 +22,7 @@ import { unpackError } from '../unpack/failures.ts';
 import { splitLast } from '../unpack/layer-access.ts';
 import type { ByteSink } from './sink.ts';
 
-const chunkSize = 512 * 1024;
+const chunkSize = 1024 * 1024;
 
 /** A layer as the store has it. */
 export interface StoredArchive {
@@ -46,17 +46,23 @@ export function archiveSizeOf(layer: StoredArchive): number {
 
 /** Writes the archive to `sink`. Throws `CORRUPT` when files are missing or the digest is another, `UNSUPPORTED`. */
 export function writeLayerArchive(layer: StoredArchive, sink: ByteSink): void {
+  for (const piece of layerArchivePieces(layer)) sink.write(piece);
+}
+
+/**
+ * The archive piece by piece; each is valid until the next is asked for. Throws as `writeLayerArchive` does, for the digest at
+ * the end: whoever takes the pieces must not pass on an archive whose last piece never came.
+ */
+export function* layerArchivePieces(layer: StoredArchive): Generator<Uint8Array, void, void> {
   const size = archiveSizeOf(layer);
   const hash = createHash('sha256');
   let written = 0;
-  const output = (bytes: Uint8Array): void => {
-    hash.update(bytes);
-    written += bytes.length;
-    sink.write(bytes);
-  };
   const whole = join(layer.base, archiveFile);
-  if (existsSync(whole)) copyArchive(whole, size, output);
-  else remakeArchive(layer, output);
+  for (const piece of existsSync(whole) ? copiedPieces(whole, size) : remadePieces(layer)) {
+    hash.update(piece);
+    written += piece.length;
+    yield piece;
+  }
   const digest = `sha256:${hash.digest('hex')}`;
   if (digest !== layer.diffId || written !== size) {
     throw damaged(layer, `its files make ${digest}`);
@@ -64,14 +70,14 @@ export function writeLayerArchive(layer: StoredArchive, sink: ByteSink): void {
 }
 
 /** A layer that is kept as its archive; more than `size` bytes would not fit where they go. */
-function copyArchive(path: string, size: number, output: (bytes: Uint8Array) => void): void {
+function* copiedPieces(path: string, size: number): Generator<Uint8Array, void, void> {
   const fd = openSync(path, 'r');
   try {
     const buffer = Buffer.allocUnsafeSlow(chunkSize);
     for (let left = size; left > 0; ) {
       const got = readSync(fd, buffer, 0, Math.min(left, chunkSize), null);
       if (got === 0) break;
-      output(buffer.subarray(0, got));
+      yield buffer.subarray(0, got);
       left -= got;
     }
   } finally {
@@ -79,14 +85,14 @@ function copyArchive(path: string, size: number, output: (bytes: Uint8Array) => 
   }
 }
 
-function remakeArchive(layer: StoredArchive, output: (bytes: Uint8Array) => void): void {
-  const contents = new Contents(layer, output);
+function* remadePieces(layer: StoredArchive): Generator<Uint8Array, void, void> {
+  const contents = new Contents(layer);
   try {
     for (const record of archiveRecords(layer.base)) {
-      if (record.kind === 'inline') contents.put(record.bytes);
-      else contents.putFile(record.index, record.path, record.size);
+      if (record.kind === 'inline') yield* contents.put(record.bytes);
+      else yield* contents.putFile(record.index, record.path, record.size);
     }
-    contents.flush();
+    yield* contents.flush();
   } finally {
     contents.close();
   }
@@ -111,10 +117,7 @@ class Contents {
   private readonly kept: number;
   private directory: { path: BytePath; fd: number } | undefined;
 
-  constructor(
-    private readonly layer: StoredArchive,
-    private readonly output: (bytes: Uint8Array) => void,
-  ) {
+  constructor(private readonly layer: StoredArchive) {
     const base = calls.openName(AT_FDCWD, bytePath(layer.base), O_PATH | O_DIRECTORY, 0);
     if (base < 0) throw unpackError('open', bytePath(layer.base), base);
     this.root = calls.openName(base, 'fs', O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -129,22 +132,23 @@ class Contents {
     calls.closeDescriptor(this.kept);
   }
 
-  put(bytes: Uint8Array): void {
+  *put(bytes: Uint8Array): Generator<Uint8Array, void, void> {
     for (let at = 0; at < bytes.length; ) {
       const step = Math.min(bytes.length - at, chunkSize - this.fill);
       this.buffer.set(bytes.subarray(at, at + step), this.fill);
       this.fill += step;
       at += step;
-      if (this.fill === chunkSize) this.flush();
+      if (this.fill === chunkSize) yield* this.flush();
     }
   }
 
-  flush(): void {
-    if (this.fill > 0) this.output(this.buffer.subarray(0, this.fill));
+  *flush(): Generator<Uint8Array, void, void> {
+    const { fill } = this;
     this.fill = 0;
+    if (fill > 0) yield this.buffer.subarray(0, fill);
   }
 
-  putFile(index: number, path: BytePath, size: number): void {
+  *putFile(index: number, path: BytePath, size: number): Generator<Uint8Array, void, void> {
     const fd = this.open(index, path);
     try {
       const stat = calls.stat(fd, '');
@@ -158,7 +162,7 @@ class Contents {
         if (got === 0) throw damaged(this.layer, `${printable(path)} is shorter than it was`);
         this.fill += got;
         left -= got;
-        if (this.fill === chunkSize) this.flush();
+        if (this.fill === chunkSize) yield* this.flush();
       }
       keepAlive(this.buffer);
     } finally {

@@ -57,8 +57,13 @@ export class TreeNode {
     private readonly name: BytePath,
   ) {}
 
-  /** Opens `name` (`.`: the directory itself); undefined where it is not there any more. `path` is for messages. */
-  static open(directory: number, name: BytePath, path: BytePath): TreeNode | undefined {
+  /** Opens `name` (`.`: the directory itself); undefined where it is not there any more. `path` is for messages; `owner` says whose it is. */
+  static open(
+    directory: number,
+    name: BytePath,
+    path: BytePath,
+    owner?: (ids: { uid: number; gid: number }) => { uid: number; gid: number },
+  ): TreeNode | undefined {
     const fd = calls.openName(directory, name, O_PATH | O_NOFOLLOW, 0);
     if (fd === -errno.ENOENT) return undefined;
     if (fd < 0) throw unpackError('open', path, fd);
@@ -67,7 +72,7 @@ export class TreeNode {
       calls.closeDescriptor(fd);
       throw unpackError('look at', path, stat);
     }
-    return new TreeNode(fd, stat, directory, name);
+    return new TreeNode(fd, owner === undefined ? stat : { ...stat, ...owner(stat) }, directory, name);
   }
 
   get isDirectory(): boolean {

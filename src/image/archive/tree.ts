@@ -15,6 +15,8 @@ export interface TreeOptions {
   skip?: (path: BytePath) => boolean;
   /** Hard links that trees of one archive share; a table of its own if left out. */
   links?: LinkTable;
+  /** Whose a file is in the archive, where that is not who has it here. */
+  owner?: ((ids: { uid: number; gid: number }) => { uid: number; gid: number }) | undefined;
 }
 
 /**
@@ -63,7 +65,7 @@ class Walk {
   node(directory: number, name: BytePath, path: BytePath): boolean {
     if (path !== '' && this.options.skip?.(path)) return true;
     if (path.length > pathMax) throw archiveError(path, `is a path of more than ${pathMax} bytes`, 'remove it first');
-    const node = TreeNode.open(directory, name, path);
+    const node = TreeNode.open(directory, name, path, this.options.owner);
     if (node === undefined) return false;
     try {
       if (path !== '') node.write(this.writer, path, this.links);

@@ -18,11 +18,12 @@ import {
   O_CLOEXEC,
   O_PATH,
   RESOLVE_IN_ROOT,
+  RESOLVE_NO_SYMLINKS,
   S_IFREG,
 } from '../../linux/constants.ts';
 import type { ErrnoName } from '../../linux/errno.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import type { Mount, Spec } from '../spec.ts';
+import type { IdMapping, Mount, Spec } from '../spec.ts';
 
 /** Descriptors that the monitor inherits (native/monitor.h) and that the program refers to by number. */
 export const fdProgram = 3;
@@ -42,6 +43,7 @@ export const fdTarget = 9;
 export const messageCreated = 1;
 export const messageReady = 2;
 export const messageMounted = 3;
+export const messageError = 4;
 export const messageListener = 5;
 
 /** A layer: a directory, or an EROFS image of files whose contents are in the layer's archive. */
@@ -100,6 +102,8 @@ export interface Handover extends Unattended {
 
 /** What becomes of the process itself, in a start and in an exec. */
 export interface ProcessOptions {
+  /** Join a session keyring of its own: without one the command has the keys of whoever called. */
+  newKeyring?: boolean;
   /** Run the command under the init mode of tsrun-monitor. */
   init: boolean;
   /** The program, where it is not what the first argument names. */
@@ -114,6 +118,16 @@ export interface ProcessOptions {
   lenientRlimit: (type: string) => boolean;
 }
 
+/** A user namespace that is there, with its maps (man 7 user_namespaces). */
+export interface UserNamespace {
+  /** The descriptor that the process inherits. */
+  fd: number;
+  uids: readonly IdMapping[];
+  gids: readonly IdMapping[];
+  /** Capabilities that the process has to set the container up with. */
+  available: readonly string[];
+}
+
 export interface CompileOptions extends ProcessOptions {
   spec: Spec;
   root: RootSource;
@@ -125,6 +139,11 @@ export interface CompileOptions extends ProcessOptions {
   stdin: boolean;
   /** Paths of proc and sys that this kernel has not need no mask; everything else is tried. */
   exists: (path: string) => boolean;
+  /** Change the root by chroot alone, and close no descriptors: what these walls hold back is to be seen. */
+  chroot?: boolean;
+  keepDescriptors?: boolean;
+  /** The first process enters this user namespace, and its files belong to whom they are mapped to. */
+  userns?: UserNamespace;
   /** Absent: a monitor runs the program and stays. */
   handover?: Handover;
   /** What a path of the host is, for those who compile without it being there; by default the host is asked. */
@@ -173,12 +192,13 @@ export function belowRoot(path: string): string {
 export function openInRoot(
   c: Context,
   path: string,
-  info: { title: string; why?: string; flags?: number; tolerate?: ErrnoName[]; store?: Load },
+  info: { title: string; why?: string; flags?: number; tolerate?: ErrnoName[]; store?: Load; noLinks?: boolean },
 ): Load {
   const fd = info.store ?? c.b.slot(`fd of ${path}`);
+  const resolve = RESOLVE_IN_ROOT | (info.noLinks === true ? RESOLVE_NO_SYMLINKS : 0);
   c.b.call(
     'openat2',
-    [c.root, c.b.text(belowRoot(path)), openHow(c.b, (info.flags ?? O_PATH) | O_CLOEXEC, RESOLVE_IN_ROOT), 24],
+    [c.root, c.b.text(belowRoot(path)), openHow(c.b, (info.flags ?? O_PATH) | O_CLOEXEC, resolve), 24],
     {
       title: info.title,
       why: info.why ?? 'openat2 with RESOLVE_IN_ROOT: no symlink of the image can lead outside of its root',
@@ -187,7 +207,10 @@ export function openInRoot(
       store: fd,
       hints: {
         ENOENT: `"${path}" is a dangling symlink in the image, or a parent of it is`,
-        ELOOP: 'the image has a loop of symlinks there',
+        ELOOP:
+          info.noLinks === true
+            ? `"${path}" is a symlink in the image: it must be an ordinary directory`
+            : 'the image has a loop of symlinks there',
       },
     },
   );
@@ -196,9 +219,9 @@ export function openInRoot(
 
 /**
  * Makes a mount target and opens it: every parent with mkdirat from its opened parent, the last component as a
- * directory or an empty file. What exists is taken as it is.
+ * directory or an empty file. What exists is taken as it is; with `noLinks` no link on the way is followed.
  */
-export function makeTarget(c: Context, path: string, kind: 'directory' | 'file'): Load {
+export function makeTarget(c: Context, path: string, kind: 'directory' | 'file', noLinks = false): Load {
   const components = belowRoot(path)
     .split('/')
     .filter((part) => part !== '.' && part !== '');
@@ -222,7 +245,7 @@ export function makeTarget(c: Context, path: string, kind: 'directory' | 'file')
         tolerate: ['EEXIST', 'EROFS'],
       });
     }
-    parent = openInRoot(c, sofar, { title: `open ${sofar} inside the root` });
+    parent = openInRoot(c, sofar, { title: `open ${sofar} inside the root`, noLinks });
   });
   return parent;
 }
@@ -344,7 +367,7 @@ export function attach(
 export function setAttributes(
   c: Context,
   mount: Load,
-  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load },
+  attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load | number },
   info: {
     title: string;
     why?: string;
@@ -357,8 +380,9 @@ export function setAttributes(
   struct.writeBigUInt64LE(BigInt(attr.set ?? 0), 0);
   struct.writeBigUInt64LE(BigInt(attr.clear ?? 0), 8);
   struct.writeBigUInt64LE(BigInt(attr.propagation ?? 0), 16);
+  if (typeof attr.userns === 'number') struct.writeBigUInt64LE(BigInt(attr.userns), 24);
   const place = c.b.bytes(struct, 'struct mount_attr');
-  if (attr.userns !== undefined) {
+  if (typeof attr.userns === 'object') {
     const number = c.b.field(place, 24, 8, 'userns_fd of the struct');
     c.b.call('fcntl', [attr.userns, F_DUPFD_CLOEXEC, 0], {
       title: 'the user namespace into the struct',

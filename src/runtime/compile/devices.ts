@@ -13,6 +13,7 @@ import type { Load } from '../../program/program.ts';
 import type { LinuxDevice } from '../spec.ts';
 import { attach, type Context, makeTarget, openInRoot, quote } from './context.ts';
 import { isBind } from './mounts.ts';
+import { outsideGid, outsideUid } from './user-namespace.ts';
 
 /** What every container has (major, minor from Documentation/admin-guide/devices.txt). */
 const defaultDevices: readonly LinuxDevice[] = [
@@ -103,7 +104,8 @@ function node(c: Context, device: LinuxDevice, dev: ReturnType<typeof openInRoot
     hints: { EPERM: 'device nodes cannot be made here (a user namespace, or a missing CAP_MKNOD)' },
   });
   if ((device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0) {
-    b.call('fchownat', [parent, b.text(name), device.uid ?? 0, device.gid ?? 0, 0x100], {
+    const owner = [outsideUid(c, device.uid ?? 0), outsideGid(c, device.gid ?? 0)] as const;
+    b.call('fchownat', [parent, b.text(name), ...owner, 0x100], {
       title: `give ${device.path} to ${device.uid ?? 0}:${device.gid ?? 0}`,
     });
   }

@@ -29,6 +29,7 @@ import {
   openHow,
   type ProcessContext,
   type Unattended,
+  type UserNamespace,
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
@@ -44,6 +45,7 @@ import {
   setSize,
   takeStdio,
 } from './stdio.ts';
+import { hostId } from './user-namespace.ts';
 
 export interface ExecOptions {
   /** Command, environment, working directory, user, capabilities, limits; `terminal` chooses a pty instead of pipes. */
@@ -61,6 +63,8 @@ export interface ExecOptions {
   target: 'inherited' | 'slot';
   /** Somebody listens at the sync socket, descriptor 4; without one a failure is seen by the exit status alone. */
   sync: boolean;
+  /** The maps of the container's user namespace, where it has one of its own. */
+  userns?: Pick<UserNamespace, 'uids' | 'gids'> | undefined;
   /** The container's seccomp filter. */
   seccomp: Uint8Array | undefined;
   /** Limits (`RLIMIT_…`) that the user did not ask for: a refusal to raise them stops nothing. */
@@ -182,6 +186,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       init: false,
       seccomp: options.seccomp,
       lenientRlimit: options.lenientRlimit,
+      newKeyring: unattended === undefined,
       ...(unattended === undefined ? {} : { errorFd, listenerFd: errorFd + 1, seccompFlags: unattended.seccompFlags }),
       ...(unattended?.executable === undefined ? {} : { executable: unattended.executable }),
     },
@@ -191,7 +196,9 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     compilePersonality(c, unattended.personality);
   }
   oomScore(b, process.oomScoreAdj);
-  giveUpHost(b, options, container, stdio, uid);
+  giveUpHost(b, options, container, stdio, options.userns === undefined ? uid : hostId(options.userns.uids, uid));
+  // Who is in a user namespace raises no limit any more.
+  if (options.userns !== undefined) compileRlimits(c, process);
   join(b, options.namespaces);
   if (options.namespaces.includes('user')) becomeRoot(c);
   if (stdio.kind === 'terminal') takeStdio(b, uid, stdio, makeTerminal(b, uid, 0));
@@ -208,7 +215,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       why: 'the command is to see descriptors 0, 1 and 2 and nothing else (Linux 5.9)',
     });
   } else layOut(b, unattended);
-  compileRlimits(c, process);
+  if (options.userns === undefined) compileRlimits(c, process);
   becomeCommand(c, process, { title: 'go to the working directory', where: 'container' });
   return {
     builder: b,

@@ -20,6 +20,7 @@ import {
 } from '../../linux/constants.ts';
 import type { Load, ProgramBuilder } from '../../program/program.ts';
 import type { LinuxDevice, LinuxNamespace, NamespaceType, Spec } from '../spec.ts';
+import { joinKeyring } from './become.ts';
 import { cloneFlags } from './clone.ts';
 import {
   type Context,
@@ -143,13 +144,7 @@ export function waitForStart(b: ProgramBuilder, { keyring, preserved, labels }: 
   b.enter('security');
   // Labels are written through a descriptor of proc, after start.
   if (Object.keys(labels).length === 0) closeDone(b, preserved);
-  if (keyring !== undefined) {
-    b.call('keyctl', [1, b.text(keyring)], {
-      title: 'a session keyring of its own',
-      why: 'keys of the caller are not for the container (man 2 keyctl, KEYCTL_JOIN_SESSION_KEYRING)',
-      tolerate: ['ENOSYS', 'EDQUOT'],
-    });
-  }
+  if (keyring !== undefined) joinKeyring(b, keyring);
   b.enter('exec');
   const connection = b.slot('connection');
   b.call('accept4', [fdStart, 0, 0, SOCK_CLOEXEC], {

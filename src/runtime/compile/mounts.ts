@@ -37,6 +37,7 @@ import {
   quote,
   setAttributes,
 } from './context.ts';
+import { mapOwners, outsideParameter } from './user-namespace.ts';
 
 const propagationWords: Readonly<Record<string, { flag: number; recursive: boolean }>> = {
   private: { flag: MS_PRIVATE, recursive: false },
@@ -84,6 +85,9 @@ export function openBinds(c: Context): OpenedBind[] {
       );
       const mapping = mountsOf(c).get(mount);
       if (mapping !== undefined) mapIds(c, mount, tree, mapping);
+      else if (c.options.userns !== undefined && mount.options?.includes('idmap')) {
+        mapOwners(c, tree, c.options.userns, mount.destination);
+      }
       return { mount, tree, isDirectory: (c.options.isDirectory ?? isDirectory)(source) };
     });
 }
@@ -134,8 +138,11 @@ export function compileMounts(c: Context, binds: readonly OpenedBind[]): void {
 function newFilesystem(c: Context, mount: Mount): void {
   const type = mount.type === 'cgroup' ? 'cgroup2' : (mount.type ?? 'none');
   const { attributes, rest } = mountAttributes(mount.options ?? []);
-  const parameters = rest.filter((word) => propagationWords[word] === undefined && !ownWords.has(word));
-  const target = makeTarget(c, mount.destination, 'directory');
+  const parameters = rest
+    .filter((word) => propagationWords[word] === undefined && !ownWords.has(word))
+    .map((word) => outsideParameter(c, word));
+  // What is hidden in them later is looked up by their names: a link could lead somewhere else by then (CVE-2023-28642).
+  const target = makeTarget(c, mount.destination, 'directory', type === 'proc' || type === 'sysfs');
   const isProc = type === 'proc' && mount.destination === '/proc';
   const later = c.options.handover !== undefined && type === 'tmpfs' && isLaidOn(c, mount) ? MOUNT_ATTR_RDONLY : 0;
   const fd = detachedMount(c, type, parameters, attributes & ~later, {

@@ -36,6 +36,10 @@ export function pivot(c: Context): void {
     layOverRoot(c);
     return;
   }
+  if (c.options.chroot === true) {
+    onlyChroot(c);
+    return;
+  }
   b.call('pivot_root', [b.text('.'), b.text('.')], {
     title: 'make it the root; the old one lies on top of it',
     why: 'unlike chroot, after this the old root can be taken away for good',
@@ -48,4 +52,14 @@ export function pivot(c: Context): void {
   });
   b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
   if (c.options.handover !== undefined) rootPropagation(c);
+}
+
+/** --without pivot_root: what stays mounted around the new root can be walked to. */
+function onlyChroot({ b }: Context): void {
+  b.call('chroot', [b.text('.')], {
+    title: 'make it the root by chroot alone',
+    why: 'asked for by --without: the old root stays, and whoever may call chroot once more walks out of this one',
+    shell: 'chroot .',
+  });
+  b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
 }

@@ -1,4 +1,5 @@
 /** The root filesystem: an overlay of the image's layers (Documentation/filesystems/overlayfs.rst), or a directory. */
+import { dirname } from 'node:path';
 import {
   AT_FDCWD,
   AT_RECURSIVE,
@@ -12,6 +13,7 @@ import {
 } from '../../linux/constants.ts';
 import type { Load } from '../../program/program.ts';
 import { type Context, detachedMount, quote, type RootSource } from './context.ts';
+import { actAsRootOfContainer, mapDirectory, mapOwners } from './user-namespace.ts';
 
 /** fsconfig refuses strings of 256 bytes and more (fs/fsopen.c). */
 const fsconfigLimit = 255;
@@ -21,7 +23,12 @@ const firstLowerFd = 500;
 /** Mounts the root and leaves its descriptor in `c.root`; it is not the root of the process yet. */
 export function compileRoot(c: Context): void {
   c.b.enter('rootfs');
-  const { root } = c.options;
+  const { root, userns } = c.options;
+  if (userns !== undefined && root.kind === 'overlay') {
+    for (const lower of root.lowers) if (typeof lower === 'string') mapDirectory(c, lower, userns);
+    // Both in one mount: overlayfs wants that.
+    mapDirectory(c, dirname(root.upper), userns);
+  }
   if (root.kind === 'directory') bindDirectory(c, root.path);
   else if (root.appendLowers && longest(root) <= fsconfigLimit) overlay(c, root);
   else overlayByDescriptors(c, root);
@@ -47,22 +54,49 @@ function openLowers(c: Context, root: OverlayRoot): Lower[] {
         title: `layer ${index}`,
         why: "the layer's archive as it came, with an index beside it: no file of it was ever made",
         source: lower.metadata,
-        shell: `LAYER${index}=$(mktemp -d); mount -t erofs -o ro,device=${quote(lower.archive)} ${quote(lower.metadata)} "${says}"`,
+        shell: shellLayer(index, lower.metadata, lower.archive),
         hints: {
           ENOTBLK:
             'this kernel does not mount erofs from files (CONFIG_EROFS_FS_BACKED_BY_FILE); use --storage unpacked',
           ENOENT: 'a file of the layer is missing: remove the image and pull it again',
         },
       });
+      if (c.options.userns !== undefined) mapOwners(c, fd, c.options.userns, `layer ${index}`);
       return { kind: 'mount', fd, says };
     })
     .reverse();
+}
+
+/**
+ * mount(8) makes a loop device of a file itself, but not of the one in its options: both get one, which goes with the mount
+ * (man 8 losetup, --detach of a device in use). Sectors of 512 bytes, as tar has them, are the default.
+ */
+function shellLayer(index: number, metadata: string, archive: string): string {
+  const device = (name: string, path: string): string => `${name}=$(losetup -r -f --show ${quote(path)})`;
+  return [
+    `LAYER${index}=$(mktemp -d)`,
+    device('TREE', metadata),
+    device('DATA', archive),
+    `mount -t erofs -o ro,device="$DATA" "$TREE" "$LAYER${index}" || { losetup -d "$TREE" "$DATA"; false; }`,
+    'losetup -d "$TREE" "$DATA"',
+  ].join('; ');
 }
 
 /** How a shell names the layers. */
 function shellLowers(lowers: readonly Lower[]): string {
   if (lowers.every((lower) => lower.kind === 'path')) return quote(lowers.map(({ path }) => path).join(':'));
   return lowers.map((lower) => (lower.kind === 'path' ? quote(lower.path) : `"${lower.says}"`)).join(':');
+}
+
+/** Inodes of several filesystems: one device number for all files, and numbers that stay when a file is copied up. */
+function xinoOf(lowers: readonly Lower[]): string[] {
+  return lowers.some((lower) => lower.kind === 'mount') ? ['xino=on'] : [];
+}
+
+function shellOverlay(lowers: readonly Lower[], root: OverlayRoot, options: readonly string[] = []): string {
+  const { upper, work, mountPoint } = root;
+  const all = [...options, `lowerdir=${shellLowers(lowers)}`, `upperdir=${quote(upper)}`, `workdir=${quote(work)}`];
+  return `mount -t overlay overlay -o ${all.join(',')} ${quote(mountPoint)}; ROOT=${quote(mountPoint)}`;
 }
 
 const overlayHints = {
@@ -74,9 +108,8 @@ const overlayHints = {
 
 function overlay(c: Context, root: OverlayRoot): void {
   const lowers = openLowers(c, root);
-  // Inodes of several filesystems: one device number for all files, and numbers that stay when a file is copied up.
-  const xino = lowers.some((lower) => lower.kind === 'mount') ? ['xino=on'] : [];
-  const shell = `mount -t overlay overlay -o ${xino.map((option) => `${option},`).join('')}lowerdir=${shellLowers(lowers)},upperdir=${quote(root.upper)},workdir=${quote(root.work)} ${quote(root.mountPoint)}; ROOT=${quote(root.mountPoint)}`;
+  if (c.options.userns !== undefined) actAsRootOfContainer(c, c.options.userns);
+  const xino = xinoOf(lowers);
   detachedMount(
     c,
     'overlay',
@@ -99,7 +132,7 @@ function overlay(c: Context, root: OverlayRoot): void {
   c.b.call('move_mount', [c.root, c.b.text(''), AT_FDCWD, c.b.text(root.mountPoint), MOVE_MOUNT_F_EMPTY_PATH], {
     title: `attach the overlay at ${root.mountPoint}`,
     why: 'pivot_root needs a mount point; this one is seen in this mount namespace only',
-    shell,
+    shell: shellOverlay(lowers, root, xino),
   });
 }
 
@@ -107,6 +140,7 @@ function overlay(c: Context, root: OverlayRoot): void {
 function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   const { b } = c;
   const paths = openLowers(c, root);
+  if (c.options.userns !== undefined) actAsRootOfContainer(c, c.options.userns);
   const directory = (path: string): Lower => ({ kind: 'path', path });
   [...paths, directory(root.upper), directory(root.work)].forEach((lower, index) => {
     const fd = lower.kind === 'mount' ? lower.fd : b.slot(`layer ${index}`);
@@ -127,6 +161,7 @@ function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   b.call('mount', [b.text('overlay'), b.text(root.mountPoint), b.text('overlay'), 0, b.text(data)], {
     title: 'mount the overlay of the layers',
     why: 'the layers stay as they are and are shared; what the container writes goes to its own upper directory',
+    shell: shellOverlay(paths, root),
     hints: overlayHints,
   });
   b.call('openat', [AT_FDCWD, b.text(root.mountPoint), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {

@@ -50,6 +50,7 @@ import { changeRoot, pivot } from './pivot.ts';
 import { compileRoot } from './rootfs.ts';
 import { compilePersonality, compileScheduling } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
+import { enterUserNamespace, outsideUid } from './user-namespace.ts';
 
 /** A program and what the monitor has to find in its memory. */
 export interface StartProgram {
@@ -134,6 +135,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
 
   // The child: the container's first process.
   b.mark(child);
+  b.enter('namespaces');
   if (handover === undefined) {
     b.call('close', [fdResync], {
       title: "close the monitor's end of the sync socket",
@@ -151,8 +153,8 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
   if (handover !== undefined) openProc(context);
-  const ownMounts = handover === undefined || (spec.linux?.namespaces ?? []).some(({ type }) => type === 'mount');
-  if (ownMounts) privateMounts(context);
+  const hasMountNamespace = (spec.linux?.namespaces ?? []).some(({ type }) => type === 'mount');
+  if (hasMountNamespace) privateMounts(context);
   compileRoot(context);
   if (handover?.userNamespace === true) becomeRoot(context);
   compileMounts(context, binds);
@@ -166,7 +168,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     const why = 'createRuntime and createContainer are called before the root changes';
     barrier(context, messageMounted, 'mounted: wait for the hooks', why);
   }
-  if (ownMounts) pivot(context);
+  if (hasMountNamespace || handover === undefined) pivot(context);
   else changeRoot(context);
   if (handover !== undefined) takeStdio(b, process.user.uid, stdio, terminal);
   barrier(
@@ -176,9 +178,11 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     'nothing of the container runs before the host is done',
   );
   if (handover === undefined) {
-    takeStdio(b, process.user.uid, stdio, terminal);
+    takeStdio(b, outsideUid(context, process.user.uid), stdio, terminal);
     compileRlimits(context, process);
-    closeDescriptors(context, exe);
+    if (options.userns !== undefined) enterUserNamespace(context, options.userns, namespaces);
+    if (options.keepDescriptors === true) keepDescriptors(context);
+    else closeDescriptors(context, exe);
   } else {
     waitForStart(b, handover);
     writeLabels(context, handover);
@@ -230,6 +234,8 @@ function clone(
   const names: string[] = [];
   for (const type of namespaces) {
     if (type === 'network' && options.joinNetns) continue;
+    // Entered at the end, when all is set up.
+    if (type === 'user' && options.userns !== undefined) continue;
     const flag = cloneFlags[type];
     // A cgroup namespace made by clone3 would have the parent's cgroup as its root: it is made by the child.
     // A time namespace is the parent's matter: its clocks are set before anybody is in it.
@@ -335,6 +341,15 @@ function barrier(c: Context, kind: number, title: string, why: string): void {
   message.writeUInt32LE(kind, 0);
   b.call('write', [fdSync, b.bytes(message, title), 16], { title: `tell: ${title}`, expect: { equals: 16 } });
   b.call('read', [fdSync, b.reserve(8, 'answer'), 1], { title, why, expect: { equals: 1 } });
+}
+
+/** --without fds: only the sync socket goes, whose end tells that the command runs. */
+function keepDescriptors({ b }: Context): void {
+  b.enter('security');
+  b.call('fcntl', [fdSync, 2, 1], {
+    title: 'the sync socket ends with execve',
+    why: 'its end tells the other side that the command runs',
+  });
 }
 
 /** Closes, not just marks, every descriptor but the sync socket (and init's executable). */

@@ -24,6 +24,7 @@ import {
 } from '../../linux/constants.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
 import { attach, type Context, fdConsole, makeTarget, openInRoot } from './context.ts';
+import { outsideGid, outsideUid } from './user-namespace.ts';
 
 /** What an unattended process has: its caller's descriptors, or a terminal whose master goes to the caller's socket. */
 export type UnattendedStdio = { kind: 'inherited' } | { kind: 'console' };
@@ -141,7 +142,7 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
     why: 'the newest terminal of a devpts that only this container has',
     flags: O_RDWR | O_NOCTTY,
   });
-  const peer = openPeer(b, master, c.spec.process?.user.uid ?? 0);
+  const peer = openPeer(b, master, outsideUid(c, c.spec.process?.user.uid ?? 0), outsideGid(c, ttyGroup));
   setSize(b, peer, c.spec.process?.consoleSize);
   if (c.options.handover?.plainTerminal === true) setPlain(b, peer);
   const tree = b.slot('tree of the terminal');
@@ -185,8 +186,11 @@ export function setPlain(b: ProgramBuilder, terminal: Load): void {
   });
 }
 
+/** The group of terminals, in every distribution. */
+const ttyGroup = 5;
+
 /** The other side of a new terminal, unlocked and owned by `uid`. */
-export function openPeer(b: ProgramBuilder, master: Load, uid: number): Load {
+export function openPeer(b: ProgramBuilder, master: Load, uid: number, gid = ttyGroup): Load {
   const unlock = b.reserve(8, 'unlock');
   b.call('ioctl', [master, TIOCSPTLCK, unlock], {
     title: 'unlock the terminal',
@@ -198,7 +202,7 @@ export function openPeer(b: ProgramBuilder, master: Load, uid: number): Load {
     why: 'by the master, never by a path like /dev/pts/0 that could be replaced (Linux 4.13)',
     store: peer,
   });
-  b.call('fchown', [peer, uid, 5], {
+  b.call('fchown', [peer, uid, gid], {
     title: `give the terminal to user ${uid}, group tty`,
     tolerate: ['EINVAL', 'EPERM'],
   });

@@ -24,7 +24,7 @@ function image(files: string[] = [], changes: Partial<ImageForContainer> = {}): 
   }
   return {
     id: 'sha256:1',
-    layers: [{ chainId: 'sha256:2', path }],
+    layers: [{ chainId: `sha256:${'2'.repeat(64)}`, path }],
     env: ['A=1'],
     entrypoint: [],
     cmd: ['bash'],

@@ -3,6 +3,18 @@ import type { Entry } from './entry.ts';
 
 export const hostReasons: readonly Entry[] = [
   [
+    'who is who in the user namespace: inside, outside, how many',
+    'кто есть кто в пространстве имён пользователей: внутри, снаружи, сколько',
+  ],
+  [
+    'a process makes them and ends; what keeps them are descriptors. JavaScript cannot: it has more than one thread',
+    'их создаёт процесс и завершается; держат их дескрипторы. JavaScript этого не может: у него не один поток',
+  ],
+  [
+    'without a mount namespace of its own they are mounts of this machine, and do not end with its processes',
+    'без собственного пространства имён монтирований это монтирования самой машины, и с процессами они не исчезают',
+  ],
+  [
     'its config says what is run and by whom, its layers are the files; what is not in the store is pulled first',
     'его конфигурация говорит, что и от чьего имени выполнять, его слои — это файлы; чего нет в хранилище, сначала скачивается',
   ],

@@ -2,6 +2,10 @@
 import type { Entry } from './entry.ts';
 
 export const hostTitles: readonly Entry[] = [
+  ['make a user namespace, and a network namespace in it', 'создать пространство имён пользователей и в нём сетевое'],
+  ['map {1}', 'отобразить {1}'],
+  ['make a user namespace', 'создать пространство имён пользователей'],
+  ['take the mounts of the container away', 'убрать монтирования контейнера'],
   ['find the image "{1}"', 'найти образ «{1}»'],
   ['ask the registry for the manifest of this platform', 'спросить у реестра манифест для этой платформы'],
   [

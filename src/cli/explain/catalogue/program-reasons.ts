@@ -14,6 +14,39 @@ export const programReasons: readonly Entry[] = [
     "the terminal's master is opened in the container's own devpts and leaves it as a message",
     'главная сторона терминала открывается в собственном devpts контейнера и покидает его в сообщении',
   ],
+  [
+    'asked for by --without: the old root stays, and whoever may call chroot once more walks out of this one',
+    'так попросили через --without: старый корень остаётся, и кто может вызвать chroot ещё раз, выйдет из этого',
+  ],
+  ['root of the container is to be root in it alone', 'root контейнера должен быть root только в нём'],
+  [
+    'it belongs to the user namespace, whose root may set it up',
+    'оно принадлежит пространству имён пользователей, и его root может его настроить',
+  ],
+  [
+    'a mapping belongs to a mount, and a directory becomes one by a bind mount',
+    'отображение принадлежит монтированию, а каталог становится им через bind',
+  ],
+  [
+    'in this mount namespace only: overlayfs takes the mapped one from here',
+    'только в этом пространстве имён монтирований: overlayfs берёт отображённый отсюда',
+  ],
+  [
+    'overlayfs works with the rights of who mounts it, and user 0 of the machine has no number in the mapped layers',
+    'overlayfs работает с правами того, кто её смонтировал, а у пользователя 0 машины в отображённых слоях нет номера',
+  ],
+  [
+    'another user for files takes those away that have to do with files (man 2 setfsuid)',
+    'другой пользователь для файлов отнимает те из них, что относятся к файлам (man 2 setfsuid)',
+  ],
+  [
+    'root in it is nobody outside; the capabilities that it has count for what belongs to the namespace, and no more',
+    'root в нём снаружи никто; его привилегии действуют на то, что принадлежит этому пространству имён, и не больше',
+  ],
+  [
+    'copies: what is hidden in them is locked, and whoever has CAP_SYS_ADMIN in the container may mount in its own',
+    'копии: скрытое в них заперто, а у кого в контейнере есть CAP_SYS_ADMIN, тот может монтировать в своём',
+  ],
   ['it has the init mode in it', 'в нём есть режим init'],
   [
     'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',

@@ -35,6 +35,11 @@ export const without: readonly WithoutEntry[] = [
     'все файлы хоста лежали бы под старым корнем для того, кто его найдёт',
   ],
   [
+    'enter the user namespace',
+    'root in the container would be user 0 of the machine, held by the other walls alone',
+    'root в контейнере был бы пользователем 0 машины, и держали бы его только остальные стены',
+  ],
+  [
     'not dumpable',
     'a process of the container could open /proc/PID/root or fd of this one, and with it the host (CVE-2016-9962)',
     'процесс контейнера мог бы открыть /proc/PID/root или fd этого процесса, а с ними и хост (CVE-2016-9962)',

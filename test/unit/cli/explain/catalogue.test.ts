@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Entry } from '../../../../src/cli/explain/catalogue/entry.ts';
+import { whyFacts, xrayFacts } from '../../../../src/cli/explain/catalogue/facts.ts';
 import { without } from '../../../../src/cli/explain/catalogue/without.ts';
 import { Catalogue, reasons, remarkTexts, titles } from '../../../../src/cli/explain/translate.ts';
 import { words } from '../../../../src/cli/explain/words.ts';
@@ -52,15 +53,35 @@ test('every title and every reason that the code has is in a catalogue', () => {
   expect(count).toBeGreaterThan(250);
 });
 
+/** The first literal of every `say(…)`. */
+function sentencesIn(file: string): string[] {
+  const code = readFileSync(join(source, file), 'utf8');
+  const found = [...code.matchAll(/\bsay\(\s*('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`|\w)/g)];
+  return found.map(([, quoted = '']) => (/^['"]/.test(quoted) ? quoted.slice(1, -1).replaceAll("\\'", "'") : quoted));
+}
+
+const tellers = ['container/why', 'container/xray'].flatMap((directory) =>
+  readdirSync(join(source, directory)).map((name) => `${directory}/${name}`),
+);
+
+test('every sentence that the code has is in the catalogue, and no other', () => {
+  const said = tellers.flatMap(sentencesIn).filter((text) => text.length > 1);
+  const known = new Set([...whyFacts, ...xrayFacts].map(([english]) => english));
+  for (const text of said) if (text.replace(/\{\d\}|\W/g, '') !== '') expect(known, text).toContain(text);
+  for (const text of known) expect(said).toContain(text);
+  expect(said.length).toBeGreaterThan(40);
+});
+
 const placeholders = (text: string): string[] => [...new Set(text.match(/\{\d\}/g) ?? [])].sort();
 
 /** The same in both languages: names of the kernel and what stands for them. */
-const alike = new Set(['{1} = {2}', 'sysctl {1}']);
+const alike = new Set(['{1} = {2}', 'sysctl {1}', '{1} comes from {2}']);
 
 test.each([
   ['titles', titles],
   ['reasons', reasons],
   ['remarks', remarkTexts],
+  ['facts', new Catalogue([...whyFacts, ...xrayFacts])],
 ] as [string, Catalogue][])('%s are complete in both languages, each once', (_, { entries }) => {
   const english = entries.map(([text]) => text);
   expect(english.filter((text, index) => english.indexOf(text) !== index)).toEqual([]);
@@ -68,7 +89,7 @@ test.each([
     expect(placeholders(russian), text).toEqual(placeholders(text));
     if (!alike.has(text)) expect(russian, text).toMatch(/[а-яё]/i);
     expect(text).not.toMatch(/[а-яё]/i);
-    expect(russian).not.toMatch(/\s$|^\s| {2}/);
+    expect(russian.replace(/^ {2}/, ''), text).not.toMatch(/\s$|^\s| {2}/);
   }
 });
 

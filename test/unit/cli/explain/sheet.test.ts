@@ -4,7 +4,8 @@ import { renderHtml } from '../../../../src/cli/explain/html.ts';
 import { renderJson } from '../../../../src/cli/explain/json.ts';
 import { sheetOf } from '../../../../src/cli/explain/sheet.ts';
 import { renderText, wrap } from '../../../../src/cli/explain/text.ts';
-import { languageOf, withoutExplainFlags } from '../../../../src/cli/options/explain.ts';
+import { withoutExplainFlags } from '../../../../src/cli/options/explain.ts';
+import { languageOf } from '../../../../src/cli/options/language.ts';
 import { type Explanation, hostStep, note } from '../../../../src/container/explain/explanation.ts';
 
 const drop = (name: string) => ({

@@ -130,7 +130,11 @@ test.each([
   ['--ipc foo x', 'USAGE', 'Invalid IPC mode: foo'],
   ['--pid foo x', 'USAGE', '--pid: invalid PID mode'],
   ['--uts foo x', 'USAGE', '--uts: invalid UTS mode'],
-  ['--userns auto x', 'UNSUPPORTED', '--userns auto: user namespaces are not there yet'],
+  ['--userns nomap x', 'UNSUPPORTED', '--userns=nomap is not supported'],
+  ['--userns foo x', 'USAGE', '--userns: invalid USER mode'],
+  ['--userns auto:size=0 x', 'USAGE', '--userns: invalid option "size=0" of auto'],
+  ['--userns auto:size=65537 x', 'USAGE', '--userns: invalid option "size=65537" of auto'],
+  ['--userns keep-id:0:0 x', 'USAGE', '--userns=keep-id: root has no user to keep'],
   ['--network container: x', 'USAGE', 'Invalid network mode: invalid container format container:<name|id>'],
   ['--network container:a -h b x', 'USAGE', 'conflicting options: hostname and the network mode'],
   [
@@ -165,5 +169,7 @@ test.each([
 
 test('-d with -a fails with the status that docker has for it', () => {
   const parse = (): unknown => build('-d -a stdin x');
-  expect(parse).toThrow(expect.objectContaining({ message: 'Conflicting options: -a and -d', exitCode: 1 }));
+  expect(parse).toThrow(
+    expect.objectContaining({ message: 'conflicting options: cannot specify both --attach and --detach', exitCode: 1 }),
+  );
 });

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { titles } from '../../../../src/cli/explain/translate.ts';
 import { renderLine, renderSums, sumByPhase } from '../../../../src/cli/trace/render.ts';
 import { ProgramTrace, type TracedStep } from '../../../../src/cli/trace/traced.ts';
 import { artifact } from '../../../../src/linux/artifacts.ts';
@@ -115,6 +116,17 @@ test('a step within another counts once, and the program stands beside the host'
   const lines = renderSums(sums, 9.5);
   expect(lines).toContain('total            5        6.00        0.50');
   expect(lines.at(-1)).toBe('9.50 ms from the start of tsrun until the command ran');
+});
+
+test('the same in Russian', () => {
+  const words = { language: 'ru', translate: (title: string) => titles.translate(title, 'ru') } as const;
+  const open = { ...step('mounts', 12.3456, 0.5, 'container'), title: 'open the new root' };
+  expect(renderLine({ ...open, result: 'openat(5) = -1 ENOENT (tolerated)' }, words)).toBe(
+    '   12.346    0.500 мс  контейнер  монтир.     открыть новый корень: openat(5) = -1 ENOENT (допустимо)',
+  );
+  const lines = renderSums(sumByPhase([step('network', 1, 2)]), 9.5, 'ru');
+  expect(lines[1]).toBe('сеть             1        2.00        0.00');
+  expect(lines.at(-1)).toBe('9.50 мс от запуска tsrun до запуска команды');
 });
 
 test('a line has times, side, phase, title and result', () => {

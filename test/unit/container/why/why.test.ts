@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { Container, ContainerState } from '../../../../src/container/record.ts';
+import { english } from '../../../../src/container/sentence.ts';
 import { whyExit } from '../../../../src/container/why/exit.ts';
 import { whyLimit } from '../../../../src/container/why/limit.ts';
 import { mountOf } from '../../../../src/container/why/path.ts';
@@ -26,7 +27,7 @@ function container(state: Partial<ContainerState>, options: Partial<Container['r
 }
 
 test('an end for want of memory names the limit', () => {
-  expect(whyExit(container({ exitCode: 137, oomKilled: true }, { memory: 1024 }))).toEqual([
+  expect(whyExit(container({ exitCode: 137, oomKilled: true }, { memory: 1024 })).map(english)).toEqual([
     'the kernel killed a process of it: there was no memory left to take',
     'its limit is 1024 bytes (--memory)',
     'its command ended with 137: 128 and the number of SIGKILL',
@@ -41,7 +42,7 @@ test.each([
   [139, /SIGSEGV/],
   [200, /up to the program/],
 ])('%i has its meaning', (exitCode, meaning) => {
-  expect(whyExit(container({ exitCode })).join('\n')).toMatch(meaning);
+  expect(whyExit(container({ exitCode })).map(english).join('\n')).toMatch(meaning);
 });
 
 test('a limit says what it met, from the counters of the cgroup', () => {
@@ -50,13 +51,13 @@ test('a limit says what it met, from the counters of the cgroup', () => {
   writeFileSync(join(cgroup, 'memory.events'), 'low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\n');
   const start = { ...ended, pid: 5, start: { cgroup } as ContainerState['start'] };
   const options = { memory: 67108864, memorySwap: -1, pidsLimit: 100 };
-  expect(whyLimit(container(start, options))).toEqual([
+  expect(whyLimit(container(start, options)).map(english)).toEqual([
     expect.stringMatching(
       /^--memory: memory\.max = 67108864 \(.*\): 12 times it was reached.*, 1 processes were killed for it$/,
     ),
     expect.stringMatching(/^--pids-limit: pids\.max = 100 \(.*\): not met$/),
   ]);
-  expect(whyLimit(container({}, options))[0]).toMatch(/its cgroup is gone/);
+  expect(whyLimit(container({}, options)).map(english)[0]).toMatch(/its cgroup is gone/);
 });
 
 test('a path belongs to the longest mount, and to the last where one hides another', () => {

@@ -1,0 +1,219 @@
+/** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
+import { join } from 'node:path';
+import { completeHistory } from '../container/commit.ts';
+import type { Engine } from '../container/engine.ts';
+import { recordTag } from '../container/image-events.ts';
+import { messageOf } from '../error.ts';
+import { formatConfig, noContainer } from '../image/config-json.ts';
+import type { Digest } from '../image/digest.ts';
+import type { PullEvent } from '../image/events.ts';
+import { addLocalImage } from '../image/local-image.ts';
+import { formatPlatform, hostPlatform, type Platform } from '../image/platform.ts';
+import { formatReference, parseReference, type Reference } from '../image/reference.ts';
+import type { StoredImage } from '../image/store.ts';
+import { removeTree } from '../image/unpack/remove-tree.ts';
+import { BuildArguments, platformArguments } from './arguments.ts';
+import { BuildCache, type Made } from './cache.ts';
+import { clockOf, formatClock, parseEpoch } from './clock.ts';
+import { openContext } from './context.ts';
+import { parseDockerfile } from './dockerfile/parser.ts';
+import { ownName, scratchPaths, sweepBuilds } from './leftovers.ts';
+import { type BuildProgress, withStep } from './progress.ts';
+import { StageBuilder } from './stage-builder.ts';
+import type { StageState } from './stage-state.ts';
+import { type Stage, stagesOf, targetStage } from './stages.ts';
+import type { BuildWorld } from './world.ts';
+
+export interface BuildOptions {
+  context: string;
+  file: string | undefined;
+  tags: readonly Reference[];
+  args: ReadonlyMap<string, string>;
+  labels: Readonly<Record<string, string>>;
+  target: string;
+  noCache: boolean;
+  /** Base images are pulled although they are there. */
+  pull: boolean;
+  platform: Platform | undefined;
+  network: string;
+  secrets: ReadonlyMap<string, () => Buffer>;
+  /** SOURCE_DATE_EPOCH of the caller; an argument of that name counts for more. */
+  epoch: string | undefined;
+  /** The program, for the config. */
+  version: string;
+  progress: BuildProgress;
+  pulling: (reference: string) => (event: PullEvent) => void;
+  signal: AbortSignal;
+}
+
+/** Builds. Throws `USAGE` with the place in the Dockerfile, `PROGRAM` for a command that fails, and whatever a part reports. */
+export async function build(engine: Engine, options: BuildOptions): Promise<StoredImage> {
+  const { images, containers } = engine;
+  const { progress } = options;
+  const owner = ownName();
+  const scratch = scratchPaths(images.root, containers.state, owner);
+  let numbers = 0;
+  const place = (kind: 'disk' | 'secret'): string => join(scratch[kind], String(numbers++));
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  options.signal.addEventListener('abort', abort, { once: true });
+  const hold = images.hold();
+  try {
+    images.layers.sweep();
+    await sweepBuilds(containers, (line) => progress.warn(line));
+    const context = await withStep(progress, '[internal] load build context', () =>
+      openContext({ ...options, scratch: place('disk'), signal: stop.signal }),
+    );
+    try {
+      const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
+      if (file.syntax !== undefined && !/^(docker\.io\/)?docker\/dockerfile(:|$)/.test(file.syntax)) {
+        progress.warn(`# syntax=${file.syntax} is not fetched: tsrun reads Dockerfiles itself`);
+      }
+      const host = hostPlatform();
+      const platform = options.platform ?? host;
+      const args = new BuildArguments(options.args, platformArguments(host, platform, options.target || 'default'));
+      const stages = stagesOf(file, args);
+      const target = targetStage(stages, options.target);
+      const memory = new Memory(stop);
+      const world: BuildWorld = {
+        images,
+        containers,
+        cache: new BuildCache(images.root, images.layers),
+        noCache: options.noCache,
+        args,
+        context,
+        file,
+        stages,
+        platform,
+        network: options.network,
+        secrets: options.secrets,
+        epoch: parseEpoch(options.args.get('SOURCE_DATE_EPOCH') ?? options.epoch),
+        scratch: place,
+        owner,
+        progress,
+        signal: stop.signal,
+        stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
+        image: (name, wanted) =>
+          memory.stage(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
+        once: (key, make) =>
+          memory.once(key, async () => {
+            const made = await make();
+            world.cache.keep(key, made);
+            return made;
+          }),
+      };
+      const state = await memory.settled(world.stage(target));
+      const unused = args.unused();
+      if (unused.length > 0) progress.warn(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
+      return await withStep(progress, 'exporting to image', (step) => {
+        const image = writeImage(engine, options, state);
+        step.output(Buffer.from(`writing image ${image.id}\n`));
+        for (const tag of options.tags) step.output(Buffer.from(`naming to ${formatReference(tag)}\n`));
+        return image;
+      });
+    } finally {
+      context.close();
+    }
+  } finally {
+    hold.release();
+    options.signal.removeEventListener('abort', abort);
+    for (const path of Object.values(scratch)) removeTree(path);
+  }
+}
+
+/** What is being made, each thing once; when one fails the others are stopped, and waited for. */
+class Memory {
+  private readonly states = new Map<string | number, Promise<StageState>>();
+  private readonly layers = new Map<string, Promise<Made>>();
+  private failure: { error: unknown } | undefined;
+
+  constructor(private readonly stop: AbortController) {}
+
+  stage(key: string | number, build: () => Promise<StageState>): Promise<StageState> {
+    return remember(this.states, key, () =>
+      build().catch((error: unknown) => {
+        // What is stopped because of it fails too; the first is the reason.
+        this.failure ??= { error };
+        this.stop.abort();
+        throw error;
+      }),
+    );
+  }
+
+  /** What fails here is told by the stages that wait for it: they know the place. */
+  once(key: string, make: () => Promise<Made>): Promise<Made> {
+    return remember(this.layers, key, make);
+  }
+
+  /** The state of the target, when nothing is under way any more. Throws the first failure. */
+  async settled(target: Promise<StageState>): Promise<StageState> {
+    await target.catch(() => {});
+    await Promise.allSettled([...this.states.values(), ...this.layers.values()]);
+    if (this.failure !== undefined) throw this.failure.error;
+    return target;
+  }
+}
+
+function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T>): Promise<T> {
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const promise = make();
+  // Whoever waits for it hears of it; nobody may.
+  promise.catch(() => {});
+  known.set(key, promise);
+  return promise;
+}
+
+async function baseImage(
+  engine: Engine,
+  options: BuildOptions,
+  world: BuildWorld,
+  name: string,
+  platform: Platform,
+): Promise<StageState> {
+  const image = await withStep(world.progress, `[internal] load metadata for ${formatReferenceOf(name)}`, () =>
+    engine.ensureImage(
+      { image: name, pull: options.pull ? 'always' : 'missing', platform: formatPlatform(platform) },
+      { notice: (line) => world.progress.warn(line), pulling: options.pulling, signal: world.signal },
+    ),
+  );
+  const { config } = image;
+  return {
+    layers: [...image.layers],
+    execution: structuredClone(config.execution),
+    history: [...completeHistory(config)],
+    author: config.author,
+    platform: image.platform,
+    clock: world.epoch ?? clockOf(image.created),
+    args: new Map(),
+    base: { id: image.id, name },
+    ownCommand: false,
+  };
+}
+
+function formatReferenceOf(name: string): string {
+  try {
+    return formatReference(parseReference(name));
+  } catch (error) {
+    return `${name} (${messageOf(error)})`;
+  }
+}
+
+function writeImage(engine: Engine, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
+  const { images } = engine;
+  const execution = { ...state.execution, labels: { ...state.execution.labels, ...labels } };
+  const config = formatConfig({
+    ...state.platform,
+    author: state.author,
+    comment: '',
+    created: formatClock(state.clock),
+    version,
+    execution,
+    container: noContainer,
+    history: state.history,
+    diffIds: state.layers.map(({ diffId }): Digest => diffId),
+  });
+  const { image } = addLocalImage(images, { config, layers: state.layers, references: tags });
+  for (const tag of tags) recordTag(images.root, image, tag);
+  return image;
+}

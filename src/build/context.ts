@@ -1,0 +1,152 @@
+/**
+ * The context of a build: a directory, or an archive that is unpacked for the time of the build; its Dockerfile and its
+ * `.dockerignore`. What the archive of a person says is theirs: it is unpacked in a directory that nobody else can enter.
+ */
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { TsrunError } from '../error.ts';
+import { errorCode } from '../image/errors.ts';
+import { removeTree } from '../image/unpack/remove-tree.ts';
+import { archiveKind, readStart, unpackArchive } from './archive.ts';
+import { IgnorePatterns } from './ignore.ts';
+import { SourceFiles } from './source-files.ts';
+
+export interface BuildContext {
+  files: SourceFiles;
+  /** Text and name of the Dockerfile. */
+  dockerfile: { text: string; name: string };
+  close(): void;
+}
+
+export interface ContextOptions {
+  /** A directory, a file or `-`. */
+  context: string;
+  /** -f: a path of the host for a directory, one in the archive for an archive, `-` for stdin. */
+  file: string | undefined;
+  /** Where an archive is unpacked: a directory that does not exist yet. */
+  scratch: string;
+  signal: AbortSignal;
+}
+
+const remote = /^(https?:\/\/|git:\/\/|ssh:\/\/|git@|github\.com\/)/;
+const ignoreName = '.dockerignore';
+
+/** Opens it. Throws `USAGE`, `UNSUPPORTED`, and `ARCHIVE` for one that is damaged. */
+export async function openContext(options: ContextOptions): Promise<BuildContext> {
+  const { context, file } = options;
+  if (remote.test(context)) {
+    throw new TsrunError('UNSUPPORTED', `tsrun build fetches no remote context: ${context}`, {
+      hint: 'fetch it first: git clone URL DIRECTORY; or hand an archive over: curl -L URL | tsrun build -',
+    });
+  }
+  if (context === '-' && file === '-') {
+    throw new TsrunError('USAGE', "invalid argument: can't use stdin for both build context and Dockerfile");
+  }
+  if (context === '-') return fromStream(0, 'stdin', options);
+  const stats = statSync(context, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new TsrunError('USAGE', `unable to prepare context: path "${context}" not found`);
+  }
+  if (stats.isDirectory()) return fromDirectory(resolve(context), file);
+  const fd = openSync(context, 'r');
+  try {
+    return await fromStream(fd, `"${context}"`, options);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readHostFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new TsrunError('USAGE', `failed to read dockerfile: open ${path}: ${code}`, { cause });
+  }
+}
+
+function missing(path: string): TsrunError {
+  return new TsrunError('USAGE', `failed to read dockerfile: open ${path}: no such file or directory`, {
+    hint: 'tsrun build -f FILE CONTEXT names another one',
+  });
+}
+
+function fromDirectory(directory: string, file: string | undefined): BuildContext {
+  const read = (path: string): { text: string; name: string; ignore: string | undefined } | undefined => {
+    const text = readHostFile(path);
+    return text === undefined
+      ? undefined
+      : { text, name: basename(path), ignore: readHostFile(`${path}${ignoreName}`) };
+  };
+  const given = file === undefined ? undefined : resolve(file);
+  const paths = given === undefined ? ['Dockerfile', 'dockerfile'].map((name) => join(directory, name)) : [given];
+  const found =
+    file === '-'
+      ? { text: readFileSync(0, 'utf8'), name: 'Dockerfile', ignore: undefined }
+      : paths.map(read).find((each) => each !== undefined);
+  if (found === undefined) throw missing(paths[0] ?? '');
+  const ignore = found.ignore ?? readHostFile(join(directory, ignoreName));
+  const files = new SourceFiles([directory], 'the build context', {
+    isContext: true,
+    ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
+  });
+  return { files, dockerfile: found, close: () => files.close() };
+}
+
+async function fromStream(fd: number, title: string, options: ContextOptions): Promise<BuildContext> {
+  const start = readStart(fd);
+  if (archiveKind(start) !== undefined) return fromArchive(fd, start, options);
+  const rest = readFileSync(fd);
+  const text = Buffer.concat([start, rest]).toString('utf8');
+  if (text.trim() === '') throw new TsrunError('USAGE', `the Dockerfile on ${title} cannot be empty`);
+  if (options.file !== undefined) {
+    throw new TsrunError('USAGE', `ambiguous Dockerfile source: both ${title} and flag correspond to Dockerfiles`);
+  }
+  // As docker has it: a Dockerfile alone has an empty context.
+  mkdirSync(options.scratch, { recursive: true, mode: 0o700 });
+  const files = new SourceFiles([options.scratch], 'the build context, which is empty', { isContext: true });
+  return {
+    files,
+    dockerfile: { text, name: 'Dockerfile' },
+    close: () => {
+      files.close();
+      rmSync(options.scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+async function fromArchive(
+  fd: number,
+  start: Buffer,
+  { scratch, file, signal }: ContextOptions,
+): Promise<BuildContext> {
+  await unpackArchive(fd, start, scratch, signal);
+  const close = (): void => removeTree(scratch);
+  try {
+    // What is not a part of the context may still be the Dockerfile.
+    const all = new SourceFiles([scratch], 'the archive', { isContext: true });
+    let text: string | undefined;
+    let ignore: string | undefined;
+    const name = file ?? 'Dockerfile';
+    try {
+      text = all.readText(name) ?? (file === undefined ? all.readText('dockerfile') : undefined);
+      ignore = all.readText(`${name}${ignoreName}`) ?? all.readText(ignoreName);
+    } finally {
+      all.close();
+    }
+    if (text === undefined) throw missing(name);
+    const files = new SourceFiles([scratch], 'the build context', {
+      isContext: true,
+      ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
+    });
+    const closeAll = (): void => {
+      files.close();
+      close();
+    };
+    return { files, dockerfile: { text, name: basename(name) }, close: closeAll };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

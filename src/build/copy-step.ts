@@ -1,0 +1,91 @@
+/** COPY and ADD as a step: the layer that they make (copy.ts says of what). */
+import { makeLayer } from '../image/local-image.ts';
+import { MergedView } from '../image/unpack/merged-view.ts';
+import { cacheKey, type Made } from './cache.ts';
+import { ClockedTarWriter } from './clock.ts';
+import { type CollectedCopy, type CopyRequest, collectCopy, copyKey, ownerOf, placeCopy } from './copy.ts';
+import { LayerTree } from './layer-tree.ts';
+import type { StepProgress } from './progress.ts';
+import type { SourceFiles } from './source-files.ts';
+import { type StageState, topOf } from './stage-state.ts';
+import type { Stage } from './stages.ts';
+import { type BuildWorld, openLayers, openSource } from './world.ts';
+
+export class CopyStep {
+  private source: { files: SourceFiles; clock: number; close(): void } | undefined;
+  private collected: CollectedCopy | undefined;
+
+  constructor(
+    private readonly world: BuildWorld,
+    private readonly stage: Stage,
+    private readonly state: StageState,
+    private readonly request: CopyRequest,
+  ) {}
+
+  /** Looks at the files; answers the key of the cache. */
+  async open(): Promise<string> {
+    const { world, stage, state, request } = this;
+    this.source = await openSource(world, stage, request.from);
+    this.collected = collectCopy(request, this.source.files);
+    // Files of an image keep their owner, those of a context have none.
+    const kind = request.from === undefined ? 'context' : 'image';
+    const { workingDir } = state.execution;
+    const time = world.epoch ?? state.clock;
+    return cacheKey(['copy', kind, topOf(state), time, copyKey(request), workingDir, this.collected.digest]);
+  }
+
+  close(): void {
+    this.source?.close();
+  }
+
+  async make(step: StepProgress): Promise<Made> {
+    const { world, state, request, source, collected } = this;
+    if (source === undefined || collected === undefined) throw new RangeError('a step is opened before it is made');
+    const newest = request.from === undefined ? collected.newest : source.clock;
+    const clock = world.epoch ?? Math.max(state.clock, newest);
+    const layers = openLayers(world, state);
+    const opened: SourceFiles[] = [];
+    let below: MergedView | undefined;
+    try {
+      const paths = layers.paths.reverse();
+      below = new MergedView(paths);
+      const tree = new LayerTree(below, clock);
+      await placeCopy(request, collected, {
+        tree,
+        files: source.files,
+        workingDir: state.execution.workingDir,
+        owner: request.chown === undefined ? undefined : ownerOf(request.chown, paths),
+        scratch: world.scratch('disk'),
+        opened,
+        signal: world.signal,
+      });
+      return { layer: tree.isEmpty ? undefined : await writeLayer(world, state, tree, step), clock };
+    } finally {
+      for (const files of opened) files.close();
+      below?.close();
+      layers.close();
+    }
+  }
+}
+
+/** Makes a layer of a tree, over those of the stage. */
+export function writeLayer(
+  world: BuildWorld,
+  state: StageState,
+  tree: LayerTree,
+  step?: StepProgress,
+): Promise<NonNullable<Made['layer']>> {
+  return makeLayer(world.images.layers, state.layers, {
+    source: 'build',
+    signal: world.signal,
+    fill: (unpacker) => {
+      const write = (bytes: Uint8Array): void =>
+        unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+      const onWarning = (text: string): void => step?.output(Buffer.from(`${text}\n`));
+      // What is copied keeps its time; with SOURCE_DATE_EPOCH nothing is newer than that.
+      const writer = new ClockedTarWriter(world.epoch ?? Number.MAX_SAFE_INTEGER, { write }, { onWarning });
+      tree.write(writer);
+      writer.finish();
+    },
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * A build on a terminal: a line for each step with its time, under a running one the last lines of what it prints. Lines of
+ * steps that have ended scroll up and stay; those of running ones are drawn again a few times a second.
+ */
+import type { BuildProgress, StepProgress } from '../build/progress.ts';
+import type { PullEvent } from '../image/events.ts';
+import { escapeControls, printError, writeBytes } from './output.ts';
+import { showPull } from './pull-progress.ts';
+import { hasColours, painter } from './style.ts';
+import { terminalSize } from './terminal.ts';
+
+/** Lines of a running step's output that are shown, and kept for when it fails. */
+const shownLines = 6;
+const keptLines = 200;
+/** Milliseconds between two drawings. */
+const interval = 100;
+
+interface Running {
+  title: string;
+  start: number;
+  lines: string[];
+  rest: string;
+  decoder: { decode(bytes: Uint8Array, options: { stream: boolean }): string };
+}
+
+export class TerminalProgress implements BuildProgress {
+  private readonly running = new Set<Running>();
+  private drawn = 0;
+  private readonly begun = performance.now();
+  private readonly timer = setInterval(() => this.draw(), interval);
+  private readonly paint = painter(hasColours(2));
+
+  begin(title: string): StepProgress {
+    const step: Running = { title, start: performance.now(), lines: [], rest: '', decoder: new TextDecoder() };
+    this.running.add(step);
+    this.draw();
+    return {
+      output: (bytes) => takeOutput(step, bytes),
+      done: (result) => this.end(step, result === 'cached' ? this.paint('dim', 'CACHED ') : '', []),
+      failed: () =>
+        this.end(
+          step,
+          this.paint('red', 'ERROR '),
+          [...step.lines, step.rest].filter((line) => line !== ''),
+        ),
+    };
+  }
+
+  warn(text: string): void {
+    this.erase();
+    printError(text.startsWith('[') ? text : `tsrun: ${text}`);
+    this.draw();
+  }
+
+  /** A pull draws lines of its own; it is told in one. */
+  pulling = (): ((event: PullEvent) => void) => showPull(2, true);
+
+  finish(): void {
+    clearInterval(this.timer);
+    this.erase();
+    printError(`[+] ${seconds(this.begun)}s`);
+  }
+
+  private end(step: Running, mark: string, output: readonly string[]): void {
+    this.running.delete(step);
+    this.erase();
+    writeBytes(2, Buffer.from(`${this.line(` => ${mark}${step.title}`, step.start)}\n`));
+    for (const line of output) writeBytes(2, Buffer.from(` => => ${line}\n`));
+    this.draw();
+  }
+
+  private get columns(): number {
+    return terminalSize(2)?.columns ?? 80;
+  }
+
+  private line(text: string, start: number): string {
+    const time = `${seconds(start)}s`;
+    const room = Math.max(10, this.columns - time.length - 2);
+    const plain = escapeControls(text.replace(/\x1b\[\d+m/g, ''));
+    const cut = plain.length > room ? `${plain.slice(0, room - 1)}…` : plain;
+    // Colours take no room: they are put in again where nothing was cut.
+    return `${plain.length > room || !text.includes('\x1b') ? cut : text}${' '.repeat(room - cut.length + 1)}${time}`;
+  }
+
+  private draw(): void {
+    this.erase();
+    const rows = terminalSize(2)?.rows ?? 24;
+    const lines: string[] = [];
+    for (const step of this.running) {
+      lines.push(this.line(` => ${step.title}`, step.start));
+      const own = [...step.lines, step.rest].filter((line) => line !== '').slice(-shownLines);
+      for (const text of own) lines.push(this.paint('dim', ` => => ${text}`.slice(0, this.columns - 1)));
+    }
+    const shown = lines.slice(0, Math.max(1, rows - 2));
+    if (shown.length > 0) writeBytes(2, Buffer.from(`${shown.join('\n')}\n`));
+    this.drawn = shown.length;
+  }
+
+  private erase(): void {
+    if (this.drawn > 0) writeBytes(2, Buffer.from(`\x1b[${this.drawn}A\x1b[J`));
+    this.drawn = 0;
+  }
+}
+
+function seconds(start: number): string {
+  return ((performance.now() - start) / 1000).toFixed(1);
+}
+
+function takeOutput(step: Running, bytes: Uint8Array): void {
+  const lines = (step.rest + step.decoder.decode(bytes, { stream: true })).split('\n');
+  step.rest = escapeControls(lines.pop()?.split('\r').at(-1) ?? '');
+  for (const line of lines) step.lines.push(escapeControls(line.replace(/\r$/, '').split('\r').at(-1) ?? ''));
+  if (step.lines.length > keptLines) step.lines.splice(0, step.lines.length - keptLines);
+}

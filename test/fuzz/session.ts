@@ -1,0 +1,80 @@
+/** One session of fuzzing a target: its corpus first, then what mutations make of it, until the time is over. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkout } from '../../scripts/images/paths.ts';
+import { randomNumbers } from '../fixtures/archives.ts';
+import { dockerfileTargets } from './dockerfile.ts';
+import { mutate } from './mutate.ts';
+import { netlinkTarget } from './netlink.ts';
+import { programTarget } from './program.ts';
+import { tarTarget } from './tar.ts';
+import type { Target } from './target.ts';
+import { textTargets } from './texts.ts';
+
+export const targets: readonly Target[] = [
+  ...textTargets,
+  ...dockerfileTargets,
+  netlinkTarget,
+  programTarget,
+  // Owners and devices are made: by root only.
+  ...(process.geteuid?.() === 0 ? [tarTarget] : []),
+];
+
+/** Inputs that found something once, and those that everything begins with. */
+const corpus = join(checkout, 'test/fuzz/corpus');
+const longestSeconds = 5;
+
+export interface Finding {
+  target: string;
+  /** Where the input has been kept. */
+  path: string;
+  error: unknown;
+}
+
+export interface SessionOptions {
+  milliseconds: number;
+  seed: number;
+  /** Where an input that breaks a promise is kept; by default the corpus, so that it is tried for ever. */
+  keep?: string;
+}
+
+function seedsOf(target: Target): Buffer[] {
+  const directory = join(corpus, target.name);
+  const files = existsSync(directory) ? readdirSync(directory).sort() : [];
+  return [...files.map((name) => readFileSync(join(directory, name))), ...(target.seeds?.() ?? [])];
+}
+
+/** Runs until the time is over or a promise is broken; returns how many inputs were tried. */
+export async function fuzz(target: Target, options: SessionOptions): Promise<{ tried: number; finding?: Finding }> {
+  const random = randomNumbers(options.seed);
+  const seeds = seedsOf(target);
+  const grown: Buffer[] = [];
+  const end = Date.now() + options.milliseconds;
+  let tried = 0;
+  for (;;) {
+    const isSeed = tried < seeds.length;
+    if (!isSeed && Date.now() >= end) return { tried };
+    const chosen = random() < 0.5 ? grown[Math.floor(random() * 200)] : undefined;
+    const from = chosen ?? seeds[Math.floor(random() * seeds.length)] ?? Buffer.alloc(0);
+    const input = isSeed ? (seeds[tried] ?? from) : mutate(from, seeds, target.words, random);
+    tried++;
+    const began = Date.now();
+    try {
+      await target.run(input);
+      const seconds = (Date.now() - began) / 1000;
+      if (seconds > longestSeconds) throw new Error(`one input took ${seconds.toFixed(1)} s`);
+    } catch (error) {
+      return { tried, finding: { target: target.name, path: keepInput(target, input, options.keep), error } };
+    }
+    // Changes on top of changes reach further; the beginnings are never lost.
+    if (!isSeed && random() < 0.05) grown[Math.floor(random() * 200)] = input;
+  }
+}
+
+function keepInput(target: Target, input: Buffer, directory = join(corpus, target.name)): string {
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `found-${createHash('sha256').update(input).digest('hex').slice(0, 12)}`);
+  writeFileSync(path, input);
+  return path;
+}

@@ -1,0 +1,29 @@
+/** What is fuzzed: a function that takes any bytes, and what must hold for each of them. */
+import { TsrunError } from '../../src/error.ts';
+
+export interface Target {
+  name: string;
+  /** Pieces that mutations put in. */
+  words: readonly string[];
+  /** Throws where a promise is broken; what a bad input is refused with is no such thing. */
+  run(input: Buffer): void | Promise<void>;
+  /** Of seeds that are made and not kept as files. */
+  seeds?: () => Buffer[];
+  /** To be called at the end. */
+  close?: () => void;
+}
+
+/** Runs `action`; undefined where it refuses its input as a command would: with an error that has a code, and no other. */
+export function refusing<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof TsrunError && error.code !== 'PROGRAM') return undefined;
+    throw error;
+  }
+}
+
+/** What does not hold. */
+export function holds(condition: boolean, what: string): void {
+  if (!condition) throw new Error(what);
+}

@@ -1,0 +1,217 @@
+/** Attacks of root in a container on tsrun while it works on that container, and on what is around it. */
+
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkout } from '../../scripts/images/paths.ts';
+import { attack, Host } from './attack-fixture.ts';
+import { tsrun, tsrunOk } from './tsrun.ts';
+
+const host = new Host();
+beforeAll(() => tsrunOk(['pull', '-q', 'busybox']));
+afterAll(() => host.remove());
+
+/** What a checkout runs, as it is now. */
+function executables(): string[] {
+  return readdirSync(join(checkout, 'dist')).map((name) => {
+    const path = join(checkout, 'dist', name);
+    return `${name} ${statSync(path).isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : ''}`;
+  });
+}
+
+test('CVE-2019-5736: a container that has the runtime run itself writes to no file of the host', async () => {
+  const before = executables();
+  const write =
+    'while :; do for p in /proc/[0-9]*; do case $(readlink $p/exe) in *busybox*|"") ;; *) (echo x >>$p/exe) 2>/dev/null && echo WROTE $(readlink $p/exe) >>/wrote;; esac; done; done';
+  await tsrunOk(['run', '-d', '--name', 'overwriter', '--network=none', 'busybox', 'sh', '-c', write]);
+  try {
+    for (let round = 0; round < 4; round++)
+      await tsrun(['exec', 'overwriter', '/proc/self/exe', 'x'], { timeout: 10_000 });
+    expect((await tsrun(['exec', 'overwriter', 'cat', '/wrote'])).stdout).toBe('');
+  } finally {
+    await tsrunOk(['rm', '-f', 'overwriter']);
+  }
+  // The same as the container's own command.
+  expect((await tsrun(['run', '--rm', '--network=none', 'busybox', '/proc/self/exe', 'x'])).code).not.toBe(0);
+  expect(executables()).toEqual(before);
+});
+
+test('CVE-2016-9962: who sets up or joins cannot be looked into, not even with CAP_SYS_PTRACE in a shared pid namespace', async () => {
+  const look = `while :; do for p in /proc/[0-9]*; do cat $p/root${host.secret} $p/cwd${host.secret} 2>/dev/null; for fd in $p/fd/*; do cat $fd/../../../../../../../..${host.secret} 2>/dev/null; done; done; done >/found`;
+  const flags = ['--cap-add', 'SYS_PTRACE', '--cap-add', 'DAC_READ_SEARCH', '--network=none'];
+  await tsrunOk(['run', '-d', '--name', 'looker', ...flags, 'busybox', 'sh', '-c', look]);
+  try {
+    for (let round = 0; round < 4; round++) {
+      await Promise.all([
+        tsrunOk(['exec', 'looker', 'true']),
+        tsrunOk(['run', '--rm', '--network=none', '--pid', 'container:looker', 'busybox', 'true']),
+      ]);
+    }
+    expect((await tsrun(['exec', 'looker', 'cat', '/found'])).stdout).toBe('');
+    expect((await tsrun(['exec', 'looker', 'ls', '/proc/1/root/bin/sh'])).stdout).toBe('/proc/1/root/bin/sh\n');
+  } finally {
+    await tsrunOk(['rm', '-f', 'looker']);
+  }
+});
+
+test('CVE-2022-24769: nothing is inheritable, in run, exec and for another user', async () => {
+  const show = ['grep', '-E', '^Cap(Inh|Amb)', '/proc/self/status'];
+  const none = 'CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n';
+  await tsrunOk([
+    'run',
+    '-d',
+    '--name',
+    'inherits',
+    '--network=none',
+    '--cap-add',
+    'NET_ADMIN',
+    'busybox',
+    'sleep',
+    '1000',
+  ]);
+  try {
+    expect((await tsrun(['exec', 'inherits', ...show])).stdout).toBe(none);
+    expect((await tsrun(['exec', '--privileged', '-u', '1000', 'inherits', ...show])).stdout).toBe(none);
+  } finally {
+    await tsrunOk(['rm', '-f', 'inherits']);
+  }
+  expect((await tsrun(['run', '--rm', '--network=none', '--cap-add', 'ALL', 'busybox', ...show])).stdout).toBe(none);
+  // From the caller neither: tsrun itself is called with inheritable capabilities.
+  const caller = spawnSync('setpriv', ['--inh-caps=+chown,+net_raw', 'grep', 'CapInh', '/proc/self/status'], {
+    encoding: 'utf8',
+  });
+  expect(caller.stdout).not.toBe('CapInh:\t0000000000000000\n');
+});
+
+test('CVE-2022-2989, CVE-2022-36109: a group that a file denies is not given up by a setgid program', async () => {
+  const reader = host.compile(
+    'setgid-cat',
+    '#include <fcntl.h>\n#include <unistd.h>\n#include <stdlib.h>\n#include <stdio.h>\nint main(int c, char **v) { char b[64]; if (c > 2) setresgid(atoi(v[2]), atoi(v[2]), atoi(v[2])); int f = open(v[1], O_RDONLY); long n = f < 0 ? 0 : read(f, b, 64); write(1, b, n); return n == 0; }',
+  );
+  const image = await host.image(
+    'denying',
+    `cp ${reader} bin/cat2; chgrp 99 bin/cat2; chmod 2755 bin/cat2; printf denied >f; chgrp 1000 f; chmod 0604 f; echo 'u:x:1000:1000::/:/bin/sh' >>etc/passwd; echo 'g:x:1000:' >>etc/group`,
+  );
+  for (const user of ['u', '1000:1000']) {
+    const { stdout, code } = await tsrun(['run', '--rm', '--network=none', '-u', user, image, 'cat2', '/f', '99']);
+    expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
+  }
+  expect((await tsrun(['run', '--rm', '--network=none', '-u', '1001:1001', image, 'cat2', '/f'])).stdout).toBe(
+    'denied',
+  );
+  expect((await tsrun(['run', '--rm', '--network=none', '-u', '-1', image, 'true'])).code).toBe(125);
+});
+
+test('CVE-2020-15257: sockets with abstract names belong to the network namespace', async () => {
+  const program = host.compile(
+    'abstract',
+    `#include <sys/socket.h>
+#include <sys/un.h>
+#include <string.h>
+#include <unistd.h>
+#include <errno.h>
+#include <stdio.h>
+int main(int c, char **v) {
+  struct sockaddr_un a = { AF_UNIX };
+  char b[64];
+  int s = socket(AF_UNIX, SOCK_STREAM, 0);
+  strcpy(a.sun_path + 1, v[1]);
+  if (c > 2) {
+    if (bind(s, (void *)&a, 3 + strlen(v[1])) || listen(s, 9)) return 1;
+    puts("listening"), fflush(stdout);
+    for (int n; (n = accept(s, 0, 0)) >= 0; close(n)) write(n, v[2], strlen(v[2]));
+    return 1;
+  }
+  if (connect(s, (void *)&a, 3 + strlen(v[1]))) return puts(strerror(errno)), 1;
+  write(1, b, read(s, b, 64));
+  return 0;
+}
+`,
+  );
+  const name = `tsrun-attack-${process.pid}`;
+  const server = spawn(program, [name, host.secretText], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    await new Promise((resolve) => server.stdout.once('data', resolve));
+    const run = (flags: string[]): ReturnType<typeof tsrun> =>
+      tsrun(['run', '--rm', ...flags, '-v', `${program}:/abstract:ro`, 'busybox', '/abstract', name]);
+    expect((await run(['--network=none'])).stdout).toBe('Connection refused\n');
+    expect((await run([])).stdout).toBe('Connection refused\n');
+    expect((await run(['--network=host'])).stdout).toBe(host.secretText);
+  } finally {
+    server.kill('SIGKILL');
+  }
+});
+
+test('CVE-2022-0492: no cgroup can be mounted for its release_agent, and none can be made', async () => {
+  const script =
+    'mkdir /c; for t in cgroup cgroup2; do for o in rdma memory none; do mount -t $t -o $o x /c 2>/dev/null && echo MOUNTED; done; done; unshare -UrmC true 2>/dev/null && echo UNSHARED; mkdir /sys/fs/cgroup/x 2>/dev/null && echo MADE; echo done';
+  expect((await attack([], script)).stdout).toBe('done\n');
+});
+
+test('CVE-2019-14271: no library of the container is loaded by cp, exec or run', async () => {
+  const mark = join(host.directory, 'loaded');
+  const source = join(host.directory, 'evil.c');
+  const library = join(host.directory, 'evil.so');
+  execFileSync('sh', [
+    '-c',
+    `printf '#include <fcntl.h>\\n__attribute__((constructor)) void go(void) { creat("${mark}", 0600); }\\n' >${source}; gcc -shared -fPIC -o ${library} ${source}`,
+  ]);
+  expect(spawnSync('true', { env: { LD_PRELOAD: library } }).status).toBe(0);
+  expect(existsSync(mark)).toBe(true);
+  execFileSync('rm', [mark]);
+  const names = ['libnss_files.so.2', 'libnss_compat.so.2', 'libc.so.6', 'libnss_x.so.2'];
+  const places = ['lib/x86_64-linux-gnu', 'lib64', 'usr/lib/x86_64-linux-gnu', 'lib'];
+  const copies = places.flatMap((place) => [
+    `mkdir -p ${place}`,
+    ...names.map((name) => `cp ${library} ${place}/${name}`),
+  ]);
+  const image = await host.image(
+    'libraries',
+    `${copies.join('; ')}; echo 'passwd: x files' >etc/nsswitch.conf; echo 'u:x:7:8::/:/bin/sh' >>etc/passwd; echo ${library} >etc/ld.so.preload`,
+  );
+  await tsrunOk(['run', '-d', '--name', 'library', '--network=none', '-u', 'u', image, 'sleep', '1000']);
+  try {
+    await tsrunOk(['cp', '-a', host.secret, 'library:/tmp/x']);
+    await tsrunOk(['exec', '-u', 'u', 'library', 'true']);
+    expect((await tsrun(['exec', 'library', 'stat', '-c', '%u:%g', '/tmp/x'])).stdout).toBe('7:8\n');
+  } finally {
+    await tsrunOk(['rm', '-f', 'library']);
+  }
+  expect(existsSync(mark)).toBe(false);
+});
+
+test("keys of the caller are not the container's, also without a filter", async () => {
+  const program = host.compile(
+    'keys',
+    '#include <sys/syscall.h>\n#include <unistd.h>\n#include <stdio.h>\n#include <string.h>\n#include <errno.h>\nint main(int c, char **v) { if (c > 1) { if (syscall(SYS_add_key, "user", "tsrun-attack", "secret", 6, -3) < 0) { perror("add_key"); return 1; } execv(v[1], v + 1); return 1; } char b[64] = ""; long k = syscall(SYS_keyctl, 10, -3, "user", "tsrun-attack", 0); if (k < 0) { printf("%s\\n", strerror(errno)); return 0; } syscall(SYS_keyctl, 11, k, b, 64); puts(b); return 0; }',
+  );
+  const tsrunPath = join(checkout, 'bin/tsrun');
+  const { environment } = await import('./tsrun.ts');
+  const called = (flags: string[]): string =>
+    spawnSync(
+      program,
+      [tsrunPath, 'run', '--rm', '--network=none', ...flags, '-v', `${program}:/keys:ro`, 'busybox', '/keys'],
+      {
+        env: environment(),
+        encoding: 'utf8',
+      },
+    ).stdout;
+  expect(spawnSync(program, [program], { encoding: 'utf8' }).stdout).toBe('secret\n');
+  expect(called([])).toBe('Operation not permitted\n');
+  expect(called(['--security-opt', 'seccomp=unconfined'])).toBe('Required key not available\n');
+  expect(called(['--privileged'])).toBe('Required key not available\n');
+});
+
+test('dmesg, kcore, firmware, the log device and the hardware ports stay closed', async () => {
+  const script =
+    'dmesg 2>&1 | head -1; (head -c 1 /proc/kcore 2>/dev/null | wc -c); ls /sys/firmware | wc -l; mknod /k c 1 11 && (head -c 1 /k) 2>&1; mknod /m c 1 4 && (head -c 1 /m) 2>&1; cat /proc/keys | wc -c; (echo b >/proc/sysrq-trigger) 2>&1; (cat /sys/kernel/security/*) 2>/dev/null; true';
+  const lines = (await attack([], script)).stdout.split('\n');
+  expect(lines[0]).toMatch(/Operation not permitted/);
+  expect(lines.slice(1, 3)).toEqual(['0', '0']);
+  expect(lines[3]).toMatch(/\/k: Operation not permitted/);
+  expect(lines[4]).toMatch(/\/m: Operation not permitted/);
+  expect(lines[5]).toBe('0');
+  expect(lines[6]).toMatch(/Read-only file system/);
+});

@@ -1,0 +1,149 @@
+/** Attacks on a container's start: by its image, and by a neighbour that shares a volume with it. Known holes of other runtimes. */
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { attack, Host } from './attack-fixture.ts';
+import { tsrun, tsrunOk } from './tsrun.ts';
+
+const host = new Host();
+beforeAll(() => tsrunOk(['pull', '-q', 'busybox']));
+afterAll(() => host.remove());
+
+test('CVE-2024-21626: a working directory in a descriptor leads nowhere, neither in run nor by a link of the image', async () => {
+  const up = `../../../../../../../../..${host.secret}`;
+  const links = Array.from({ length: 13 }, (_, index) => `ln -s /proc/self/fd/${index + 3} cwd${index + 3}`).join('; ');
+  const image = await host.image('descriptors', links);
+  for (let fd = 3; fd < 16; fd++) {
+    for (const cwd of fd % 2 === 0 ? [`/proc/self/fd/${fd}`] : [`/cwd${fd}`]) {
+      const { stdout, stderr } = await attack(['-w', cwd], `cat ${up}; pwd -P`, image);
+      expect(stdout).not.toContain(host.secretText);
+      expect(stderr).toMatch(
+        /No such file or directory|working directory|does not exist|dangling|cannot|ELOOP|ENOENT|EEXIST/,
+      );
+    }
+  }
+});
+
+test('CVE-2021-30465: a neighbour swaps the mount target for a link all the time, and the mount stays inside', async () => {
+  const bound = join(host.directory, 'bound');
+  mkdirSync(bound);
+  writeFileSync(join(bound, 'marker'), 'bound');
+  const swap = 'cd /vol; while :; do mkdir -p x; mv x y; ln -s / x; rm x; mv y x; done';
+  await tsrunOk([
+    'run',
+    '-d',
+    '--name',
+    'swapper',
+    '--network=none',
+    '-v',
+    'swapped:/vol',
+    'busybox',
+    'sh',
+    '-c',
+    swap,
+  ]);
+  try {
+    const before = readFileSync('/proc/self/mountinfo', 'utf8');
+    let ran = 0;
+    for (let round = 0; round < 6; round++) {
+      const script = `[ -e ${host.secret} ] && echo ESCAPED; ls /bin/sh >/dev/null && echo alive; exit 0`;
+      const { stdout, stderr } = await attack(['-v', 'swapped:/vol', '-v', `${bound}:/vol/x`], script);
+      expect(stdout).not.toContain('ESCAPED');
+      // It starts, or says what is in the way: the target went while it was being opened.
+      if (stdout.includes('alive')) ran++;
+      else expect(stderr).toMatch(/\/vol\/x|busybox|sh: |COMMAND|not found|cannot/);
+    }
+    expect(ran).toBeGreaterThan(0);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
+    expect(readFileSync(join(bound, 'marker'), 'utf8')).toBe('bound');
+  } finally {
+    await tsrunOk(['rm', '-f', 'swapper']);
+    await tsrunOk(['volume', 'rm', 'swapped']);
+  }
+});
+
+test.each(['proc', 'sys'])(
+  'CVE-2023-27561, CVE-2023-28642: an image whose /%s is a link does not start',
+  async (name) => {
+    const image = await host.image(`linked-${name}`, `rm -rf ${name}; mkdir -p vol/${name}; ln -s vol/${name} ${name}`);
+    const { code, stdout, stderr } = await attack(['-v', 'link-vol:/vol'], 'echo started', image);
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(stderr).toContain(`"/${name}" is a symlink in the image`);
+    await tsrunOk(['volume', 'rm', 'link-vol']);
+  },
+);
+
+test('CVE-2025-31133: masks come from the null device of the host, whatever lies at /dev/null of the container', async () => {
+  const dev = join(host.directory, 'dev');
+  mkdirSync(dev);
+  symlinkSync('/proc/sys/kernel/core_pattern', join(dev, 'null'));
+  mkdirSync(join(dev, 'pts'));
+  mkdirSync(join(dev, 'shm'));
+  const script =
+    'wc -c </proc/timer_list; stat -c %t:%T /proc/timer_list; grep -c core_pattern /proc/self/mountinfo; (echo x >/proc/sys/kernel/core_pattern) 2>&1; (echo x >/dev/null) 2>&1; true';
+  const { stdout } = await attack(['-v', `${dev}:/dev`], script);
+  expect(stdout.split('\n').slice(0, 3)).toEqual(['0', '1:3', '0']);
+  expect(stdout.match(/Read-only file system/g)).toHaveLength(2);
+});
+
+test('CVE-2025-52565: /dev/console is the own terminal, whatever the container has laid in its way', async () => {
+  const dev = join(host.directory, 'console-dev');
+  mkdirSync(join(dev, 'pts'), { recursive: true });
+  mkdirSync(join(dev, 'shm'));
+  symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
+  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; exit 0';
+  const { stdout } = await tsrun(
+    ['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script],
+    { tty: true },
+  );
+  // What is mounted there is a terminal, or the read-only copy over it: never a part of proc that can be written to.
+  for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
+    expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+  }
+  expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
+});
+
+test('CVE-2025-52881: settings are written into proc itself, not into what is mounted over it', async () => {
+  const fake = join(host.directory, 'fake-sys');
+  mkdirSync(join(fake, 'net/ipv4'), { recursive: true });
+  for (const name of ['ip_unprivileged_port_start', 'ping_group_range', 'ip_forward']) {
+    writeFileSync(join(fake, 'net/ipv4', name), 'untouched');
+  }
+  const { code, stderr } = await attack(['--sysctl', 'net.ipv4.ip_forward=1', '-v', `${fake}:/proc/sys`], 'true');
+  expect(code).toBe(125);
+  expect(stderr).toMatch(/EXDEV|cannot be mounted/);
+  for (const name of ['ip_unprivileged_port_start', 'ping_group_range', 'ip_forward']) {
+    expect(readFileSync(join(fake, 'net/ipv4', name), 'utf8')).toBe('untouched');
+  }
+});
+
+test('CVE-2022-0811: a sysctl has one name and one value, and belongs to a namespace', async () => {
+  const core = '/proc/sys/kernel/core_pattern';
+  const before = readFileSync(core, 'utf8');
+  for (const sysctl of [
+    'kernel.core_pattern=|/bin/x',
+    'kernel.shm_rmid_forced=1+kernel.core_pattern=x',
+    'net/../kernel/core_pattern=x',
+    'net.ipv4/../../kernel/core_pattern=x',
+    'net.ipv4.ip_forward=1\nkernel.core_pattern=x',
+  ]) {
+    const { code, stdout } = await attack(['--sysctl', sysctl], 'echo started; cat /proc/sys/net/ipv4/ip_forward');
+    if (code === 0) expect(stdout).toBe('started\n1\n');
+    else expect({ sysctl, code, stdout }).toEqual({ sysctl, code: 125, stdout: '' });
+  }
+  expect(readFileSync(core, 'utf8')).toBe(before);
+});
+
+test('links of an image on the way to mounts, files and the working directory stay inside', async () => {
+  const victim = join(host.directory, 'victim');
+  mkdirSync(victim);
+  const up = '../../../../../../../../..';
+  const image = await host.image(
+    'links',
+    `rm -rf etc; ln -s ${up}${victim} etc; ln -s ${up}${victim} data; ln -s ${victim} abs; ln -s ${up}${victim}/wd wd`,
+  );
+  const flags = ['-v', `${host.directory}:/data/inner`, '-v', `${host.secret}:/abs/file`, '-w', '/wd/deep'];
+  await attack(flags, 'echo hi >/etc/x; true', image);
+  expect(() => statSync(join(victim, 'hosts'))).toThrow('ENOENT');
+  for (const name of ['inner', 'file', 'wd', 'x']) expect(() => statSync(join(victim, name))).toThrow('ENOENT');
+});

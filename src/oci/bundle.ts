@@ -5,7 +5,7 @@ import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts';
 import { parseExactJson } from '../runtime/json.ts';
 import { parseSpec } from '../runtime/parse-spec.ts';
-import type { LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '../runtime/spec.ts';
+import type { IdMapping, LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '../runtime/spec.ts';
 
 /** What is wrong with the configuration but does not stop it. */
 export type Warn = (message: string) => void;
@@ -43,10 +43,13 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
   if (linux.intelRdt !== undefined) throw new TsrunError('UNSUPPORTED', 'linux.intelRdt is not supported');
   const namespaces = (linux.namespaces ?? []).map(namespace);
   const types = namespaces.map(({ type }) => type);
+  const mappings = namespaces.some(({ type, path }) => type === 'user' && path === undefined)
+    ? { uidMappings: mappingsOf('uid', linux.uidMappings), gidMappings: mappingsOf('gid', linux.gidMappings) }
+    : {};
   const twice = types.find((type, index) => types.indexOf(type) !== index);
   if (twice !== undefined) throw new TsrunError('USAGE', `linux.namespaces: duplicated namespace "${twice}"`);
-  if (!types.includes('mount')) {
-    throw new TsrunError('UNSUPPORTED', 'linux.namespaces has no mount namespace: a container needs one of its own');
+  if (!types.includes('mount') && (spec.hooks?.startContainer ?? []).length > 0) {
+    throw new TsrunError('UNSUPPORTED', 'hooks.startContainer needs a mount namespace in linux.namespaces');
   }
   checkOwnNamespaces(spec, types);
   checkMappings(spec, namespaces);
@@ -55,8 +58,20 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
     ...(spec.process === undefined ? {} : { process: checkProcess(spec.process, isMapped(namespaces), warn) }),
     root: { ...spec.root, path: resolve(bundle, spec.root.path) },
     mounts: (spec.mounts ?? []).map((mount) => normalizeMount(mount, bundle)),
-    linux: { ...linux, namespaces },
+    linux: { ...linux, ...mappings, namespaces },
   };
+}
+
+/** Without mappings everybody is who he is outside: all that this process may map at all. */
+function mappingsOf(kind: 'uid' | 'gid', given: readonly IdMapping[] | undefined): IdMapping[] {
+  if (given !== undefined && given.length > 0) return [...given];
+  return readFileSync(`/proc/self/${kind}_map`, 'latin1')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [id = 0, , size = 0] = line.trim().split(/\s+/).map(Number);
+      return { containerID: id, hostID: id, size };
+    });
 }
 
 /** Programs in Go write an empty path for none. */
@@ -89,9 +104,6 @@ function checkMappings({ linux }: Spec, namespaces: readonly LinuxNamespace[]): 
   const mapped = (linux?.uidMappings ?? []).length > 0 || (linux?.gidMappings ?? []).length > 0;
   if (mapped && user === undefined) {
     throw new TsrunError('USAGE', 'linux.uidMappings and gidMappings need a user namespace in linux.namespaces');
-  }
-  if (user !== undefined && user.path === undefined && !mapped) {
-    throw new TsrunError('USAGE', 'a new user namespace needs linux.uidMappings and linux.gidMappings');
   }
   const time = namespaces.find(({ type }) => type === 'time');
   if (Object.keys(linux?.timeOffsets ?? {}).length > 0 && (time === undefined || time.path !== undefined)) {
@@ -146,5 +158,14 @@ function knownCapabilities(sets: LinuxCapabilities, mapped: boolean, warn: Warn)
     known[name] = set.filter((capability) => available.has(capability));
   }
   if (missing.size > 0) warn(`ignoring unknown or unavailable capabilities: [${[...missing].join(' ')}]`);
-  return known;
+  return known.ambient === undefined ? known : { ...known, ambient: raisable(known, warn) };
+}
+
+/** The kernel takes into the ambient set only what is permitted and can be inherited (man 7 capabilities). */
+function raisable({ ambient = [], permitted = [], inheritable = [] }: LinuxCapabilities, warn: Warn): string[] {
+  return ambient.filter((capability) => {
+    const possible = permitted.includes(capability) && inheritable.includes(capability);
+    if (!possible) warn(`can't raise ambient capability ${capability}: it must be permitted and inheritable too`);
+    return possible;
+  });
 }

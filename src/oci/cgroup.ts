@@ -3,7 +3,7 @@
  * send by habit asks for nothing.
  */
 import { join, normalize } from 'node:path';
-import { createCgroupAt, findCgroup2 } from '../cgroup/index.ts';
+import { createCgroupAt, findCgroup2, isFrozen, isPopulated } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import type { LinuxDeviceCgroup, LinuxResources, Mount, Spec } from '../runtime/spec.ts';
@@ -91,14 +91,28 @@ export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): Made
   const resources = meaningful(spec.linux?.resources ?? {});
   const { devices = [{ allow: false, access: 'rwm' }], ...limits } = resources;
   if (manager === 'disabled') return { path: '', fd: -1 };
-  if (findCgroup2() === undefined) {
+  const found = findCgroup2();
+  const path = cgroupPath(id, spec.linux?.cgroupsPath, manager);
+  if (found !== undefined) checkUnused(join(found.mountPoint, path));
+  else {
     const asked = Object.values(limits).some((value) => value !== undefined && Object.keys(value).length > 0);
     if (!asked) return { path: '', fd: -1 };
   }
-  return createCgroupAt(cgroupPath(id, spec.linux?.cgroupsPath, manager).slice(1), {
-    ...withoutUsual(limits),
-    devices: [...devices, ...always],
-  });
+  return createCgroupAt(path.slice(1), { ...withoutUsual(limits), devices: [...devices, ...always] });
+}
+
+/** A cgroup that is there is taken when nothing is in it: whoever deletes the container ends all that is. */
+function checkUnused(path: string): void {
+  if (isPopulated(path)) {
+    throw new TsrunError('CONFLICT', "container's cgroup is not empty", {
+      hint: `its processes are listed in ${join(path, 'cgroup.procs')}: end them, or choose another cgroupsPath`,
+    });
+  }
+  if (isFrozen(path)) {
+    throw new TsrunError('CONFLICT', "container's cgroup unexpectedly frozen", {
+      hint: `echo 0 >${join(path, 'cgroup.freeze')}`,
+    });
+  }
 }
 
 /**

@@ -32,7 +32,8 @@ export function copyUp(rootfs: string, pid: number, { destination }: Mount): voi
   }
 }
 
-function openBelow(directory: string, path: string): number {
+/** Opens a directory below another, whose links cannot lead out of it; negative: there is none. */
+export function openBelow(directory: string, path: string): number {
   let root = -1;
   try {
     root = openat(AT_FDCWD, directory, O_PATH);

@@ -21,6 +21,7 @@ import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
 import { runHooks } from './hooks.ts';
+import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
@@ -34,6 +35,7 @@ import {
   writeJson,
   writeWhole,
 } from './store.ts';
+import { settleTargets } from './targets.ts';
 import { MappingHolders } from './user-namespace.ts';
 
 export interface CreateOptions {
@@ -45,6 +47,8 @@ export interface CreateOptions {
   /** Connects the socket that gets the terminal's master, where the process has one. */
   connectConsole: (process: Process | undefined) => number | undefined;
   preserveFds: number;
+  /** The terminal is read by a pipe or a file. */
+  plainTerminal?: boolean;
   noPivot: boolean;
   noNewKeyring: boolean;
   manager: CgroupManager;
@@ -84,8 +88,10 @@ function create(
     removeCgroup(cgroup.path);
   });
   const rootfs = source.root?.path ?? '';
+  if (sharesMounts(source)) undo.push(() => unmountRoot(rootfs));
   const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
-  const spec: Spec = { ...source, process: handed.process, mounts: ownCgroupMounts(source, cgroup.path) };
+  const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup.path));
+  const spec: Spec = { ...source, process: handed.process, mounts };
   const holders = new MappingHolders();
   const console = options.connectConsole(source.process);
   const start = listenSocket(join(directory, 'start.sock'), 0o600, SOCK_SEQPACKET);
@@ -147,6 +153,7 @@ function compile(
     lenientRlimit: () => false,
     handover: {
       console: spec.process?.terminal === true,
+      plainTerminal: options.plainTerminal === true,
       preserved: made.preserved,
       stopWhenMounted: [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some(
         (list) => (list ?? []).length > 0,
@@ -215,7 +222,8 @@ function converse(
       const state = container.hookState('creating');
       runHooks('prestart', spec.hooks?.prestart, state, options.bundle);
       runHooks('createRuntime', spec.hooks?.createRuntime, state, options.bundle);
-      runHooksInside('createContainer', spec.hooks?.createContainer, state, container);
+      const env = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
+      runHooksInside('createContainer', spec.hooks?.createContainer, state, container, env);
       machine.proceed();
     }
     if (!ready) continue;

@@ -1,7 +1,9 @@
 /** Descriptors that a caller hands on: --preserve-fds, and LISTEN_FDS (man 3 sd_listen_fds). */
 import { existsSync, readlinkSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
-import { connectSocket } from '../linux/unix-socket.ts';
+import { syscall } from '../linux/ffi.ts';
+import { check, close } from '../linux/fs.ts';
+import { connectSocket, sendDescriptors } from '../linux/unix-socket.ts';
 import type { Process } from '../runtime/spec.ts';
 
 const first = 3;
@@ -33,6 +35,20 @@ function isCallers(fd: number): boolean {
     return readlinkSync(`/proc/self/fd/${fd}`) !== 'anon_inode:[eventpoll]';
   } catch {
     return false;
+  }
+}
+
+/** Sends a pidfd of `pid` to the socket of --pidfd-socket: who listens there can wait for it, whatever becomes of the number. */
+export function sendPidfd(path: string | undefined, pid: number): void {
+  if (path === undefined || path === '') return;
+  const socket = connectSocket(path);
+  let pidfd = -1;
+  try {
+    pidfd = check(syscall('pidfd_open', pid, 0), 'pidfd_open');
+    sendDescriptors(socket, Buffer.from('pidfd'), [pidfd]);
+  } finally {
+    close(pidfd);
+    close(socket);
   }
 }
 

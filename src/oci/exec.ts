@@ -13,6 +13,7 @@ import type { Process } from '../runtime/spec.ts';
 import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
+import { sharesMounts } from './host-mounts.ts';
 import { labelsOf } from './labels.ts';
 import { handListener } from './listener.ts';
 import { failureOf, Machine } from './machine.ts';
@@ -22,6 +23,8 @@ export interface ExecOptions {
   process: Process;
   connectConsole: (process: Process) => number | undefined;
   preserveFds: number;
+  /** Its terminal is read by a pipe or a file. */
+  plainTerminal?: boolean;
   /** Below the container's cgroup. */
   cgroup: string | undefined;
   /** Called with the pid before the command runs. */
@@ -37,6 +40,12 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
   let console: number | undefined;
   try {
     const spec = container.spec();
+    if (sharesMounts(spec)) {
+      throw new TsrunError(
+        'UNSUPPORTED',
+        'exec needs a container with a mount namespace: here it would see the root of the host',
+      );
+    }
     const handed = handOn(withHome(options.process, `/proc/${record.pid}/root`), options.preserveFds, process.env);
     console = options.connectConsole(handed.process);
     checkExecutable(record.pid, handed.process);
@@ -56,6 +65,8 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
         preserved: handed.count,
         seccompFlags: profile === undefined ? 0 : seccompFlags(profile),
         labels: labelsOf(handed.process),
+        plainTerminal: options.plainTerminal === true,
+        ...(spec.linux?.personality === undefined ? {} : { personality: spec.linux.personality }),
       },
     });
     const machine = new Machine(program, { console, cgroup, target: pidfd, preserved: handed.count });
@@ -101,7 +112,7 @@ function openCgroup({ record }: OciContainer, below: string | undefined): number
   if (below !== undefined) {
     const path = join(record.cgroup, below);
     if (path !== record.cgroup && !path.startsWith(`${record.cgroup}/`)) {
-      throw new TsrunError('USAGE', `--cgroup ${JSON.stringify(below)} is not below the container's cgroup`);
+      throw new TsrunError('USAGE', `bad sub cgroup path: ${below} is not a sub cgroup path`);
     }
     return open(path);
   }

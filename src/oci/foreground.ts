@@ -11,7 +11,7 @@ import { syscall } from '../linux/ffi.ts';
 import { check } from '../linux/fs.ts';
 import { signals } from '../linux/signals.ts';
 import { isTty, makeRaw, setWindowSize, windowSize } from '../linux/tty.ts';
-import { receiveDescriptor } from '../linux/unix-socket.ts';
+import { receiveDescriptor, waitReadable } from '../linux/unix-socket.ts';
 
 /** Orphans below become children of this process. */
 export function becomeSubreaper(): void {
@@ -108,6 +108,10 @@ function copyTerminal(
   process.stdin.on('data', (chunk) => input.write(chunk));
   process.stdin.on('error', () => {});
   undo.push(() => process.stdin.pause());
-  // What a child of the command still has open keeps the other side alive: it is not waited for.
-  return () => Promise.race([ended, new Promise<void>((resolve) => setTimeout(resolve, 200))]);
+  // What a child of the command still has open keeps the other side alive: it is waited for only while there is something to read.
+  const quiet = async (): Promise<void> => {
+    do await new Promise<void>((resolve) => setTimeout(resolve, 200));
+    while (waitReadable(master, 0));
+  };
+  return () => Promise.race([ended, quiet()]);
 }

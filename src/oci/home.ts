@@ -1,14 +1,20 @@
-/** HOME of a process whose configuration has none: what /etc/passwd of the root says (man 5 passwd), as runc has it. */
+/** The environment of a process as runc has it: each name once, and HOME by /etc/passwd of the root (man 5 passwd). */
 import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { O_NONBLOCK, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
 import type { Process } from '../runtime/spec.ts';
 
-/** The process with HOME in its environment. `root` is a directory of the host, or /proc/PID/root. */
+/**
+ * The process with HOME in its environment, and of a name that is there twice the last value: getenv(3) would find the first.
+ * `root` is a directory of the host, or /proc/PID/root.
+ */
 export function withHome(process: Process, root: string): Process {
-  const env = process.env ?? [];
-  if (env.some((entry) => entry.startsWith('HOME='))) return process;
-  return { ...process, env: [...env, `HOME=${homeOf(process.user.uid, readPasswd(root))}`] };
+  const last = new Map((process.env ?? []).map((entry) => [entry.split('=', 1)[0] ?? '', entry]));
+  const given = last.get('HOME');
+  if (given === undefined || given === 'HOME=') {
+    last.set('HOME', `HOME=${homeOf(process.user.uid, readPasswd(root))}`);
+  }
+  return { ...process, env: [...last.values()] };
 }
 
 function homeOf(uid: number, passwd: string): string {

@@ -24,8 +24,9 @@ export function runHooks(kind: string, hooks: readonly Hook[] | undefined, state
   });
 }
 
-/** `NAME=value` as an object; a hook gets nothing of the runtime's own environment. */
-function environment({ env = [] }: Hook): NodeJS.ProcessEnv {
+/** `NAME=value` as an object; a hook that is given none has that of the runtime, as with runc and crun. */
+function environment({ env }: Hook): NodeJS.ProcessEnv {
+  if (env === undefined) return process.env;
   return Object.fromEntries(
     env.map((entry) => {
       const at = entry.indexOf('=');
@@ -47,6 +48,6 @@ export function hookFailed(kind: string, index: number, hook: Hook, reason: stri
   const said = output.trim().slice(-lastWords);
   return new TsrunError(
     'PROGRAM',
-    `error running ${kind} hook #${index} (${hook.path}): ${reason}${said === '' ? '' : `, output: ${said}`}`,
+    `error running ${kind} hook #${index}: ${hook.path}: ${reason}${said === '' ? '' : `, output: ${said}`}`,
   );
 }

@@ -13,12 +13,13 @@ import { hookFailed } from './hooks.ts';
 import { failureOf, Machine } from './machine.ts';
 import type { OciContainer } from './store.ts';
 
-/** As `runHooks`, as root with all capabilities where the container's first process is. */
+/** As `runHooks`, as root with all capabilities where the container's first process is. `env` is for hooks without their own. */
 export function runHooksInside(
   kind: string,
   hooks: readonly Hook[] | undefined,
   state: State,
   container: OciContainer,
+  env: readonly string[],
 ): void {
   (hooks ?? []).forEach((hook, index) => {
     const outputPath = join(container.directory, 'hook.output');
@@ -27,7 +28,7 @@ export function runHooksInside(
     // The memfd is read from its beginning.
     syscall('lseek', input, 0, 0);
     try {
-      const problem = run(hook, container, [input, output, output]);
+      const problem = run(hook, container, env, [input, output, output]);
       if (problem !== undefined) {
         throw hookFailed(kind, index, hook, problem, readFileSync(outputPath, 'utf8'));
       }
@@ -40,7 +41,12 @@ export function runHooksInside(
 }
 
 /** Runs it and says what went wrong. */
-function run(hook: Hook, container: OciContainer, stdio: [number, number, number]): string | undefined {
+function run(
+  hook: Hook,
+  container: OciContainer,
+  env: readonly string[],
+  stdio: [number, number, number],
+): string | undefined {
   const { record } = container;
   const target = openPidfd(record.pid, record.startTime);
   if (target === undefined) throw new TsrunError('PROGRAM', 'the container has ended');
@@ -50,8 +56,8 @@ function run(hook: Hook, container: OciContainer, stdio: [number, number, number
   const command: Process = {
     cwd: '/',
     user: { uid: 0, gid: 0 },
-    args: [hook.path, ...(hook.args ?? []).slice(1)],
-    env: hook.env ?? [],
+    args: [hook.args?.[0] ?? hook.path, ...(hook.args ?? []).slice(1)],
+    env: hook.env ?? [...env],
     capabilities: { bounding: [...all], effective: [...all], permitted: [...all] },
   };
   try {
@@ -64,7 +70,7 @@ function run(hook: Hook, container: OciContainer, stdio: [number, number, number
       sync: true,
       seccomp: undefined,
       lenientRlimit: () => true,
-      unattended: { console: false, preserved: 0, seccompFlags: 0, labels: {}, stays: true },
+      unattended: { console: false, preserved: 0, seccompFlags: 0, labels: {}, stays: true, executable: hook.path },
     });
     const machine = new Machine(program, { target, preserved: 0, stdio, stays: true });
     try {

@@ -2,7 +2,7 @@
  * SCMP_ACT_NOTIFY (config-linux.md, "Seccomp"): the listener of a filter is taken out of the process that loaded it, and
  * handed with the state of its container to whoever answers.
  */
-import { TsrunError } from '../error.ts';
+import { messageOf, TsrunError } from '../error.ts';
 import { syscall } from '../linux/ffi.ts';
 import { check, close } from '../linux/fs.ts';
 import { connectSocket, sendDescriptors } from '../linux/unix-socket.ts';
@@ -33,7 +33,13 @@ export function handListener(
       metadata: seccomp?.listenerMetadata ?? '',
       state: container.hookState(container.record.pid === pid ? 'creating' : 'running'),
     };
-    socket = connectSocket(path);
+    try {
+      socket = connectSocket(path);
+    } catch (cause) {
+      throw new TsrunError('NOT_FOUND', `failed to connect with seccomp agent "${path}": ${messageOf(cause)}`, {
+        cause,
+      });
+    }
     sendDescriptors(socket, Buffer.from(JSON.stringify(state)), [listener]);
   } finally {
     close(socket);

@@ -1,7 +1,7 @@
 /** `kill` and `delete` (OCI runtime-spec runtime.md, "Kill", "Delete"). */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { killCgroup, processesBelow, removeCgroup } from '../cgroup/index.ts';
+import { isPopulated, killCgroup, processesBelow, removeCgroup } from '../cgroup/index.ts';
 import { messageOf, TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { openPidfd, signalPidfd } from '../linux/process.ts';
@@ -9,17 +9,21 @@ import { waitReadable } from '../linux/unix-socket.ts';
 import type { Hook } from '../runtime/spec.ts';
 import type { Warn } from './bundle.ts';
 import { runHooks } from './hooks.ts';
+import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { type OciContainer, type OciStore, removeDirectory } from './store.ts';
 
 const SIGKILL = 9;
 /** man 7 signal, "Standard signals": those that do not end a process by default. */
-const harmless = new Set([17, 18, 19, 20, 21, 22, 23, 28]);
+const harmless = new Set([0, 17, 18, 19, 20, 21, 22, 23, 28]);
 const patience = 10_000;
 
 /** Sends a signal to the first process, or to all. Throws `CONFLICT` when it is not running. */
 export function killContainer(container: OciContainer, signal: number, all: boolean): void {
   const { record } = container;
-  if (all && record.cgroup !== '') {
+  // Nothing else ends the other processes where the first one has no pid namespace of its own.
+  const alone = signal === SIGKILL && !hasPidNamespace(container);
+  if ((all || alone) && record.cgroup !== '') {
+    if (alone && !all && !isPopulated(record.cgroup)) throw new TsrunError('CONFLICT', 'container not running');
     killAll(container, signal);
     return;
   }
@@ -32,6 +36,10 @@ export function killContainer(container: OciContainer, signal: number, all: bool
   } finally {
     close(pidfd);
   }
+}
+
+function hasPidNamespace(container: OciContainer): boolean {
+  return (container.spec().linux?.namespaces ?? []).some(({ type, path }) => type === 'pid' && path === undefined);
 }
 
 function killAll({ record }: OciContainer, signal: number): void {
@@ -67,7 +75,9 @@ export function deleteContainer(store: OciStore, id: string, force: boolean, war
       });
     }
     end(container);
-    const { hooks } = container.spec();
+    const spec = container.spec();
+    const { hooks } = spec;
+    if (sharesMounts(spec)) unmountRoot(container.record.rootfs);
     removeDirectory(container.directory);
     poststop(container, hooks?.poststop, warn);
   } finally {

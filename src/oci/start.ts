@@ -23,10 +23,12 @@ export function startContainer(container: OciContainer, warn: Warn): void {
     const spec = container.spec();
     if (spec.process === undefined)
       throw new TsrunError('USAGE', "cannot start: the configuration's process is not set");
-    runHooksInside('startContainer', spec.hooks?.startContainer, container.hookState('created'), container);
+    const { hooks } = spec;
+    const env = spec.process.env ?? [];
+    runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, env);
     letGo(container, spec);
     try {
-      runHooks('poststart', spec.hooks?.poststart, container.hookState('running'), container.record.bundle);
+      runHooks('poststart', hooks?.poststart, container.hookState('running'), container.record.bundle);
     } catch (error) {
       // The specification wants it so: the container goes on.
       warn(messageOf(error));

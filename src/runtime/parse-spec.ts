@@ -62,10 +62,10 @@ const scheduler = object<Scheduler>(
   },
 );
 
-/** `process`, also of `exec --process`. */
-export const parseProcess: Parser<Process> = object<Process>(
-  { user, cwd: text },
+const processFields = object<Omit<Process, 'user'> & { user?: User }>(
+  { cwd: text },
   {
+    user,
     terminal: boolean,
     consoleSize: object<{ height: number; width: number }>({ height: integer, width: integer }, {}),
     args: list(text),
@@ -78,12 +78,15 @@ export const parseProcess: Parser<Process> = object<Process>(
     scheduler,
     selinuxLabel: text,
     ioPriority: object<IoPriority>(
-      { class: oneOf('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'), priority: between(0, 7) },
-      {},
+      { class: oneOf('IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE') },
+      { priority: between(0, 7) },
     ),
     execCPUAffinity: object<{ initial?: string; final?: string }>({}, { initial: text, final: text }),
   },
 );
+
+/** `process`, also of `exec --process`. Root unless another user is named. */
+export const parseProcess: Parser<Process> = (value, at) => ({ user: { uid: 0, gid: 0 }, ...processFields(value, at) });
 
 const idMapping = object<IdMapping>({ containerID: id, hostID: id, size: id }, {});
 

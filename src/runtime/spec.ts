@@ -80,7 +80,8 @@ export interface Scheduler {
 /** man 2 ioprio_set. */
 export interface IoPriority {
   class: 'IOPRIO_CLASS_RT' | 'IOPRIO_CLASS_BE' | 'IOPRIO_CLASS_IDLE';
-  priority: number;
+  /** 0, the highest, where it is not said. */
+  priority?: number;
 }
 
 export interface Root {

@@ -73,8 +73,8 @@ test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
 );
 
 test.skipIf(!isInstalled('dockerd'))(
-  'dockerd: run, logs, exec, terminal, volumes, ports, restart, kill, health (skipped where dockerd is not installed)',
-  { timeout: 180_000 },
+  'dockerd: run, logs, exec, terminal, volumes, ports, restart, kill, health, a service of Swarm (skipped where dockerd is not installed)',
+  { timeout: 300_000 },
   async () => {
     const data = join(directory, 'docker');
     mkdirSync(data);
@@ -165,6 +165,37 @@ test.skipIf(!isInstalled('dockerd'))(
     expect((await peer(docker('stop', '-t', '20', 'trap'))).code).toBe(0);
     expect(await status()).toMatch(/Exited \(3\)/);
     expect((await peer(docker('rm', 'trap'))).code).toBe(0);
+
+    // A service of Swarm on one node. Its replicas use the network of the host: overlay networks and the routing mesh need
+    // modules (vxlan, ip_vs) that machines for tests may lack.
+    const swarm = await peer(
+      docker('swarm', 'init', '--advertise-addr', '127.0.0.1', '--listen-addr', '127.0.0.1:2377'),
+    );
+    expect(swarm.code, swarm.stderr).toBe(0);
+    const replicas = ['--replicas', '2', '--network', 'host', '--endpoint-mode', 'dnsrr', '--no-resolve-image'];
+    const policy = ['--detach', '--restart-delay', '100ms', '--stop-grace-period', '20s'];
+    const created = await peer(
+      docker('service', 'create', '--name', 'pair', ...replicas, ...policy, 'box', 'sh', '-c', sleep),
+    );
+    expect(created.code, created.stderr).toBe(0);
+    const running = async (): Promise<string[]> => {
+      const filters = ['-f', 'label=com.docker.swarm.service.name=pair', '-f', 'status=running'];
+      return (await peer(docker('ps', '-q', ...filters))).stdout.trim().split('\n').filter(Boolean).sort();
+    };
+    await expect.poll(running, { timeout: 60_000, interval: 500 }).toHaveLength(2);
+    const [first = '', second = ''] = await running();
+    const runtime = await peer(docker('inspect', '--format', '{{.HostConfig.Runtime}}', first));
+    expect(runtime.stdout).toBe('tsrun\n');
+    // One that is killed is replaced, and the other stays.
+    expect((await peer(docker('kill', first))).code).toBe(0);
+    const others = async (): Promise<string[]> => (await running()).filter((id) => id !== first);
+    await expect.poll(others, { timeout: 60_000, interval: 500 }).toHaveLength(2);
+    expect(await others()).toContain(second);
+    expect((await peer(docker('service', 'scale', '--detach', 'pair=1'))).code).toBe(0);
+    await expect.poll(running, { timeout: 60_000, interval: 500 }).toHaveLength(1);
+    expect((await peer(docker('service', 'rm', 'pair'))).code).toBe(0);
+    await expect.poll(running, { timeout: 60_000, interval: 500 }).toEqual([]);
+    expect((await peer(docker('swarm', 'leave', '--force'))).code).toBe(0);
     await stop(child);
   },
 );

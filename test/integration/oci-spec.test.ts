@@ -1,6 +1,17 @@
 /** The parts of an OCI configuration that tsrun's own containers have not: each is looked at from inside the container. */
 import { execFileSync, spawn } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type FullSpec, OciWorld, ociPath, removeCgroupParent } from './oci-fixture.ts';
@@ -157,14 +168,156 @@ test('scheduler, priority of disks, personality, domain name, limits, out-of-mem
   ]);
 });
 
+test('a tmpfs has the mode of the directory that it hides, unless it is told another', async () => {
+  const bundle = world.bundle('modes', '');
+  for (const name of ['hidden', 'told', 'shown']) {
+    mkdirSync(join(bundle, 'rootfs', name), { recursive: true });
+    chmodSync(join(bundle, 'rootfs', name), 0o1711);
+  }
+  const { stdout } = await world.run('modes', 'stat -c %a /hidden /told /fresh /shown/below', (spec) => {
+    spec.mounts.push(
+      { destination: '/hidden', type: 'tmpfs', source: 'tmpfs', options: ['nosuid'] },
+      { destination: '/told', type: 'tmpfs', source: 'tmpfs', options: ['mode=0700'] },
+      { destination: '/fresh', type: 'tmpfs', source: 'tmpfs' },
+      { destination: '/shown', type: 'tmpfs', source: 'tmpfs' },
+      { destination: '/shown/below', type: 'tmpfs', source: 'tmpfs' },
+    );
+  });
+  expect(stdout).toBe('1711\n700\n1777\n1777\n');
+});
+
+test('capabilities: five sets, what cannot be raised is told, exec adds to those that are inherited', async () => {
+  const show = 'grep ^Cap /proc/self/status | tr -d "\\t\\n"; echo';
+  const sets = (spec: FullSpec): void => {
+    spec.process.capabilities = {
+      bounding: ['CAP_KILL', 'CAP_CHOWN', 'CAP_NET_RAW'],
+      effective: ['CAP_KILL'],
+      permitted: ['CAP_KILL', 'CAP_CHOWN'],
+      inheritable: ['CAP_CHOWN', 'CAP_NET_RAW'],
+      ambient: ['CAP_CHOWN', 'CAP_KILL'],
+    };
+  };
+  await world.createOk('capabilities', `${show}; exec sleep 1000`, sets);
+  await world.ok(['start', 'capabilities']);
+  const expected = (permitted: string, ambient: string): string =>
+    `CapInh:0000000000002001CapPrm:${permitted}CapEff:${permitted}CapBnd:0000000000002021CapAmb:${ambient}\n`;
+  // Nobody has set effective capabilities aside from root's execve, which gives all that are permitted or bound.
+  await expect
+    .poll(() => world.read('capabilities'), { timeout: 10_000 })
+    .toMatch(/can't raise ambient capability CAP_KILL: .*\n[^\n]*CapAmb:0000000000000001\n$/);
+  const exec = await world.oci(['exec', '--cap', 'CAP_NET_RAW', 'capabilities', 'sh', '-c', show]);
+  expect(exec.stdout).toBe(expected('0000000000002021', '0000000000002001'));
+});
+
+test('devices are opened by the rules that were given', async () => {
+  const attempt = (id: string, rules: NonNullable<NonNullable<FullSpec['linux']['resources']>['devices']>) =>
+    // Opening it for writing needs no capability, and nothing is written.
+    world.run(id, '(: >/dev/kmsg) 2>&1; (: </dev/kmsg) 2>&1; echo x >/dev/null && echo null', (spec) => {
+      spec.linux.devices = [{ path: '/dev/kmsg', type: 'c', major: 1, minor: 11, fileMode: 0o666 }];
+      spec.linux.resources = { devices: [{ allow: false, access: 'rwm' }, ...rules] };
+    });
+  const denied = "sh: can't create /dev/kmsg: Operation not permitted\n";
+  expect((await attempt('without', [])).stdout.startsWith(denied)).toBe(true);
+  const { stdout } = await attempt('with', [{ allow: true, type: 'c', major: 1, minor: 11, access: 'w' }]);
+  expect(stdout).toBe("sh: can't open /dev/kmsg: Operation not permitted\nnull\n");
+});
+
+test('a process that waits for start holds nothing of the host open', async () => {
+  await world.createOk('holds', 'true');
+  const { pid } = await world.state('holds');
+  const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const output = world.output('holds');
+  expect(open.filter((path) => path.startsWith('/') && path !== '/dev/null' && path !== output)).toEqual([]);
+});
+
+test('a container without a mount namespace has its root by chroot, and its mounts go with it', async () => {
+  const { code, stdout, stderr } = await world.run('shares', 'ls -d /bin /proc/1; echo ran', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type === 'pid');
+    delete spec.hostname;
+    delete spec.linux.maskedPaths;
+    delete spec.linux.readonlyPaths;
+    spec.mounts = spec.mounts.filter(({ destination }) => destination === '/proc');
+  });
+  expect([code, stdout, stderr]).toEqual([0, '/bin\n/proc/1\nran\n', '']);
+  expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('bundle-shares');
+  await world.createOk('shares', 'exec sleep 1000', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'mount');
+  });
+  await world.ok(['start', 'shares']);
+  expect((await world.oci(['exec', 'shares', 'true'])).stderr).toMatch(/exec needs a container with a mount namespace/);
+});
+
+test('mounts have the order of the configuration; targets behind links, read-only ones that carry others', async () => {
+  const bundle = world.bundle('order', '');
+  mkdirSync(join(bundle, 'shared'), { recursive: true });
+  writeFileSync(join(bundle, 'file'), 'content\n');
+  rmSync(join(bundle, 'rootfs/link'), { force: true });
+  symlinkSync('../not/there', join(bundle, 'rootfs/link'));
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(bundle, 'rootfs', name), { recursive: true });
+    writeFileSync(join(bundle, 'rootfs', name, 'secret'), '');
+  }
+  const { stdout, stderr } = await world.run(
+    'order',
+    'cat /not/there; grep -cE " /(ro|ro/below|dev) ro" /proc/self/mountinfo; touch /ro/x /dev/x 2>&1 | grep -c Read-only; ls /dev/null; ls /one /two | wc -l; stat -c %d / /one /two | uniq | wc -l',
+    (spec) => {
+      spec.linux.maskedPaths = ['/one', '/two'];
+      spec.mounts = spec.mounts.map((mount) =>
+        mount.destination === '/dev' ? { ...mount, options: [...(mount.options ?? []), 'ro'] } : mount,
+      );
+      spec.mounts.push(
+        { destination: '/link', type: 'bind', source: 'file', options: ['bind'] },
+        { destination: '/ro', type: 'tmpfs', source: 'tmpfs', options: ['ro'] },
+        { destination: '/ro/below', type: 'bind', source: 'shared', options: ['bind', 'ro'] },
+      );
+    },
+  );
+  expect([stdout, stderr]).toEqual(['content\n3\n2\n/dev/null\n3\n2\n', '']);
+  symlinkSync('/tmp', join(bundle, 'rootfs/procfs'));
+  const refused = await world.run('order', 'true', (spec) => {
+    spec.mounts.push({ destination: '/procfs', type: 'proc', source: 'proc' });
+  });
+  expect(refused.stderr).toMatch(/proc at \/procfs must be mounted on ordinary directory/);
+});
+
+test('a new user namespace without mappings leaves everybody who he is', async () => {
+  const { stdout } = await world.run('unmapped', 'cat /proc/self/uid_map; id -u', (spec) => {
+    spec.linux.namespaces.push({ type: 'user' });
+  });
+  expect(stdout.trim().split(/\s+/)).toEqual(['0', '0', expect.stringMatching(/^\d{5,}$/), '0']);
+});
+
+test('without a pid namespace of its own a container is killed as a whole', async () => {
+  await world.createOk('together', 'sleep 1000 & sleep 1000 & exec sleep 1000', (spec) => {
+    spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'pid');
+  });
+  await world.ok(['start', 'together']);
+  const pids = async (): Promise<number[]> => JSON.parse(await world.ok(['ps', '--format', 'json', 'together']));
+  await expect.poll(pids, { timeout: 10_000 }).toHaveLength(3);
+  const all = await pids();
+  await world.ok(['kill', 'together', '0']);
+  await world.ok(['kill', 'together', 'KILL']);
+  await world.waitFor('together', 'stopped');
+  await expect.poll(() => all.filter((pid) => existsSync(`/proc/${pid}/exe`)), { timeout: 10_000 }).toEqual([]);
+});
+
+test('a cgroup that has processes already is refused', async () => {
+  await world.createOk('one', 'exec sleep 1000');
+  const { stderr } = await world.create('two', 'true', (spec) => {
+    spec.linux.cgroupsPath = '/tsrun-oci-test/one';
+  });
+  expect(stderr).toMatch(/container's cgroup is not empty/);
+  expect((await world.state('one')).status).toBe('created');
+});
+
 test('exec on the processors that were asked for', async () => {
   await world.createOk('cpus', 'exec sleep 1000');
   await world.ok(['start', 'cpus']);
   const file = join(world.directory, 'affinity.json');
   writeFileSync(
     file,
+    // Without a user it is root.
     JSON.stringify({
-      user: { uid: 0, gid: 0 },
       args: ['grep', 'Cpus_allowed_list', '/proc/self/status'],
       env: ['PATH=/bin'],
       cwd: '/',
@@ -199,7 +352,8 @@ test('seccomp: actions with arguments, and a listener that answers', async () =>
     printed += chunk.toString();
   });
   await expect.poll(() => printed, { timeout: 10_000 }).toBe('ready\n');
-  const { stdout, stderr } = await world.run('notify', 'id -g; mkdir /refused 2>&1 | grep -c "denied"', (spec) => {
+  const command = 'id -g; mkdir /refused 2>&1 | grep -c "denied"; chmod 700 /tmp && echo changed; chmod 711 /tmp 2>&1';
+  const { stdout, stderr } = await world.run('notify', command, (spec) => {
     spec.linux.seccomp = {
       defaultAction: 'SCMP_ACT_ALLOW',
       listenerPath: socket,
@@ -207,10 +361,18 @@ test('seccomp: actions with arguments, and a listener that answers', async () =>
       syscalls: [
         { names: ['getegid', 'getgid'], action: 'SCMP_ACT_NOTIFY' },
         { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 },
+        // By the value of an argument: the mode.
+        ...(['chmod', 'fchmodat'] as const).map((name) => ({
+          names: [name],
+          action: 'SCMP_ACT_ERRNO' as const,
+          errnoRet: 16,
+          args: [{ index: name === 'chmod' ? 1 : 2, value: 0o711, op: 'SCMP_CMP_EQ' as const }],
+        })),
       ],
     };
   });
-  expect([stdout, stderr]).toEqual(['77\n1\n', '']);
+  expect(stdout).toMatch(/^77\n1\nchanged\nchmod: \/tmp: .*[Rr]esource busy\n$/);
+  expect(stderr).toBe('');
   await new Promise((resolve) => (answers.exitCode === null ? answers.once('exit', resolve) : resolve(0)));
   expect(printed).toBe("ready\nnotify meta ['seccompFd']\n");
 });
@@ -224,7 +386,7 @@ test('what cannot be served is refused with its name', async () => {
   };
   expect(await refusal((spec) => Object.assign(spec.linux, { intelRdt: { closID: 'x' } }))).toMatch(/intelRdt/);
   expect(await refusal((spec) => spec.linux.namespaces.push({ type: 'pid' }))).toMatch(/duplicated namespace .*pid/);
-  expect(await refusal((spec) => spec.linux.namespaces.push({ type: 'user' }))).toMatch(/needs linux.uidMappings/);
+
   expect(await refusal((spec) => Object.assign(spec.linux, { sysctl: { 'vm.swappiness': '1' } }))).toMatch(
     /sysctl .*vm.swappiness.* is not in a separate kernel namespace/,
   );

@@ -182,6 +182,40 @@ test('a terminal goes to the console socket, of create and of exec', async () =>
   expect(refused.stderr).toMatch(/cannot use console socket/);
 });
 
+test('the environment has each name once and HOME; exec has the personality of the container', async () => {
+  const { stdout } = await world.run('env', 'env | grep -E "^(A|HOME)="', (spec) => {
+    spec.process.env = ['A=1', 'PATH=/bin', 'HOME=', 'A=2'];
+  });
+  expect(stdout.trim().split('\n').sort()).toEqual(['A=2', 'HOME=/root']);
+  await world.createOk('personality', 'exec sleep 1000', (spec) => {
+    spec.linux.personality = { domain: 'LINUX32' };
+  });
+  await world.ok(['start', 'personality']);
+  const machine = await world.ok(['exec', 'personality', 'uname', '-m']);
+  expect(machine.trim()).toBe(process.arch === 'arm64' ? 'armv8l' : 'i686');
+  const plain = await world.ok(['exec', '--tty', 'personality', 'sh', '-c', 'tty >/dev/null && echo terminal']);
+  expect(plain).toBe('terminal\n');
+});
+
+test('a pidfd goes to the socket that asks for it', async () => {
+  const script = [
+    'import array, os, select, socket, subprocess, sys',
+    'server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); server.listen(1); server.settimeout(60)',
+    // The container keeps what it is given: not the pipe that this test reads to its end.
+    'child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)',
+    'connection, _ = server.accept()',
+    'fd = array.array("i", connection.recvmsg(64, 64)[1][0][2])[0]',
+    'assert child.wait() == 0',
+    'print(open(f"/proc/self/fdinfo/{fd}").read().split("Pid:")[1].split()[0])',
+  ].join('\n');
+  const socket = join(world.directory, 'pidfd');
+  const bundle = world.bundle('pidfd', 'true');
+  const oci = [ociPath, '--root', world.root, 'create', '--bundle', bundle, '--pidfd-socket', socket, 'pidfd'];
+  const received = await run('python3', ['-c', script, socket, ...oci]);
+  expect(received.stdout, received.stderr).toBe(`${(await world.state('pidfd')).pid}\n`);
+  await world.delete('pidfd');
+});
+
 test('descriptors are handed on by --preserve-fds and LISTEN_FDS', async () => {
   const command = 'cat <&3; cat <&4; ls /proc/self/fd | wc -l; echo "$LISTEN_FDS $LISTEN_PID"';
   const bundle = world.bundle('fds', command);
@@ -218,6 +252,8 @@ test('errors go to the log as runc writes them, in the words that callers look f
   expect(readdirSync(world.root).filter((name) => !name.startsWith('.'))).toEqual([]);
   expect((await world.oci(['create', '..'])).stderr).toMatch(/invalid container ID format/);
   expect((await world.oci(['checkpoint', 'x'])).stderr).toMatch(/checkpoint is not supported/);
+  const nowhere = await world.oci(['--log', join(world.directory, 'absent/log'), 'list']);
+  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringMatching(/unable to open the log .*ENOENT/)]);
 });
 
 test('what execve refuses is told by start, with its errno', async () => {
@@ -307,11 +343,11 @@ test('a hook that fails or takes too long ends the creation, and says what it sa
       };
     });
   const failed = await withHook('createRuntime', 'echo because; exit 3');
-  expect(failed.stderr).toMatch(/createRuntime hook #0 \(\/bin\/sh\): exit status 3, output: because/);
+  expect(failed.stderr).toMatch(/createRuntime hook #0: \/bin\/sh: exit status 3, output: because/);
   const slow = await withHook('createContainer', 'exec sleep 60');
-  expect(slow.stderr).toMatch(/createContainer hook #0 \(\/bin\/sh\): hook ran past specified timeout of 1s/);
+  expect(slow.stderr).toMatch(/createContainer hook #0: \/bin\/sh: hook ran past specified timeout of 1s/);
   const inside = await withHook('createContainer', 'echo inside; exit 4');
-  expect(inside.stderr).toMatch(/createContainer hook #0 \(\/bin\/sh\): exit status 4, output: inside/);
+  expect(inside.stderr).toMatch(/createContainer hook #0: \/bin\/sh: exit status 4, output: inside/);
   expect(existsSync(join(world.root, 'hooked'))).toBe(false);
 });
 

@@ -3,6 +3,7 @@
  * it; without a file they go to stderr.
  */
 import { appendFileSync } from 'node:fs';
+import { messageOf, TsrunError } from '../../error.ts';
 import { printError } from '../output.ts';
 
 export type LogFormat = 'text' | 'json';
@@ -17,6 +18,12 @@ export class Log {
     this.#path = path === '' || path === '/dev/stderr' ? undefined : path;
     this.#format = format;
     this.#debug = debug;
+    if (this.#path === undefined) return;
+    try {
+      appendFileSync(this.#path, '', { mode: 0o600 });
+    } catch (cause) {
+      throw new TsrunError('USAGE', `unable to open the log "${this.#path}": ${messageOf(cause)}`, { cause });
+    }
   }
 
   debug(message: string): void {

@@ -71,6 +71,8 @@ export type RootSource =
 export interface Unattended {
   /** A connected socket at `fdConsole` gets the terminal's master. */
   console: boolean;
+  /** The terminal writes no carriage returns: what reads it is a pipe or a file. */
+  plainTerminal?: boolean;
   /** How many descriptors of the caller become 3, 4, …: they lie behind `errorFdOf(preserved)`. */
   preserved: number;
 }
@@ -104,6 +106,8 @@ export interface ProcessOptions {
   newKeyring?: boolean;
   /** Run the command under the init mode of tsrun-monitor. */
   init: boolean;
+  /** The program, where it is not what the first argument names. */
+  executable?: string;
   /** Classic BPF of the seccomp filter. */
   seccomp: Uint8Array | undefined;
   /** Flags of seccomp(2). With a listener: its number, and the socket at which the other side is told of it. */
@@ -160,6 +164,8 @@ export interface Context extends ProcessContext {
   readonly root: Load;
   /** The container's own proc, for sysctls and oom_score_adj. */
   readonly proc: Load;
+  /** Mounts that become read-only when all that lies on them is made. */
+  readonly readOnlyLater: { mount: Load; path: string }[];
 }
 
 const emptyPath = '';

@@ -17,7 +17,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from '../../linux/constants.ts';
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
-import type { NamespaceType, Process } from '../spec.ts';
+import type { Linux, NamespaceType, Process } from '../spec.ts';
 import { becomeCommand } from './become.ts';
 import { cloneChild, cloneFlags, tellPid } from './clone.ts';
 import {
@@ -33,7 +33,7 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { prepareProcess, setAffinity } from './scheduling.ts';
+import { compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
 import {
   type MonitoredStdio,
   monitorStdio,
@@ -41,6 +41,7 @@ import {
   openStdio,
   type Stdio,
   sendMaster,
+  setPlain,
   setSize,
   takeStdio,
 } from './stdio.ts';
@@ -78,6 +79,10 @@ export interface UnattendedExec extends Unattended {
   labels: Readonly<Record<string, string>>;
   /** Who runs the program waits for the command. */
   stays?: boolean;
+  /** The program, where it is not what the first argument names. */
+  executable?: string;
+  /** That of the container. */
+  personality?: Linux['personality'];
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -183,9 +188,13 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       lenientRlimit: options.lenientRlimit,
       newKeyring: unattended === undefined,
       ...(unattended === undefined ? {} : { errorFd, listenerFd: errorFd + 1, seccompFlags: unattended.seccompFlags }),
+      ...(unattended?.executable === undefined ? {} : { executable: unattended.executable }),
     },
   };
-  if (unattended !== undefined) prepareProcess(c, process, unattended);
+  if (unattended !== undefined) {
+    prepareProcess(c, process, unattended);
+    compilePersonality(c, unattended.personality);
+  }
   oomScore(b, process.oomScoreAdj);
   giveUpHost(b, options, container, stdio, options.userns === undefined ? uid : hostId(options.userns.uids, uid));
   // Who is in a user namespace raises no limit any more.
@@ -196,6 +205,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   if (stdio.kind === 'console') {
     const terminal = makeTerminal(b, uid, fdKeptConsole);
     setSize(b, terminal, process.consoleSize);
+    if (unattended?.plainTerminal === true) setPlain(b, terminal);
     takeStdio(b, uid, stdio, terminal);
   }
   b.enter('security');

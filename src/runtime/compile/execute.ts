@@ -43,7 +43,7 @@ export function compileExec(c: ProcessContext, process: Process): void {
   }
   const command = args[0] ?? '';
   const vector = argv(args);
-  const paths = candidates(command, env);
+  const paths = c.options.executable === undefined ? candidates(command, env) : [c.options.executable];
   const single = paths.length === 1;
   for (const path of paths) {
     b.call('execve', [b.text(path), vector, envp], {

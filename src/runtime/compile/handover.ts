@@ -140,8 +140,10 @@ export function openProc(c: Context): void {
 }
 
 /** The last thing that `create` does: the process is complete, and waits. */
-export function waitForStart(b: ProgramBuilder, { keyring, preserved }: Handover): void {
+export function waitForStart(b: ProgramBuilder, { keyring, preserved, labels }: Handover): void {
   b.enter('security');
+  // Labels are written through a descriptor of proc, after start.
+  if (Object.keys(labels).length === 0) closeDone(b, preserved);
   if (keyring !== undefined) joinKeyring(b, keyring);
   b.enter('exec');
   const connection = b.slot('connection');
@@ -151,6 +153,22 @@ export function waitForStart(b: ProgramBuilder, { keyring, preserved }: Handover
     store: connection,
   });
   b.call('dup3', [connection, errorFdOf(preserved), O_CLOEXEC], { title: 'tell failures there from now on' });
+}
+
+/** All that nothing needs any more: this process may wait for long, and the container is not to find it in its proc. */
+function closeDone(b: ProgramBuilder, preserved: number): void {
+  const errorFd = errorFdOf(preserved);
+  const ranges = [
+    [fdProgram, fdStart - 1],
+    [fdStart + 1, errorFd - 1],
+    [errorFd + 1 + preserved, 0xffffffff],
+  ] as const;
+  for (const [first, last] of ranges) {
+    b.call('close_range', [first, last, 0], {
+      title: `close descriptors from ${first} on`,
+      why: 'directories of the host and of its cgroups are not needed while it waits',
+    });
+  }
 }
 
 /** Labels for what execve makes of the process (Documentation/admin-guide/LSM). */

@@ -144,12 +144,14 @@ function newFilesystem(c: Context, mount: Mount): void {
   // What is hidden in them later is looked up by their names: a link could lead somewhere else by then (CVE-2023-28642).
   const target = makeTarget(c, mount.destination, 'directory', type === 'proc' || type === 'sysfs');
   const isProc = type === 'proc' && mount.destination === '/proc';
-  const fd = detachedMount(c, type, parameters, attributes, {
+  const later = c.options.handover !== undefined && type === 'tmpfs' && isLaidOn(c, mount) ? MOUNT_ATTR_RDONLY : 0;
+  const fd = detachedMount(c, type, parameters, attributes & ~later, {
     title: `${type} for ${mount.destination}`,
     why: reasons[type] ?? '',
     source: mount.source ?? type,
     ...(isProc ? { mount: c.proc } : {}),
   });
+  if ((attributes & later) !== 0) c.readOnlyLater.push({ mount: fd, path: mount.destination });
   attach(c, fd, target, {
     title: `attach ${type} at ${mount.destination}`,
     shell: `mount -t ${type} -o ${quote((mount.options ?? []).join(',') || 'defaults')} ${quote(mount.source ?? type)} "$ROOT"${quote(mount.destination)}`,
@@ -158,6 +160,19 @@ function newFilesystem(c: Context, mount: Mount): void {
     const propagation = propagationWords[word];
     if (propagation === undefined) continue;
     setAttributes(c, fd, { propagation: propagation.flag, recursive: false }, { title: `make it ${word}` });
+  }
+}
+
+/** Whether something is made in the new filesystem: devices, or targets of other mounts. */
+function isLaidOn({ spec }: Context, { destination }: Mount): boolean {
+  return destination === '/dev' || (spec.mounts ?? []).some((other) => other.destination.startsWith(`${destination}/`));
+}
+
+/** What was to be read-only and had to be written first. */
+export function makeReadOnly(c: Context): void {
+  c.b.enter('mounts');
+  for (const { mount, path } of c.readOnlyLater) {
+    setAttributes(c, mount, { set: MOUNT_ATTR_RDONLY, recursive: false }, { title: `make ${path} read-only` });
   }
 }
 
@@ -219,10 +234,31 @@ function bindMount(c: Context, { mount, tree, isDirectory: directory }: OpenedBi
     },
   );
   const target = makeTarget(c, mount.destination, directory ? 'directory' : 'file');
+  if (c.options.handover !== undefined) {
+    replaceByCopy(c, tree, tree, 'mountinfo is to have the order of the configuration (Linux 6.15)');
+  }
   attach(c, tree, target, {
     title: `bind ${mount.source ?? ''} at ${mount.destination}`,
     shell: bindCommand(mount, plain),
   });
+}
+
+/**
+ * Replaces a mount that is attached nowhere by a copy of `source`. The kernel lists mounts by their age, and readers of mountinfo
+ * take that for the order of the configuration: a copy of the copy is as young as it should be. Where it cannot be copied (before
+ * Linux 6.15 what is attached nowhere) it stays as it is.
+ */
+function replaceByCopy(c: Context, tree: Load, source: Load, why: string): void {
+  const { b } = c;
+  const again = b.slot('younger copy');
+  b.call('open_tree', [source, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE], {
+    title: 'copy the mount again',
+    why,
+    store: again,
+    tolerate: ['EINVAL', 'EPERM'],
+  });
+  b.call('dup3', [again, tree, O_CLOEXEC], { title: 'take the younger copy', tolerate: ['EBADF'] });
+  b.call('close', [again], { title: 'close its other descriptor', tolerate: ['EBADF'] });
 }
 
 /** mount(8) binds first and restricts then; what holds for mounts below it too it knows since util-linux 2.39 only. */
@@ -272,6 +308,7 @@ function clearedAttributes(words: readonly string[]): number {
 export function compileMasks(c: Context): void {
   const { b, spec } = c;
   b.enter('mounts');
+  let shared: Load | undefined;
   for (const path of spec.linux?.maskedPaths ?? []) {
     if (isKernelPath(path) && !c.options.exists(path)) continue;
     const target = openInRoot(c, path, {
@@ -302,6 +339,10 @@ export function compileMasks(c: Context): void {
           title: `an empty directory for ${path}`,
         },
       );
+      if (c.options.handover !== undefined) {
+        if (shared !== undefined) replaceByCopy(c, empty, shared, 'one empty filesystem serves all hidden directories');
+        shared ??= empty;
+      }
       attach(c, empty, target, {
         title: `hide the directory ${path}`,
         why: 'it tells about the host or changes it',

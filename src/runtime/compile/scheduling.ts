@@ -63,11 +63,12 @@ export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority
     });
   }
   if (ioPriority !== undefined) {
-    const value = (ioClasses[ioPriority.class] << ioprioClassShift) | ioPriority.priority;
+    const { priority = 0 } = ioPriority;
+    const value = (ioClasses[ioPriority.class] << ioprioClassShift) | priority;
     b.call('ioprio_set', [ioprioWhoProcess, 0, value], {
-      title: `priority of disk access ${ioPriority.class} ${ioPriority.priority}`,
+      title: `priority of disk access ${ioPriority.class} ${priority}`,
       why: 'asked for by process.ioPriority',
-      shell: `ionice --class ${ioClasses[ioPriority.class]} --classdata ${ioPriority.priority} --pid $$`,
+      shell: `ionice --class ${ioClasses[ioPriority.class]} --classdata ${priority} --pid $$`,
       hints: { EPERM: 'the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE' },
     });
   }

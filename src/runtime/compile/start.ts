@@ -7,8 +7,6 @@ import {
   CLONE_NEWCGROUP,
   CLONE_NEWNET,
   CLONE_NEWPID,
-  MNT_DETACH,
-  MOUNT_ATTR_RDONLY,
   MS_PRIVATE,
   MS_REC,
   MS_SLAVE,
@@ -33,24 +31,22 @@ import {
   messageMounted,
   messageReady,
   quote,
-  setAttributes,
 } from './context.ts';
 import { compileDevices } from './devices.ts';
 import {
   becomeRoot,
   enterNamespace,
   layOut,
-  layOverRoot,
   openProc,
   prepare,
-  rootPropagation,
   waitForMappings,
   waitForStart,
   writeLabels,
 } from './handover.ts';
 import { compileRlimits, writeProc } from './identity.ts';
 import { loopbackUp } from './loopback.ts';
-import { compileMasks, compileMounts, isBind, openBinds } from './mounts.ts';
+import { compileMasks, compileMounts, isBind, makeReadOnly, openBinds } from './mounts.ts';
+import { changeRoot, pivot } from './pivot.ts';
 import { compileRoot } from './rootfs.ts';
 import { compilePersonality, compileScheduling } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
@@ -94,7 +90,14 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
       .filter((namespace) => namespace.path === undefined)
       .map((namespace) => namespace.type),
   );
-  const context: Context = { b, options, spec, root: b.slot('root mount'), proc: b.slot('proc mount') };
+  const context: Context = {
+    b,
+    options,
+    spec,
+    root: b.slot('root mount'),
+    proc: b.slot('proc mount'),
+    readOnlyLater: [],
+  };
 
   b.enter('namespaces');
   const exe = b.slot('own executable');
@@ -150,20 +153,23 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
   if (handover !== undefined) openProc(context);
-  if (spec.linux?.namespaces?.some(({ type }) => type === 'mount')) privateMounts(context);
+  const hasMountNamespace = (spec.linux?.namespaces ?? []).some(({ type }) => type === 'mount');
+  if (hasMountNamespace) privateMounts(context);
   compileRoot(context);
   if (handover?.userNamespace === true) becomeRoot(context);
   compileMounts(context, binds);
   compileDevices(context, taken?.devices);
   const terminal = makeTerminal(context, stdio);
   makeWorkingDirectory(context, process.cwd);
+  makeReadOnly(context);
   compileSettings(context);
   compileMasks(context);
   if (handover?.stopWhenMounted === true) {
     const why = 'createRuntime and createContainer are called before the root changes';
     barrier(context, messageMounted, 'mounted: wait for the hooks', why);
   }
-  pivot(context);
+  if (hasMountNamespace || handover === undefined) pivot(context);
+  else changeRoot(context);
   if (handover !== undefined) takeStdio(b, process.user.uid, stdio, terminal);
   barrier(
     context,
@@ -326,54 +332,6 @@ function compileSettings(c: Context): void {
       shell: `echo ${adjustment} >/proc/self/oom_score_adj`,
     });
   }
-}
-
-function pivot(c: Context): void {
-  const { b } = c;
-  b.enter('rootfs');
-  if (c.spec.root?.readonly === true) {
-    setAttributes(
-      c,
-      c.root,
-      { set: MOUNT_ATTR_RDONLY, recursive: false },
-      {
-        title: 'make the root read-only',
-        why: 'asked for; mounts below it keep their own flags',
-        shell: 'mount -o remount,bind,ro "$ROOT"',
-      },
-    );
-  }
-  b.call('fchdir', [c.root], { title: 'go into the new root', shell: 'cd "$ROOT"' });
-  if (c.options.handover?.noPivot === true) {
-    layOverRoot(c);
-    return;
-  }
-  if (c.options.chroot === true) {
-    onlyChroot(c);
-    return;
-  }
-  b.call('pivot_root', [b.text('.'), b.text('.')], {
-    title: 'make it the root; the old one lies on top of it',
-    why: 'unlike chroot, after this the old root can be taken away for good',
-    shell: 'pivot_root . .',
-  });
-  b.call('umount2', [b.text('.'), MNT_DETACH], {
-    title: 'take the old root away',
-    why: 'with it goes every path to the host',
-    shell: 'umount -l .',
-  });
-  b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
-  if (c.options.handover !== undefined) rootPropagation(c);
-}
-
-/** --without pivot_root: what stays mounted around the new root can be walked to. */
-function onlyChroot({ b }: Context): void {
-  b.call('chroot', [b.text('.')], {
-    title: 'make it the root by chroot alone',
-    why: 'asked for by --without: the old root stays, and whoever may call chroot once more walks out of this one',
-    shell: 'chroot .',
-  });
-  b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
 }
 
 /** Tells the other side, and waits for one byte; its end ends this process. */

@@ -16,6 +16,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_SEQPACKET,
   SOL_SOCKET,
+  TCSETS,
   TIOCGPTPEER,
   TIOCSCTTY,
   TIOCSPTLCK,
@@ -143,6 +144,7 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
   });
   const peer = openPeer(b, master, outsideUid(c, c.spec.process?.user.uid ?? 0), outsideGid(c, ttyGroup));
   setSize(b, peer, c.spec.process?.consoleSize);
+  if (c.options.handover?.plainTerminal === true) setPlain(b, peer);
   const tree = b.slot('tree of the terminal');
   b.call('open_tree', [peer, b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
     title: "copy the terminal's mount",
@@ -163,6 +165,24 @@ export function setSize(b: ProgramBuilder, terminal: Load, size: { height: numbe
   b.call('ioctl', [terminal, TIOCSWINSZ, b.bytes(struct, 'struct winsize')], {
     title: `terminal of ${size.height} rows and ${size.width} columns`,
     shell: `stty rows ${size.height} columns ${size.width}`,
+  });
+}
+
+/**
+ * What a new terminal has (the kernel's tty_std_termios and INIT_C_CC), but for ONLCR: c_iflag, c_oflag, c_cflag, c_lflag,
+ * c_line, c_cc.
+ */
+const plainTermios = Buffer.concat([
+  Buffer.from(Uint32Array.of(0x500, 0x1, 0xbf, 0x8a3b).buffer),
+  Buffer.from([0, 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0]),
+]);
+
+/** Lines end as the program ends them (man 3 termios, ONLCR). */
+export function setPlain(b: ProgramBuilder, terminal: Load): void {
+  b.call('ioctl', [terminal, TCSETS, b.bytes(plainTermios, 'struct termios')], {
+    title: 'no carriage returns before the ends of lines',
+    why: 'a pipe or a file gets the output',
+    shell: 'stty -onlcr',
   });
 }
 

@@ -4,6 +4,10 @@ import type { Entry } from './entry.ts';
 export const ociTitles: readonly Entry[] = [
   ['a session keyring of its own', 'собственная сеансовая связка ключей'],
   ['bind {1} of the host', 'привязать {1} хоста'],
+  ['close its other descriptor', 'закрыть второй дескриптор на неё'],
+  ['copy the mount again', 'скопировать монтирование ещё раз'],
+  ['take the younger copy', 'взять более молодую копию'],
+  ['close descriptors from {1} on', 'закрыть дескрипторы начиная с {1}'],
   ['close the sync socket', 'закрыть сокет синхронизации'],
   ['close the user namespace', 'закрыть пространство имён пользователей'],
   ['close those above too', 'закрыть и те, что выше'],
@@ -19,6 +23,8 @@ export const ociTitles: readonly Entry[] = [
   ['map owners in {1}', 'отобразить владельцев в {1}'],
   ['move the new root over the old one', 'переместить новый корень поверх старого'],
   ['new time namespace for children', 'новое пространство имён времени для детей'],
+  ['no carriage returns before the ends of lines', 'без возврата каретки перед концом строки'],
+  ['make {1} read-only', 'сделать {1} только для чтения'],
   ['personality {1}', 'персональность {1}'],
   ['priority of disk access {1} {2}', 'приоритет доступа к дискам {1} {2}'],
   ['processors {1} {2}', 'процессоры {1} {2}'],
@@ -48,6 +54,7 @@ export const ociReasons: readonly Entry[] = [
     'asked for by --no-pivot; weaker than pivot_root, after which the old root is gone',
     'так велит --no-pivot; слабее, чем pivot_root, после которого старого корня нет',
   ],
+  ['a pipe or a file gets the output', 'вывод идёт в канал или файл'],
   ['asked for by --preserve-fds or LISTEN_FDS', 'так велит --preserve-fds или LISTEN_FDS'],
   ['asked for by process.ioPriority', 'так велит process.ioPriority'],
   ['asked for by process.scheduler', 'так велит process.scheduler'],
@@ -56,6 +63,15 @@ export const ociReasons: readonly Entry[] = [
     'так велено: монтирования с любой стороны видны и на другой',
   ],
   ['asked for by rootfsPropagation', 'так велит rootfsPropagation'],
+  [
+    'directories of the host and of its cgroups are not needed while it waits',
+    'каталоги хоста и его групп управления не нужны, пока он ждёт',
+  ],
+  ['one empty filesystem serves all hidden directories', 'одна пустая файловая система служит всем скрытым каталогам'],
+  [
+    'mountinfo is to have the order of the configuration (Linux 6.15)',
+    'порядок в mountinfo должен быть порядком конфигурации (Linux 6.15)',
+  ],
   [
     'files are made for root of the container, not for that of the host',
     'файлы создаются для root контейнера, а не для root хоста',

@@ -2,9 +2,10 @@
 import { resolve } from 'node:path';
 import { SOCK_STREAM } from '../../../linux/constants.ts';
 import { close } from '../../../linux/fs.ts';
+import { isTty } from '../../../linux/tty.ts';
 import { socketPair } from '../../../linux/unix-socket.ts';
 import { type CreateOptions, createContainer } from '../../../oci/create.ts';
-import { connectConsole } from '../../../oci/descriptors.ts';
+import { connectConsole, sendPidfd } from '../../../oci/descriptors.ts';
 import { becomeSubreaper, waitForProcess } from '../../../oci/foreground.ts';
 import { deleteContainer } from '../../../oci/signal.ts';
 import { startContainer } from '../../../oci/start.ts';
@@ -22,6 +23,7 @@ const createFlags: readonly Flag[] = [
   { name: 'config', short: 'f', type: 'string', description: 'Another name than config.json in the bundle' },
   { name: 'console-socket', type: 'string', description: "Unix socket that gets the terminal's master" },
   { name: 'pid-file', type: 'string', description: 'File that the pid is written to' },
+  { name: 'pidfd-socket', type: 'string', description: 'Unix socket that gets a pidfd of the first process' },
   { name: 'no-pivot', type: 'bool', description: 'Do not use pivot_root (for a host on an initramfs)' },
   { name: 'no-new-keyring', type: 'bool', description: "Keep the caller's session keyring" },
   { name: 'preserve-fds', type: 'uint', description: 'How many further descriptors from 3 on to hand on' },
@@ -43,7 +45,10 @@ function createOptions({ flags, args, log, manager }: OciInvocation): CreateOpti
     noNewKeyring: flags.boolean('no-new-keyring'),
     manager,
     warn: (message) => log.warn(message),
-    onCreated: (pid) => writePidFile(flags.string('pid-file'), pid),
+    onCreated: (pid) => {
+      writePidFile(flags.string('pid-file'), pid);
+      sendPidfd(flags.string('pidfd-socket'), pid);
+    },
   };
 }
 
@@ -88,6 +93,7 @@ export const run: OciCommand = {
     let master: number | undefined;
     const container = createContainer(store, {
       ...options,
+      plainTerminal: !flags.string('console-socket') && !isTty(1),
       connectConsole: (process) => {
         if (process?.terminal !== true || flags.string('console-socket')) return options.connectConsole(process);
         const [own, theirs] = socketPair(SOCK_STREAM);

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { TsrunError } from '../../../error.ts';
 import { SOCK_STREAM } from '../../../linux/constants.ts';
 import { close } from '../../../linux/fs.ts';
+import { isTty } from '../../../linux/tty.ts';
 import { socketPair } from '../../../linux/unix-socket.ts';
 import { checkProcess, isMapped } from '../../../oci/bundle.ts';
-import { connectConsole } from '../../../oci/descriptors.ts';
+import { connectConsole, sendPidfd } from '../../../oci/descriptors.ts';
 import { execProcess } from '../../../oci/exec.ts';
 import { becomeSubreaper, waitForProcess } from '../../../oci/foreground.ts';
 import type { OciContainer } from '../../../oci/store.ts';
@@ -24,6 +25,7 @@ export const exec: OciCommand = {
     { name: 'pid-file', type: 'string', description: 'File that the pid is written to' },
     { name: 'tty', short: 't', type: 'bool', description: 'With a terminal' },
     { name: 'console-socket', type: 'string', description: "Unix socket that gets the terminal's master" },
+    { name: 'pidfd-socket', type: 'string', description: 'Unix socket that gets a pidfd of the process' },
     { name: 'cwd', type: 'string', description: 'Working directory' },
     { name: 'env', short: 'e', type: 'list', description: 'NAME=value' },
     { name: 'user', short: 'u', type: 'string', description: 'UID[:GID]' },
@@ -57,7 +59,11 @@ export const exec: OciCommand = {
       process,
       preserveFds: flags.integer('preserve-fds') ?? 0,
       cgroup: flags.string('cgroup'),
-      onCreated: (created) => writePidFile(flags.string('pid-file'), created),
+      plainTerminal: !detached && !flags.string('console-socket') && !isTty(1),
+      onCreated: (created) => {
+        writePidFile(flags.string('pid-file'), created);
+        sendPidfd(flags.string('pidfd-socket'), created);
+      },
       connectConsole: () => {
         const path = flags.string('console-socket');
         if (detached || path || process.terminal !== true) return connectConsole(process, path);
@@ -116,7 +122,7 @@ function userOf(flags: ParsedFlags, { user }: Process): Process['user'] {
   return { ...user, ...groups, uid: Number(match[1]), ...(match[2] === undefined ? {} : { gid: Number(match[2]) }) };
 }
 
-/** As runc has it: not inheritable. Ambient where the container has that set. */
+/** As runc has it: not inheritable. Ambient where the container lets it be inherited. */
 function capabilitiesOf(names: readonly string[], { capabilities }: Process): Pick<Process, 'capabilities'> {
   if (names.length === 0) return capabilities === undefined ? {} : { capabilities };
   const add = (set: readonly string[] = []): string[] => [...set, ...names];
@@ -126,6 +132,10 @@ function capabilitiesOf(names: readonly string[], { capabilities }: Process): Pi
       bounding: add(capabilities?.bounding),
       effective: add(capabilities?.effective),
       permitted: add(capabilities?.permitted),
+      ambient: [
+        ...(capabilities?.ambient ?? []),
+        ...names.filter((name) => capabilities?.inheritable?.includes(name) === true),
+      ],
     },
   };
 }

@@ -11,7 +11,8 @@ export const kill: OciCommand = {
   args: { min: 1, max: 2 },
   run: async ({ flags, args, store }) => {
     const [id = '', text = 'SIGTERM'] = args;
-    const signal = signalNumber(text);
+    // Signal 0 asks whether there is somebody (man 2 kill).
+    const signal = text === '0' ? 0 : signalNumber(text);
     if (signal === undefined) throw new TsrunError('USAGE', `unknown signal ${JSON.stringify(text)}`);
     killContainer(store.get(id), signal, flags.boolean('all'));
     return 0;

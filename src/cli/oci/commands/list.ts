@@ -86,7 +86,7 @@ export const ps: OciCommand = {
   usage: '[OPTIONS] CONTAINER [OPTIONS OF ps]',
   flags: [formatFlag],
   args: { min: 1 },
-  flagsFirst: false,
+  flagsFirst: true,
   run: async ({ flags, args, store }) => {
     const [id = '', ...options] = args;
     const container = store.get(id);

@@ -21,7 +21,7 @@ export function writeLayerOfChanges(writer: TarWriter, directory: string, change
   const upper = calls.openName(AT_FDCWD, bytePath(join(directory, 'upper')), openFlags, 0);
   if (upper < 0) throw unpackError('open', bytePath(join(directory, 'upper')), upper);
   try {
-    new Walk(writer, new Set(changes.map(({ path }) => path))).directory(upper, '', false);
+    new Walk(writer, new Map(changes.map(({ path, kind }) => [path, kind]))).directory(upper, '', false);
   } finally {
     calls.closeDescriptor(upper);
   }
@@ -32,7 +32,7 @@ class Walk {
 
   constructor(
     private readonly writer: TarWriter,
-    private readonly changed: ReadonlySet<BytePath>,
+    private readonly changed: ReadonlyMap<BytePath, Change['kind']>,
   ) {}
 
   /** `whole`: everything in it counts, because nothing below it does. */
@@ -55,7 +55,8 @@ class Walk {
       node.write(this.writer, path, this.links);
       if (!node.isDirectory) return;
       const opaque = isOpaque(fd, name);
-      if (opaque) this.marker(`${path}/.wh..wh..opq`);
+      // overlayfs marks some directories that hide nothing; whether it does depends on its options.
+      if (opaque && !whole && this.changed.get(path) !== 'A') this.marker(`${path}/.wh..wh..opq`);
       const inner = calls.openName(node.fd, '.', openFlags, 0);
       if (inner === -errno.ENOENT) return;
       if (inner < 0) throw unpackError('open', path, inner);

@@ -1,5 +1,6 @@
 /** The table of commands. A command's own module is loaded when it is called: `version` must not pay for `run`. */
 import type { CommandEntry, CommandGroup } from './command.ts';
+import { networkCommands } from './network-commands.ts';
 import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
@@ -15,6 +16,7 @@ export const groups: readonly CommandGroup[] = [
 
 /** Sorted by name, as help lists them. */
 export const commands: readonly CommandEntry[] = [
+  ...networkCommands,
   ...registryCommands,
   {
     names: ['__complete'],
@@ -178,41 +180,6 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
-    names: ['network connect'],
-    summary: 'Connect a container to a network',
-    load: async () => (await import('./commands/network-connect.ts')).networkConnect,
-  },
-  {
-    names: ['network create'],
-    summary: 'Create a network',
-    load: async () => (await import('./commands/network-create.ts')).networkCreate,
-  },
-  {
-    names: ['network disconnect'],
-    summary: 'Take a container from a network',
-    load: async () => (await import('./commands/network-connect.ts')).networkDisconnect,
-  },
-  {
-    names: ['network inspect'],
-    summary: 'Show everything about networks',
-    load: async () => (await import('./commands/inspect.ts')).networkInspect,
-  },
-  {
-    names: ['network ls', 'network list'],
-    summary: 'List networks',
-    load: async () => (await import('./commands/network-ls.ts')).networkLs,
-  },
-  {
-    names: ['network prune'],
-    summary: 'Remove networks that no container is on',
-    load: async () => (await import('./commands/prune.ts')).networkPrune,
-  },
-  {
-    names: ['network rm', 'network remove'],
-    summary: 'Remove networks',
-    load: async () => (await import('./commands/network-rm.ts')).networkRm,
-  },
-  {
     names: ['oci'],
     summary: 'Be an OCI runtime: the command line of tsrun-oci',
     load: async () => (await import('./commands/oci.ts')).oci,
@@ -343,31 +310,6 @@ export const commands: readonly CommandEntry[] = [
     names: ['version'],
     summary: 'Show versions',
     load: async () => (await import('./commands/version.ts')).version,
-  },
-  {
-    names: ['volume create'],
-    summary: 'Create a volume',
-    load: async () => (await import('./commands/volume-create.ts')).volumeCreate,
-  },
-  {
-    names: ['volume inspect'],
-    summary: 'Show everything about volumes',
-    load: async () => (await import('./commands/inspect.ts')).volumeInspect,
-  },
-  {
-    names: ['volume ls', 'volume list'],
-    summary: 'List volumes',
-    load: async () => (await import('./commands/volume-ls.ts')).volumeLs,
-  },
-  {
-    names: ['volume prune'],
-    summary: 'Remove all volumes that no container has',
-    load: async () => (await import('./commands/prune.ts')).volumePrune,
-  },
-  {
-    names: ['volume rm', 'volume remove'],
-    summary: 'Remove volumes',
-    load: async () => (await import('./commands/volume-rm.ts')).volumeRm,
   },
   {
     names: ['wait', 'container wait'],

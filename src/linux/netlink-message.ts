@@ -146,6 +146,12 @@ export class Attributes {
     return this.sized(type, 4)?.readUInt32BE();
   }
 
+  /** Beyond 2^53 it loses precision; handles and counters never come there. */
+  be64(type: number): number | undefined {
+    const bytes = this.sized(type, 8);
+    return bytes === undefined ? undefined : Number(bytes.readBigUInt64BE());
+  }
+
   text(type: number): string | undefined {
     const value = this.bytes(type);
     if (value === undefined) return undefined;

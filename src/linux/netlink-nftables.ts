@@ -217,7 +217,7 @@ export function parseRule(message: NetlinkMessage): Rule {
     family: message.body.readUInt8(0),
     table: attributes.text(NFTA_RULE_TABLE) ?? '',
     chain: attributes.text(NFTA_RULE_CHAIN) ?? '',
-    handle: Number(attributes.bytes(NFTA_RULE_HANDLE)?.readBigUInt64BE() ?? 0n),
+    handle: attributes.be64(NFTA_RULE_HANDLE) ?? 0,
     comment: commentOf(attributes.bytes(NFTA_RULE_USERDATA)),
     expressions: list.map(({ value }) => {
       const expression = new Attributes(value);

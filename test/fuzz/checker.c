@@ -9,7 +9,7 @@ extern void free(void *);
 extern long read(int, void *, unsigned long);
 extern long write(int, const void *, unsigned long);
 
-static volatile long sink;
+static volatile u64 sink;
 
 static void touch(struct program_header *p)
 {
@@ -22,7 +22,7 @@ static void touch(struct program_header *p)
 		__builtin_memcpy(memory + reloc[i].at, &value, 8);
 	for (u32 i = 0; i < p->op_count; i++, op++) {
 		for (int k = 0; k < 6; k++)
-			sink += load_argument(memory, op->kind[k], op->argument[k]);
+			sink += (u64)load_argument(memory, op->kind[k], op->argument[k]);
 		if (op->store_width)
 			__builtin_memcpy(memory + op->store, &value, op->store_width);
 	}

@@ -33,7 +33,9 @@ export interface Finding {
 }
 
 export interface SessionOptions {
-  milliseconds: number;
+  /** When to end: after a time, or after a number of inputs, which are the same for the same seed. */
+  milliseconds?: number;
+  inputs?: number;
   seed: number;
   /** Where an input that breaks a promise is kept; by default the corpus, so that it is tried for ever. */
   keep?: string;
@@ -50,11 +52,12 @@ export async function fuzz(target: Target, options: SessionOptions): Promise<{ t
   const random = randomNumbers(options.seed);
   const seeds = seedsOf(target);
   const grown: Buffer[] = [];
-  const end = Date.now() + options.milliseconds;
+  const { milliseconds = Number.POSITIVE_INFINITY, inputs = Number.POSITIVE_INFINITY } = options;
+  const end = Date.now() + milliseconds;
   let tried = 0;
   for (;;) {
     const isSeed = tried < seeds.length;
-    if (!isSeed && Date.now() >= end) return { tried };
+    if (!isSeed && (Date.now() >= end || tried >= inputs)) return { tried };
     const chosen = random() < 0.5 ? grown[Math.floor(random() * 200)] : undefined;
     const from = chosen ?? seeds[Math.floor(random() * seeds.length)] ?? Buffer.alloc(0);
     const input = isSeed ? (seeds[tried] ?? from) : mutate(from, seeds, target.words, random);

@@ -25,7 +25,7 @@ const formats = ['text', 'json'] as const;
 export const xrayCommand: Command = {
   usage: '[OPTIONS] CONTAINER [PATH]',
   description:
-    'Show a container beside the host: namespaces, processes, mounts and layers, limits, capabilities and system calls,\nand the way of a packet. With a path: every layer that has something there',
+    'Show a container beside the host: namespaces, processes, mounts and layers, limits,\ncapabilities and system calls, and the way of a packet.\nWith a path: every layer that has something there',
   flags: [
     {
       name: 'format',

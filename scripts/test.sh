@@ -20,7 +20,7 @@ install_packages "${packages[@]}"
 # What this script has made for itself.
 results= own_policy=
 trap '[[ -z $results ]] || rm -rf "$results"; [[ -z $own_policy ]] || as_root rm -f "$own_policy"' EXIT
-# Who calls an OCI runtime, for the tests of tsrun-oci. Their services are not wanted, only their programs.
+# Who calls an OCI runtime, for the tests of tsrun-oci, and who builds images too. Their services are not wanted, only their programs.
 if [[ ! -d /run/systemd/system ]]; then
   policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
@@ -28,7 +28,7 @@ if [[ ! -d /run/systemd/system ]]; then
     as_root chmod 755 "$policy"
     own_policy=$policy
   fi
-  install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon
+  install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon buildah:buildah
 fi
 need_node_modules
 npm run --silent build

@@ -103,8 +103,10 @@ describe.skipIf(!hasTools)(
       const base = join(contexts, 'onbuild', 'Dockerfile.base');
       await tsrunOk(['build', '-q', '-f', base, '-t', 'onbuild-base', join(contexts, 'onbuild')]);
       for (const { name, args = [] } of dockerfiles) await buildHere(name, args);
-      expect(ours('static-c').tree.get('program')).toMatchObject({ type: 'file', mode: 0o755 });
-      expect(ours('node-service').tree.has('app/src/debug.log')).toBe(false);
+      const has = (image: string): boolean => dockerfiles.some(({ name }) => name === image);
+      if (has('static-c')) expect(ours('static-c').tree.get('program')).toMatchObject({ type: 'file', mode: 0o755 });
+      if (has('node-service')) expect(ours('node-service').tree.has('app/src/debug.log')).toBe(false);
+      if (!has('cache-mounts')) return;
       expect(ours('cache-mounts').tree.get('opt/main')).toMatchObject({ type: 'file' });
       for (const absent of ['mnt/src', 'scratch', 'var/cache/build', 'root/.cache']) {
         expect([absent, ours('cache-mounts').tree.has(absent)]).toEqual([absent, false]);

@@ -4,6 +4,7 @@ import { type BreakOut, execute, mountAt } from 'tsrun/lessons/kit.ts';
 export default {
   attack(b) {
     mountAt(b, 'proc', '/tmp/proc');
-    execute(b, ['head', '-n', '1', '/tmp/proc/1/root/etc/passwd']);
+    // Of any process of the host; the one that made this one is always to be seen.
+    execute(b, ['sh', '-c', 'head -n 1 /tmp/proc/$PPID/root/etc/passwd']);
   },
 } satisfies BreakOut;

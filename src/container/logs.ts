@@ -2,8 +2,10 @@
  * Reads a container's log: records of one line each, as the container runtime interface of Kubernetes has them:
  * `2026-01-02T03:04:05.123456789Z stdout F text`, with P instead of F where the line goes on in the next record.
  */
+
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../error.ts';
 
 export interface LogRecord {
   /** RFC 3339 with nanoseconds. */
@@ -41,7 +43,10 @@ export function parseLogLine(line: Buffer): LogRecord | undefined {
   };
 }
 
-/** All records of one file from `offset`, in order; resolves to the offset behind the last whole record. */
+/**
+ * All records of one file from `offset`, in order; resolves to the offset behind the last whole record. A file that is gone has
+ * none: its container was removed, or has turned its log over.
+ */
 export async function readLogFile(
   path: string,
   offset: number,
@@ -49,15 +54,19 @@ export async function readLogFile(
 ): Promise<number> {
   let rest: Buffer = Buffer.alloc(0);
   let position = offset;
-  for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 256 * 1024 })) {
-    let data: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a)) {
-      const record = parseLogLine(data.subarray(0, end));
-      if (record !== undefined) onRecord(record);
-      position += end + 1;
-      data = data.subarray(end + 1);
+  try {
+    for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 256 * 1024 })) {
+      let data: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a)) {
+        const record = parseLogLine(data.subarray(0, end));
+        if (record !== undefined) onRecord(record);
+        position += end + 1;
+        data = data.subarray(end + 1);
+      }
+      rest = data;
     }
-    rest = data;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
   return position;
 }

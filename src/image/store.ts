@@ -363,9 +363,10 @@ export class ImageStore {
     return parseConfig(this.configBytes(id, name), source);
   }
 
-  /** The config as it stands. Throws as `readConfig` does. */
+  /** The config as it stands. Throws as `readConfig` does, and `NOT_FOUND` when the image was removed since it was looked up. */
   configBytes(id: Digest, name?: string): Buffer {
     const bytes = this.readBlob(id);
+    if (bytes === undefined && !this.#catalogue.read().images.has(id)) throw noSuchImage(name ?? id);
     if (bytes === undefined) throw corrupt(`"${this.#blobPath(id)}" is missing or not what its name says`, name);
     return bytes;
   }

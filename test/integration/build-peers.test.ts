@@ -32,7 +32,7 @@ const all: { name: string; args?: string[]; plain?: ('docker' | 'buildah')[]; ba
   { name: 'heredocs', plain: ['docker', 'buildah'] },
   { name: 'onbuild', base: true },
 ];
-const some = isWhole ? asked.split(',') : ['static-c', 'multi-stage', 'users'];
+const some = isWhole ? asked.split(',') : ['static-c', 'multi-stage'];
 const dockerfiles = asked === '1' ? all : all.filter(({ name }) => some.includes(name));
 
 let directory: string;

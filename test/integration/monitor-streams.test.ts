@@ -25,7 +25,11 @@ import { Fixture, isAlive, pipe, Reader, until } from './monitor-fixture.ts';
 
 /** Proportional memory of a process in KiB. */
 function memoryOf(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
+  try {
+    return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
+  } catch {
+    return 0; // It has ended.
+  }
 }
 
 /** A gigabyte that repeats nowhere, so that nothing can be lost or come twice unseen. */

@@ -70,7 +70,7 @@ async function printOld(directory: string, printer: LogPrinter, tail: number | u
   for (const path of logFiles(directory)) {
     offset = 0;
     if (tail === 0) {
-      offset = statSync(path).size;
+      offset = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
       continue;
     }
     offset = await readLogFile(path, 0, (logged) => {

@@ -238,7 +238,11 @@ async function lookOf(
 /** What was looked up before the lock was got may have changed. Returns the container as it is now. */
 function checkStartable(store: ContainerStore, record: ContainerRecord): Container {
   const now = store.read(record.id);
-  if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
+  if (now === undefined) {
+    // Removed by another command; taking its lock has made its state again.
+    store.forget(record.id);
+    throw new TsrunError('NOT_FOUND', `No such container: ${record.name}`);
+  }
   if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
   return now;
 }

@@ -91,7 +91,10 @@ export class ContainerRoot implements AccountFiles {
       const lock = store.lock(id, false);
       if (lock !== undefined) {
         try {
-          if (store.read(id)?.state.pid === 0) return ContainerRoot.stopped(now, layers(), lock);
+          const locked = store.read(id);
+          if (locked?.state.pid === 0) return ContainerRoot.stopped(now, layers(), lock);
+          // Removed meanwhile: taking its lock has made its state again.
+          if (locked === undefined) store.forget(id);
         } catch (error) {
           lock.release();
           throw error;

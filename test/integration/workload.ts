@@ -120,8 +120,9 @@ export function begin(words: string[]): Running {
     stderr += chunk.toString();
   });
   const ended = new Promise<{ code: number | null; stderr: string }>((resolve) => {
-    // Not `close`: what a container inherits of stderr may stay open.
-    child.once('exit', (code) => resolve({ code, stderr }));
+    // `close` says that all of stderr has been read; what a container inherits of it may stay open.
+    child.once('close', (code) => resolve({ code, stderr }));
+    child.once('exit', (code) => setTimeout(() => resolve({ code, stderr }), 1000).unref());
     child.once('error', (error) => resolve({ code: null, stderr: error.message }));
   });
   return { words, child, ended };

@@ -122,7 +122,7 @@ export function begin(words: string[]): Running {
   const ended = new Promise<{ code: number | null; stderr: string }>((resolve) => {
     // `close` says that all of stderr has been read; what a container inherits of it may stay open.
     child.once('close', (code) => resolve({ code, stderr }));
-    child.once('exit', (code) => setTimeout(() => resolve({ code, stderr }), 1000).unref());
+    child.once('exit', (code) => setTimeout(() => resolve({ code, stderr }), 200).unref());
     child.once('error', (error) => resolve({ code: null, stderr: error.message }));
   });
   return { words, child, ended };

@@ -1,5 +1,4 @@
 /** The last part of a start: the monitor, and the conversation with the start program until the command runs. */
-
 import { join } from 'node:path';
 import { leaveService } from '../cgroup/service.ts';
 import { messageOf, TsrunError } from '../error.ts';
@@ -8,8 +7,9 @@ import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { encodeProgram } from '../program/encode.ts';
-import type { Operation, Program } from '../program/program.ts';
+import type { Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
+import { makerOperations } from '../program/stops.ts';
 import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { explainExecFailure } from './exec-failure.ts';
@@ -57,8 +57,11 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   const { listen } = l;
   // What the monitors of earlier starts have written must never be read as this one's, which writes as soon as it is there.
   for (const name of ['run.json', 'health.json']) unlinkIfThere(join(directory, name));
-  const maker = makerOf(l.program);
-  await l.observer?.before?.('namespaces', () => maker, { pid: 0, netns: network.netns, cgroup: cgroup.path });
+  await l.observer?.before?.('namespaces', () => makerOperations(l.program), {
+    pid: 0,
+    netns: network.netns,
+    cgroup: cgroup.path,
+  });
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
       program: encodeProgram(l.program),
@@ -137,14 +140,9 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   return { pid, monitor, lock: l.lock, start };
 }
 
-/** What the monitor itself does of the program. */
-function makerOf({ operations }: Program): readonly Operation[] {
-  return operations.slice(0, operations.find(({ branch }) => branch !== undefined)?.branch?.at);
-}
-
 function clientDescriptors(foreground: Foreground | undefined): [number, number, number] {
-  const { stdout, stderr } = { stdout: foreground?.output ?? 1, stderr: foreground?.output ?? 2 };
-  return [foreground?.stdin ? 0 : -1, foreground?.stdout ? stdout : -1, foreground?.stderr ? stderr : -1];
+  const { stdin, stdout, stderr, output } = foreground ?? {};
+  return [stdin ? 0 : -1, stdout ? (output ?? 1) : -1, stderr ? (output ?? 2) : -1];
 }
 
 function startRecord(pid: number, monitorPid: number, { cgroup, network }: Launch): StartRecord {

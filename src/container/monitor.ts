@@ -156,7 +156,6 @@ export class MonitorHandle {
   private executed = false;
   /** Of the container's first process while its start can still be given up. */
   private pidfd = -1;
-  private gone = false;
   private readonly end: Promise<void>;
 
   constructor(
@@ -166,12 +165,7 @@ export class MonitorHandle {
     private readonly control: MonitorControl | undefined,
     private readonly sync: number,
   ) {
-    this.end = new Promise((resolve) => {
-      child.once('exit', () => {
-        this.gone = true;
-        resolve();
-      });
-    });
+    this.end = new Promise((resolve) => child.once('exit', () => resolve()));
   }
 
   /**
@@ -188,7 +182,7 @@ export class MonitorHandle {
     const deadline = Date.now() + timeoutMs;
     let since = Date.now();
     while (this.syncOpen) {
-      const { gone } = this;
+      const gone = this.child.exitCode !== null || this.child.signalCode !== null;
       waitReadable(this.sync, slice);
       const bytes = receive(this.sync, 64);
       if (bytes?.length === 0) {

@@ -3,6 +3,7 @@ import { TsrunError } from '../error.ts';
 import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from './constants.ts';
 import { syscall } from './ffi.ts';
 import { check } from './fs.ts';
+import { signals } from './signals.ts';
 
 /** struct termios of the kernel: c_iflag, c_oflag, c_cflag, c_lflag, c_line, c_cc[19]. */
 const termiosSize = 36;
@@ -45,7 +46,6 @@ export function setWindowSize(fd: number, rows: number, columns: number): void {
 
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
-const SIGTTOU = 22;
 
 /**
  * Makes the process group of this process that of the foreground again, whoever has the terminal (man 3 tcsetpgrp). From the
@@ -56,7 +56,7 @@ export function foregroundGroup(fd: number): void {
   group.writeInt32LE(syscall('getpgid', 0), 0);
   const blocked = Buffer.alloc(8);
   const before = Buffer.alloc(8);
-  blocked.writeBigUInt64LE(1n << BigInt(SIGTTOU - 1));
+  blocked.writeBigUInt64LE(1n << BigInt(signals.SIGTTOU - 1));
   syscall('rt_sigprocmask', SIG_BLOCK, blocked, before, 8);
   syscall('ioctl', fd, TIOCSPGRP, group);
   syscall('rt_sigprocmask', SIG_SETMASK, before, 0, 8);

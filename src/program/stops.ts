@@ -23,12 +23,21 @@ export interface StoppedProgram {
   stops: Stop[];
 }
 
+/** The index of the first operation of the child's side; a program without one is its maker's alone. */
+function childAt({ operations }: Program): number {
+  return operations.find(({ branch }) => branch !== undefined)?.branch?.at ?? operations.length;
+}
+
+/** What the one who runs a program does of it, before and beside its child. */
+export function makerOperations(program: Program): readonly Operation[] {
+  return program.operations.slice(0, childAt(program));
+}
+
 /** The program with a stop wherever another phase begins on the child's side. */
 export function withStops(program: Program, options: StopOptions): StoppedProgram {
   const { operations } = program;
-  const clone = operations.find(({ branch }) => branch !== undefined);
-  const child = clone?.branch?.at ?? operations.length;
-  const maker = operations.slice(0, child);
+  const child = childAt(program);
+  const maker = makerOperations(program);
   const memory = new AppendedMemory(program.memory);
   const answer = memory.reserve(8, 'answer');
   const label: Label = { at: child };

@@ -66,10 +66,11 @@ export function parseSeccompProfile(text: string, context: ProfileContext): Linu
   const { archMap: _1, syscalls: _2, ...plain } = profile;
   const seccomp = parseLinuxSeccomp({ ...plain, architectures });
   const syscalls: LinuxSyscall[] = [];
+  const kernel = context.kernel ?? uname().release;
   list(profile.syscalls, 'syscalls').forEach((value, index) => {
     const at = `syscalls[${index}]`;
     const entry = record(value, at);
-    if (fits(entry, at, context.kernel ?? uname().release, dockerNames[architecture], context.capabilities)) {
+    if (fits(entry, at, kernel, dockerNames[architecture], context.capabilities)) {
       syscalls.push(parseSyscall(entry, at));
     }
   });

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { type MountinfoEntry, parseMountinfo } from '../linux/mountinfo.ts';
 
 export interface Cgroup2Mount {
   /** `/sys/fs/cgroup`, on hybrid hosts `/sys/fs/cgroup/unified`. */
@@ -14,41 +15,13 @@ export interface Cgroup2Mount {
   ownPath: string;
 }
 
-interface MountEntry {
-  root: string;
-  mountPoint: string;
-  type: string;
-  /** Options of the file system: of cgroup v1 the controllers. */
-  superOptions: string[];
-}
-
-/** The mounts of /proc/self/mountinfo (man 5 proc), in its order. */
-function parseMountinfo(text: string): MountEntry[] {
-  const plain = (path: string): string =>
-    path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [before = '', after = ''] = line.split(' - ');
-      const fields = before.split(' ');
-      const [type = '', , options = ''] = after.split(' ');
-      return {
-        root: plain(fields[3] ?? ''),
-        mountPoint: plain(fields[4] ?? ''),
-        type,
-        superOptions: options.split(','),
-      };
-    });
-}
-
 /** The places where cgroup2 is looked for first: a unified host's, a hybrid one's. */
 const usualPlaces = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
 
 /** The cgroup v2 hierarchy as this process sees it; undefined where none is mounted. */
 export function findCgroup2(proc = '/proc/self'): Cgroup2Mount | undefined {
   const mounts = parseMountinfo(readFileSync(join(proc, 'mountinfo'), 'utf8')).filter(({ type }) => type === 'cgroup2');
-  const rank = ({ mountPoint }: MountEntry): number => {
+  const rank = ({ mountPoint }: MountinfoEntry): number => {
     const place = usualPlaces.indexOf(mountPoint);
     return place < 0 ? usualPlaces.length : place;
   };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { MNT_DETACH } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
+import { parseMountinfo } from '../linux/mountinfo.ts';
 import type { Spec } from '../runtime/spec.ts';
 
 /** Whether the configuration lets the container share the mounts of whoever makes it. */
@@ -11,10 +12,7 @@ export function sharesMounts({ linux }: Spec): boolean {
 
 /** Takes away what is mounted at the root and below it, youngest first. What is not there any more is no error. */
 export function unmountRoot(rootfs: string): void {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .map((path) => path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))));
+  const points = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).map(({ mountPoint }) => mountPoint);
   for (const path of points.reverse()) {
     if (path !== rootfs && !path.startsWith(`${rootfs}/`)) continue;
     syscall('umount2', Buffer.from(`${path}\0`), MNT_DETACH);

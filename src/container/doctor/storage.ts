@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { O_DIRECTORY, O_RDONLY } from '../../linux/constants.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { AT_FDCWD, check, close, openat } from '../../linux/fs.ts';
+import { mountHolding, parseMountinfo } from '../../linux/mountinfo.ts';
 import { type Check, type Finding, unknown } from './finding.ts';
 import { humanBytes } from './human-bytes.ts';
 
@@ -48,19 +49,10 @@ export interface MountEntry {
 
 /** The mount that a path is on (man 5 proc, mountinfo): the last one that holds it. */
 export function mountOf(path: string, mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): MountEntry {
-  let best: MountEntry = { mountPoint: '', type: 'unknown', options: [] };
-  for (const line of mountinfo.split('\n')) {
-    const [fields = '', rest = ''] = line.split(' - ');
-    const words = fields.split(' ');
-    const mountPoint = (words[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    const holds = path === mountPoint || path.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`);
-    if (mountPoint === '' || !holds || mountPoint.length < best.mountPoint.length) continue;
-    const [type = '', , superOptions = ''] = rest.split(' ');
-    best = { mountPoint, type, options: [...(words[5] ?? '').split(','), ...superOptions.split(',')] };
-  }
-  return best;
+  const found = mountHolding(parseMountinfo(mountinfo), path);
+  if (found === undefined) return { mountPoint: '', type: 'unknown', options: [] };
+  const { mountPoint, type, options, superOptions } = found;
+  return { mountPoint, type, options: [...options, ...superOptions] };
 }
 
 /** Whether overlayfs can stand on it. */

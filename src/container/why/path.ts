@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { TsrunError } from '../../error.ts';
 import type { HistoryEntry } from '../../image/config.ts';
+import { mountHolding, parseMountinfo } from '../../linux/mountinfo.ts';
 import { LayeredRoot } from '../layered-root.ts';
 import type { Container } from '../record.ts';
 import { type Sentence, say } from '../sentence.ts';
@@ -50,7 +51,8 @@ export function whyPath(
   return [say('{1} comes from {2}', wanted, layerText(index + 1, layers, history)), ...place];
 }
 
-function isBelow(path: string, directory: string): boolean {
+/** Whether a path is a directory or in it. */
+export function isBelow(path: string, directory: string): boolean {
   const [inner, outer] = [posix.resolve(path), posix.resolve(directory)];
   return inner === outer || inner.startsWith(`${outer}/`);
 }
@@ -63,20 +65,10 @@ function layerText(number: number, layers: readonly string[], history: readonly 
     : say('layer {1} of {2} of the image, made by: {3}', number, layers.length, step);
 }
 
-/** The mount that a path is in (man 5 proc, mountinfo): the longest that it lies below, the last where one hides another. */
+/** The mount that a path is in. */
 export function mountOf(mountinfo: string, path: string): MountPoint | undefined {
-  const plain = (text: string): string =>
-    text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
-  let found: MountPoint | undefined;
-  for (const line of mountinfo.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ');
-    const fields = before.split(' ');
-    const at = plain(fields[4] ?? '');
-    if (at === '' || !(at === '/' || isBelow(path, at))) continue;
-    if (found !== undefined && at.length < found.path.length) continue;
-    found = { path: at, root: plain(fields[3] ?? ''), type: after.split(' ')[0] ?? '' };
-  }
-  return found;
+  const found = mountHolding(parseMountinfo(mountinfo), path);
+  return found === undefined ? undefined : { path: found.mountPoint, root: found.root, type: found.type };
 }
 
 const own = new Set(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']);

@@ -9,7 +9,7 @@ import type { ImageStore } from '../../image/store.ts';
 import { isOpaque, LayeredRoot } from '../layered-root.ts';
 import type { Container } from '../record.ts';
 import { english, type Sentence } from '../sentence.ts';
-import { whyPath } from '../why/path.ts';
+import { isBelow, whyPath } from '../why/path.ts';
 import { describeMounts, type MountView, readMounts } from './mounts.ts';
 
 export interface LayerView {
@@ -102,11 +102,6 @@ export function pathOf(
   const owner = stack.find((layer) => isBelow(found.hostPath, layer)) ?? '';
   const resolved = posix.resolve('/', posix.relative(posix.resolve(owner), posix.resolve(found.hostPath)));
   return { path: wanted, resolved, answer, mount: undefined, places: placesOf(stack, resolved) };
-}
-
-function isBelow(path: string, directory: string): boolean {
-  const [inner, outer] = [posix.resolve(path), posix.resolve(directory)];
-  return inner === outer || inner.startsWith(`${outer}/`);
 }
 
 /** Every layer that has something of that name, from the top down, and whether overlayfs shows it. */

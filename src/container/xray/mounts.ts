@@ -1,6 +1,7 @@
 /** What is mounted in a mount namespace, and what each mount is for (man 5 proc, /proc/PID/mountinfo). */
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
+import { type MountinfoEntry, parseMountinfo as readMountinfo } from '../../linux/mountinfo.ts';
 import type { ContainerRecord } from '../record.ts';
 
 /**
@@ -9,18 +10,9 @@ import type { ContainerRecord } from '../record.ts';
  */
 export type MountKind = 'root' | 'host' | 'volume' | 'memory' | 'names' | 'hidden' | 'readOnly' | 'kernel';
 
-export interface MountEntry {
-  id: number;
+export interface MountEntry extends Omit<MountinfoEntry, 'mountPoint'> {
   /** Where it is mounted, as the namespace sees it. */
   point: string;
-  /** What of the filesystem is mounted there. */
-  root: string;
-  type: string;
-  source: string;
-  /** Of the mount: `ro`, `nosuid`, … */
-  options: string[];
-  /** Of the filesystem. */
-  superOptions: string[];
 }
 
 export interface MountView extends MountEntry {
@@ -30,25 +22,9 @@ export interface MountView extends MountEntry {
 }
 
 export function parseMountinfo(text: string): MountEntry[] {
-  const plain = (word = ''): string =>
-    word.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
-  return text.split('\n').flatMap((line) => {
-    const [before = '', after] = line.split(' - ');
-    const fields = before.split(' ');
-    const [type = '', source, superOptions = ''] = (after ?? '').split(' ');
-    if (after === undefined) return [];
-    return [
-      {
-        id: Number(fields[0]),
-        point: plain(fields[4]),
-        root: plain(fields[3]),
-        type,
-        source: plain(source),
-        options: (fields[5] ?? '').split(','),
-        superOptions: superOptions.split(','),
-      },
-    ];
-  });
+  return readMountinfo(text).map(({ id, mountPoint, root, type, source, options, superOptions }) => ({
+    ...{ id, point: mountPoint, root, type, source, options, superOptions },
+  }));
 }
 
 /** The mounts of a process's namespace; none where the process has ended. */

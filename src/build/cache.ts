@@ -3,7 +3,7 @@
  * the digest of all that the result depends on, and of nothing else: where a layer comes from and when is not in it. A layer
  * that has been removed meanwhile is made again.
  */
-import { createHash } from 'node:crypto';
+
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StoredLayer } from '../image/catalogue.ts';
@@ -11,6 +11,7 @@ import { type Digest, isDigest } from '../image/digest.ts';
 import { parseJson } from '../image/json.ts';
 import type { LayerStore } from '../image/layers.ts';
 import { presentLayer } from '../image/local-image.ts';
+import { createHash } from '../linux/hash.ts';
 
 /** Raised when the same key would stand for another result. */
 const version = 1;

@@ -68,11 +68,12 @@ export class CopyStep {
   }
 }
 
-/** Makes a layer of a tree, over those of the stage. */
-export function writeLayer(
+/** Makes a layer over those of the stage, in which nothing is newer than `clock`. */
+export function makeClockedLayer(
   world: BuildWorld,
   state: StageState,
-  tree: LayerTree,
+  clock: number,
+  put: (writer: ClockedTarWriter) => void,
   step?: StepProgress,
 ): Promise<NonNullable<Made['layer']>> {
   return makeLayer(world.images.layers, state.layers, {
@@ -82,10 +83,19 @@ export function writeLayer(
       const write = (bytes: Uint8Array): void =>
         unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
       const onWarning = (text: string): void => step?.output(Buffer.from(`${text}\n`));
-      // What is copied keeps its time; with SOURCE_DATE_EPOCH nothing is newer than that.
-      const writer = new ClockedTarWriter(world.epoch ?? Number.MAX_SAFE_INTEGER, { write }, { onWarning });
-      tree.write(writer);
+      const writer = new ClockedTarWriter(clock, { write }, { onWarning });
+      put(writer);
       writer.finish();
     },
   });
+}
+
+/** Makes a layer of a tree. What is copied keeps its time; with SOURCE_DATE_EPOCH nothing is newer than that. */
+export function writeLayer(
+  world: BuildWorld,
+  state: StageState,
+  tree: LayerTree,
+  step?: StepProgress,
+): Promise<NonNullable<Made['layer']>> {
+  return makeClockedLayer(world, state, world.epoch ?? Number.MAX_SAFE_INTEGER, (writer) => tree.write(writer), step);
 }

@@ -2,7 +2,7 @@
  * COPY and ADD (Dockerfile reference): what is read, the digest of it, and where it goes. Looking is apart from placing, since
  * what the cache has is only looked at.
  */
-import { createHash } from 'node:crypto';
+
 import { closeSync, openSync } from 'node:fs';
 import { LayeredRoot } from '../container/layered-root.ts';
 import { resolveUser } from '../container/users.ts';
@@ -12,6 +12,7 @@ import { type BytePath, bytePath, joinPath } from '../image/unpack/byte-path.ts'
 import { splitLast } from '../image/unpack/layer-access.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { S_IFREG } from '../linux/constants.ts';
+import { createHash } from '../linux/hash.ts';
 import { archiveKind, readStart, unpackArchive } from './archive.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { type Heredoc, heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';

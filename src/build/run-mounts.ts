@@ -2,7 +2,7 @@
  * What `RUN --mount` lays into a container. Binds are copies: of what links in the context or in a stage lead to inside of it,
  * and of nothing else, made anew for each command, so that no command can write to a context or to another stage.
  */
-import { createHash } from 'node:crypto';
+
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import { TsrunError } from '../error.ts';
 import { throwIfInterrupted } from '../image/errors.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { flock } from '../linux/fs.ts';
+import { createHash } from '../linux/hash.ts';
 import { copyOut } from './copy-out.ts';
 import type { RunMount } from './dockerfile/run-mount.ts';
 import type { SourceFiles } from './source-files.ts';

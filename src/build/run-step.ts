@@ -1,21 +1,22 @@
 /** RUN: the command with its here-documents and mounts, and the layer of what it has changed. */
+
 import { containerChanges } from '../container/changes.ts';
 import { writeLayerOfChanges } from '../container/layer-of-changes.ts';
 import { TsrunError } from '../error.ts';
-import { makeLayer } from '../image/local-image.ts';
+import { parseArray, splitOnce } from '../image/instructions.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { expandWord } from '../image/shell-word.ts';
 import { cacheKey, type Made } from './cache.ts';
-import { ClockedTarWriter } from './clock.ts';
+import { makeClockedLayer } from './copy-step.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
-import { type Instruction, parseJsonArray } from './dockerfile/parser.ts';
+import type { Instruction } from './dockerfile/parser.ts';
 import { parseRunMount, type RunMount } from './dockerfile/run-mount.ts';
 import { MountPoints } from './mount-points.ts';
 import type { StepProgress } from './progress.ts';
 import { type CommandRequest, type EndedCommand, runCommand } from './run-container.ts';
 import { type MountRequest, mountKey, type PreparedMounts, prepareMounts } from './run-mounts.ts';
-import { type StageState, splitVariable, topOf, variablesOf } from './stage-state.ts';
+import { type StageState, topOf, variablesOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
 import { shellCommand } from './words.ts';
 import { type BuildWorld, openLayers, openSource } from './world.ts';
@@ -46,7 +47,7 @@ export function parseRun(instruction: Instruction, escapeToken: string, state: S
     });
   }
   const { rest, heredocs } = instruction;
-  const exec = parseJsonArray(rest);
+  const exec = parseArray(rest);
   if (exec !== undefined) return { args: exec, mounts, network, script: undefined };
   const text = scriptOf(rest, heredocs);
   const [first] = heredocs;
@@ -66,7 +67,7 @@ function scriptOf(rest: string, heredocs: Instruction['heredocs']): string {
 
 /** The environment of commands: ARGs, and over them what the image has. */
 function environmentOf({ args, execution }: StageState): string[] {
-  const own = new Set(execution.env.map((entry) => splitVariable(entry)[0]));
+  const own = new Set(execution.env.map((entry) => splitOnce(entry)[0]));
   const declared = [...args].filter(([name]) => !own.has(name)).map(([name, value]) => `${name}=${value}`);
   return [...declared, ...execution.env];
 }
@@ -208,17 +209,12 @@ export class RunStep {
     const { directory } = ended.container;
     const changes = containerChanges(directory, layers.paths, { everyFile: true });
     if (changes.length === 0) return undefined;
-    return makeLayer(this.world.images.layers, this.state.layers, {
-      source: 'build',
-      signal: this.world.signal,
-      fill: (unpacker) => {
-        const write = (bytes: Uint8Array): void =>
-          unpacker.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-        const onWarning = (text: string): void => step.output(Buffer.from(`${text}\n`));
-        const writer = new ClockedTarWriter(this.time, { write }, { onWarning });
-        writeLayerOfChanges(writer, directory, changes);
-        writer.finish();
-      },
-    });
+    return makeClockedLayer(
+      this.world,
+      this.state,
+      this.time,
+      (writer) => writeLayerOfChanges(writer, directory, changes),
+      step,
+    );
   }
 }

@@ -2,7 +2,7 @@
  * The files that COPY, ADD and mounts read: of a context, of a stage or of an image. Links are followed as if its root were
  * the root of everything, by descriptors (image/unpack/merged-view.ts): no link, `..` or wildcard leads out of it.
  */
-import { createHash, type Hash } from 'node:crypto';
+
 import { TsrunError } from '../error.ts';
 import { TreeNode } from '../image/archive/index.ts';
 import { type BytePath, bytePath, joinPath, printable } from '../image/unpack/byte-path.ts';
@@ -11,6 +11,7 @@ import { unpackError } from '../image/unpack/failures.ts';
 import { MergedView } from '../image/unpack/merged-view.ts';
 import { S_IFDIR, S_IFREG, S_IFSOCK } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
+import { createHash, type Hasher } from '../linux/hash.ts';
 import { cleanPath, type IgnorePatterns, patternExpression } from './ignore.ts';
 
 /** A file or directory that a source names. */
@@ -203,7 +204,7 @@ export class SourceFiles {
   }
 
   /** Puts what makes up an item into a hash: all but its name and its times. */
-  hash(hash: Hash, { path, stat }: SourceItem): void {
+  hash(hash: Hasher, { path, stat }: SourceItem): void {
     this.withNode(path, (node) => {
       const { type } = node;
       if (type === undefined) return;

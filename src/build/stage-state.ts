@@ -1,7 +1,9 @@
 /** What a stage has come to: layers, config, variables, history, clock. */
+
 import type { StoredLayer } from '../image/catalogue.ts';
 import type { HistoryEntry, ImageExecution } from '../image/config.ts';
 import type { Digest } from '../image/digest.ts';
+import { splitOnce } from '../image/instructions.ts';
 import type { Platform } from '../image/platform.ts';
 
 export interface StageState {
@@ -40,10 +42,5 @@ export function topOf({ layers }: StageState): string {
 
 /** Variables that instructions may use: ENV counts for more than ARG. */
 export function variablesOf({ args, execution }: StageState): Map<string, string> {
-  return new Map([...args, ...execution.env.map(splitVariable)]);
-}
-
-export function splitVariable(entry: string): [name: string, value: string] {
-  const equals = entry.indexOf('=');
-  return equals === -1 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
+  return new Map([...args, ...execution.env.map(splitOnce)]);
 }

@@ -21,16 +21,13 @@ export function buildProgress(mode: string): ShownProgress {
 }
 
 class QuietProgress implements ShownProgress {
-  private readonly begun: PlainStep[] = [];
-
   begin(title: string): StepProgress {
     const lines: string[] = [];
-    const step = new PlainStep(title, (line) => lines.push(line));
+    const step = new PlainStep((line) => lines.push(line));
     step.onFailure = () => {
       printError(title);
       for (const line of lines) printError(line);
     };
-    this.begun.push(step);
     return step;
   }
 
@@ -50,10 +47,7 @@ class PlainStep implements StepProgress {
   private readonly decoder = new TextDecoder();
   onFailure: () => void = () => {};
 
-  constructor(
-    readonly title: string,
-    private readonly print: (line: string) => void,
-  ) {}
+  constructor(private readonly print: (line: string) => void) {}
 
   output(bytes: Uint8Array): void {
     const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split('\n');
@@ -103,7 +97,7 @@ class PlainProgress implements ShownProgress {
       this.last = number;
       printError(`#${number} ${line}`);
     };
-    return new PlainStep(title, say);
+    return new PlainStep(say);
   }
 
   warn(text: string): void {

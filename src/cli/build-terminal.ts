@@ -31,7 +31,13 @@ export class TerminalProgress implements BuildProgress {
   private readonly paint = painter(hasColours(2));
 
   begin(title: string): StepProgress {
-    const step: Running = { title, start: performance.now(), lines: [], rest: '', decoder: new TextDecoder() };
+    const step: Running = {
+      title: escapeControls(title),
+      start: performance.now(),
+      lines: [],
+      rest: '',
+      decoder: new TextDecoder(),
+    };
     this.running.add(step);
     this.draw();
     return {
@@ -76,10 +82,10 @@ export class TerminalProgress implements BuildProgress {
   private line(text: string, start: number): string {
     const time = `${seconds(start)}s`;
     const room = Math.max(10, this.columns - time.length - 2);
-    const plain = escapeControls(text.replace(/\x1b\[\d+m/g, ''));
+    const plain = text.replace(/\x1b\[\d+m/g, '');
     const cut = plain.length > room ? `${plain.slice(0, room - 1)}…` : plain;
     // Colours take no room: they are put in again where nothing was cut.
-    return `${plain.length > room || !text.includes('\x1b') ? cut : text}${' '.repeat(room - cut.length + 1)}${time}`;
+    return `${plain.length > room ? cut : text}${' '.repeat(room - cut.length + 1)}${time}`;
   }
 
   private draw(): void {

@@ -106,7 +106,8 @@ function applyOne(line: string, execution: ImageExecution): void {
   apply(text.slice(name.length).trim(), execution, (word) => expandWord(word, variables));
 }
 
-function splitOnce(entry: string): [name: string, value: string] {
+/** `NAME=VALUE`; without a sign the value is empty. */
+export function splitOnce(entry: string): [name: string, value: string] {
   const equals = entry.indexOf('=');
   return equals === -1 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
 }
@@ -138,9 +139,9 @@ function pairs(rest: string, name: string): [string, string][] {
   });
 }
 
-/** A JSON array of strings; undefined for everything else, which docker then takes as it stands. */
-function parseArray(text: string): string[] | undefined {
-  if (!text.startsWith('[')) return undefined;
+/** A JSON array of strings, the exec form; undefined for everything else, which docker then takes as it stands. */
+export function parseArray(text: string): string[] | undefined {
+  if (!text.trimStart().startsWith('[')) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;

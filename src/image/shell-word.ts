@@ -33,17 +33,15 @@ export interface ExpandOptions {
   escapeToken?: string;
   /** Quotes and backslashes stay: for the text of a here-document. */
   raw?: boolean;
-  /** Told about variables that have no value and no default. */
-  onUnset?: (name: string) => void;
 }
 
 /** Takes quotes away and puts values of variables in; an unknown variable is empty. Throws `USAGE` for what is not closed. */
 export function expandWord(
   text: string,
   variables: ReadonlyMap<string, string>,
-  { escapeToken = '\\', raw = false, onUnset = () => {} }: ExpandOptions = {},
+  { escapeToken = '\\', raw = false }: ExpandOptions = {},
 ): string {
-  return new Expansion(text, variables, escapeToken, raw, onUnset).run();
+  return new Expansion(text, variables, escapeToken, raw).run();
 }
 
 class Expansion {
@@ -54,7 +52,6 @@ class Expansion {
     private readonly variables: ReadonlyMap<string, string>,
     private readonly escapeToken: string,
     private readonly raw: boolean,
-    private readonly onUnset: (name: string) => void,
   ) {}
 
   run(end = ''): string {
@@ -107,7 +104,7 @@ class Expansion {
       const name = /^(?:[A-Za-z_]\w*|\d|[@*#?\-$!])/.exec(this.text.slice(this.at))?.[0];
       if (name === undefined) return '$';
       this.at += name.length;
-      return this.value(name);
+      return this.variables.get(name) ?? '';
     }
     this.at++;
     const name = /^\w+/.exec(this.text.slice(this.at))?.[0] ?? '';
@@ -115,7 +112,7 @@ class Expansion {
     const value = this.variables.get(name);
     if (name !== '' && this.text[this.at] === '}') {
       this.at++;
-      return this.value(name);
+      return value ?? '';
     }
     if (name !== '' && /[#%/]/.test(this.text[this.at] ?? '')) return this.edited(value ?? '');
     const modifier = /^:?[-+?]/.exec(this.text.slice(this.at))?.[0];
@@ -128,12 +125,6 @@ class Expansion {
     if (set) return value ?? '';
     if (modifier.endsWith('-')) return word;
     throw this.failed(`${name}: ${word === '' ? 'not set' : word}`);
-  }
-
-  private value(name: string): string {
-    const value = this.variables.get(name);
-    if (value === undefined) this.onUnset(name);
-    return value ?? '';
   }
 
   /** `${x#pattern}`, `##`, `%`, `%%`, `${x/pattern/replacement}`, `//`: patterns have `*` and `?`. */

@@ -2,6 +2,7 @@
  * Reads a Dockerfile into instructions (Dockerfile reference; buildkit frontend/dockerfile/parser): directives, comments,
  * continued lines, here-documents, flags. What the instructions mean is not known here.
  */
+import { parseArray } from '../../image/instructions.ts';
 import { type Heredoc, heredocsOfLine } from './heredoc.ts';
 import { DockerfileSource, type Location } from './source.ts';
 
@@ -126,7 +127,7 @@ class Parser {
   private heredocs(name: string, rest: string, start: number): Heredoc[] {
     const line = name === 'ONBUILD' ? rest.replace(/^\S+\s*/, '') : rest;
     const keyword = name === 'ONBUILD' ? (/^\S+/.exec(rest)?.[0].toUpperCase() ?? '') : name;
-    if (!withHeredocs.has(keyword) || parseJsonArray(line) !== undefined) return [];
+    if (!withHeredocs.has(keyword) || parseArray(line) !== undefined) return [];
     return heredocsOfLine(line).map((announced) => {
       let content = '';
       for (;;) {
@@ -173,15 +174,4 @@ function firstWord(text: string, escapeToken: string): { word: string; length: n
     else word += character;
   }
   return { word, length: at };
-}
-
-/** A JSON array of strings: the exec form. Undefined for everything else, which is taken as it stands. */
-export function parseJsonArray(text: string): string[] | undefined {
-  if (!text.trimStart().startsWith('[')) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

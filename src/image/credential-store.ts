@@ -2,10 +2,11 @@
  * Keeping credentials where docker keeps them: with the helper that `credHelpers` or `credsStore` of its configuration names, else
  * in the file itself. What else is in the file stays as it is.
  */
-import { randomBytes } from 'node:crypto';
+
 import { chownSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, TsrunError } from '../error.ts';
+import { randomHex } from '../linux/random.ts';
 import { callHelper } from './credential-helper.ts';
 import { type Credentials, dockerConfigPath, hostOfKey, tokenUser } from './credentials.ts';
 import { errorCode } from './errors.ts';
@@ -63,7 +64,7 @@ class ConfigFile {
 
   /** Whole or not at all: somebody may be reading it. */
   #write(): void {
-    const temporary = `${this.#path}.${randomBytes(6).toString('hex')}`;
+    const temporary = `${this.#path}.${randomHex(6)}`;
     try {
       mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
       const before = statSync(this.#path, { throwIfNoEntry: false });

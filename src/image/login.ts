@@ -2,7 +2,7 @@
 import { TsrunError } from '../error.ts';
 import type { Credentials } from './credentials.ts';
 import { HttpClient } from './http.ts';
-import { endpointsFor, loadRegistrySettings, type RegistrySettings } from './mirrors.ts';
+import { loadRegistrySettings, type RegistrySettings, registryEndpoint } from './mirrors.ts';
 import { Registry } from './registry.ts';
 
 export interface LoginOptions {
@@ -24,11 +24,9 @@ export async function checkLogin(
 ): Promise<Credentials> {
   const settings = options.settings ?? loadRegistrySettings();
   const http = new HttpClient(settings, undefined, options.certificates);
-  const endpoint = endpointsFor(domain, { ...settings, mirrors: new Map() }).at(-1);
-  if (endpoint === undefined) throw new TsrunError('REGISTRY', 'there is no registry to log in to');
   let identityToken: string | undefined;
   const registry = new Registry({
-    endpoint,
+    endpoint: registryEndpoint(domain),
     http,
     settings,
     credentials: async () => credentials,

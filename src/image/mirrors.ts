@@ -119,8 +119,7 @@ export function loadRegistrySettings(
 }
 
 /**
- * The addresses to try for a registry: its mirrors in order, then itself. This machine's own registries speak http
- * unless they answer otherwise.
+ * The addresses to try for a registry: its mirrors in order, then itself.
  * Throws `USAGE` for a mirror whose http:// is neither loopback nor named insecure.
  */
 export function endpointsFor(domain: string, settings: RegistrySettings): Endpoint[] {
@@ -135,9 +134,14 @@ export function endpointsFor(domain: string, settings: RegistrySettings): Endpoi
     }
     endpoints.push({ base, isMirror: true, domain });
   }
+  endpoints.push(registryEndpoint(domain));
+  return endpoints;
+}
+
+/** The registry itself, without its mirrors. This machine's own registries speak http unless they answer otherwise. */
+export function registryEndpoint(domain: string): Endpoint {
   const host = servingHost.get(domain) ?? domain;
   const secure = new URL(`https://${host}/`);
   const scheme = isLoopback(secure.hostname) ? 'http' : 'https';
-  endpoints.push({ base: new URL(`${scheme}://${host}/`), isMirror: false, domain });
-  return endpoints;
+  return { base: new URL(`${scheme}://${host}/`), isMirror: false, domain };
 }

@@ -122,3 +122,8 @@ export function formatReference(reference: Reference): string {
 export function withDigest(reference: Reference, digest: Digest): Reference {
   return { domain: reference.domain, path: reference.path, digest };
 }
+
+/** Whether a name as it was typed has a tag or a digest. */
+export function hasTagOrDigest(text: string): boolean {
+  return text.includes('@') || /:[^/]*$/.test(text);
+}

@@ -1,5 +1,5 @@
 /**
- * The distribution protocol (OCI distribution-spec) as one address serves it: pulling here, pushing in push/registry.ts on top of
+ * The distribution protocol (OCI distribution-spec) as one address serves it: pulling here, pushing in push/target.ts on top of
  * `authorized`.
  */
 import { Authenticator } from './auth.ts';

@@ -4,6 +4,7 @@ import { messageOf, TsrunError } from '../../error.ts';
 import { eraseCredentials, storeCredentials } from '../../image/credential-store.ts';
 import { type Credentials, credentialsFor, dockerHubKey, hostOfKey, serverName } from '../../image/credentials.ts';
 import { checkLogin } from '../../image/login.ts';
+import { defaultDomain } from '../../image/reference.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption, endInterruption } from '../interrupt.ts';
@@ -12,14 +13,12 @@ import { askSecret, readLine } from '../prompt.ts';
 import { isTerminal } from '../terminal.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
 
-const hubDomain = 'docker.io';
-
 /** The registry that an argument means: docker's own where there is none. */
 function registryOf(argument: string | undefined): { domain: string; server: string; isDefault: boolean } {
-  const host = hostOfKey(argument ?? '');
-  if (host === '') return { domain: hubDomain, server: dockerHubKey, isDefault: true };
+  const host = hostOfKey(argument ?? '') || defaultDomain;
   const server = serverName(host);
-  return { domain: server === dockerHubKey ? hubDomain : host, server, isDefault: server === dockerHubKey };
+  const isDefault = server === dockerHubKey;
+  return { domain: isDefault ? defaultDomain : host, server, isDefault };
 }
 
 export const login: Command = {
@@ -114,10 +113,9 @@ export const logout: Command = {
   args: { min: 0, max: 1 },
   async run({ args: [argument] }) {
     const { server, isDefault } = registryOf(argument);
-    const host = hostOfKey(argument ?? '');
-    print(`Removing login credentials for ${isDefault ? dockerHubKey : host}\n`);
+    print(`Removing login credentials for ${server}\n`);
     // As older versions wrote it.
-    const servers = isDefault ? [server] : [server, `http://${host}`, `https://${host}`];
+    const servers = isDefault ? [server] : [server, `http://${server}`, `https://${server}`];
     const failures = await eraseCredentials(servers);
     if (failures.length > 0) printError(`WARNING: could not erase credentials:\n${failures.join('\n')}`);
     return 0;

@@ -3,7 +3,7 @@
 import { recordPull } from '../../container/image-events.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore, parsePlatform, parseReference, pull as pullImage, type Reference } from '../../image/index.ts';
-import { familiarRepository, formatReference, repositoryName } from '../../image/reference.ts';
+import { familiarRepository, formatReference, hasTagOrDigest, repositoryName } from '../../image/reference.ts';
 import { listTags } from '../../image/tag-list.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
@@ -26,7 +26,7 @@ export const pull: Command = {
     const quiet = flags.boolean('quiet');
     const all = flags.boolean('all-tags');
     const reference = parseReference(name);
-    const tagGiven = name.includes('@') || /:[^/]*$/.test(name);
+    const tagGiven = hasTagOrDigest(name);
     if (all && tagGiven) throw new TsrunError('USAGE', "tag can't be used with --all-tags/-a");
     if (!quiet && !all && !tagGiven) print(`Using default tag: ${reference.tag}\n`);
     const certificates = certificatesOf(flags);

@@ -6,6 +6,7 @@ import {
   familiarName,
   familiarRepository,
   formatReference,
+  hasTagOrDigest,
   parseReference,
   type Reference,
   repositoryName,
@@ -31,7 +32,7 @@ export const push: Command = {
     const quiet = flags.boolean('quiet');
     const all = flags.boolean('all-tags');
     const reference = parseReference(name);
-    const tagGiven = name.includes('@') || /:[^/]*$/.test(name);
+    const tagGiven = hasTagOrDigest(name);
     if (all && tagGiven) throw new TsrunError('USAGE', "tag can't be used with --all-tags/-a");
     if (reference.digest !== undefined) {
       throw new TsrunError('USAGE', 'cannot push a digest reference', { hint: 'give the image a tag: tsrun tag' });

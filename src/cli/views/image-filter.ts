@@ -1,7 +1,7 @@
 /** `images --filter` and `images PATTERN`: docker's filters. */
 import { matchesLabels } from '../../container/labels.ts';
 import { TsrunError } from '../../error.ts';
-import { familiarName, familiarRepository, parseReference } from '../../image/reference.ts';
+import { familiarName, familiarRepository, hasTagOrDigest, parseReference } from '../../image/reference.ts';
 import type { StoredImage } from '../../image/store.ts';
 import { parseBoolean } from '../flag.ts';
 import { parseFilters } from './container-filter.ts';
@@ -65,7 +65,7 @@ function referencePatterns(value: string): RegExp {
     try {
       const reference = parseReference(value);
       const familiar = familiarName(reference);
-      const tagGiven = value.includes('@') || /:[^/]*$/.test(value);
+      const tagGiven = hasTagOrDigest(value);
       return globPattern(tagGiven ? familiar : familiarRepository(reference));
     } catch {
       // no reference: as it was typed

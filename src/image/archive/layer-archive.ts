@@ -22,7 +22,8 @@ import { unpackError } from '../unpack/failures.ts';
 import { splitLast } from '../unpack/layer-access.ts';
 import type { ByteSink } from './sink.ts';
 
-const chunkSize = 1024 * 1024;
+/** The longest piece of an archive that is yielded, in bytes. */
+export const pieceMax = 1024 * 1024;
 
 /** A layer as the store has it. */
 export interface StoredArchive {
@@ -73,9 +74,9 @@ export function* layerArchivePieces(layer: StoredArchive): Generator<Uint8Array,
 function* copiedPieces(path: string, size: number): Generator<Uint8Array, void, void> {
   const fd = openSync(path, 'r');
   try {
-    const buffer = Buffer.allocUnsafeSlow(chunkSize);
+    const buffer = Buffer.allocUnsafeSlow(pieceMax);
     for (let left = size; left > 0; ) {
-      const got = readSync(fd, buffer, 0, Math.min(left, chunkSize), null);
+      const got = readSync(fd, buffer, 0, Math.min(left, pieceMax), null);
       if (got === 0) break;
       yield buffer.subarray(0, got);
       left -= got;
@@ -110,7 +111,7 @@ function damaged(layer: StoredArchive, why: string): TsrunError {
 
 /** Joins pieces into chunks, and finds the contents of files. */
 class Contents {
-  private readonly buffer = Buffer.allocUnsafeSlow(chunkSize);
+  private readonly buffer = Buffer.allocUnsafeSlow(pieceMax);
   private readonly address = Number(addressOf(this.buffer));
   private fill = 0;
   private readonly root: number;
@@ -134,11 +135,11 @@ class Contents {
 
   *put(bytes: Uint8Array): Generator<Uint8Array, void, void> {
     for (let at = 0; at < bytes.length; ) {
-      const step = Math.min(bytes.length - at, chunkSize - this.fill);
+      const step = Math.min(bytes.length - at, pieceMax - this.fill);
       this.buffer.set(bytes.subarray(at, at + step), this.fill);
       this.fill += step;
       at += step;
-      if (this.fill === chunkSize) yield* this.flush();
+      if (this.fill === pieceMax) yield* this.flush();
     }
   }
 
@@ -156,13 +157,13 @@ class Contents {
         throw damaged(this.layer, `${printable(path)} is not the file that it was`);
       }
       for (let left = size; left > 0; ) {
-        const got = rawSyscall(NR.read, fd, this.address + this.fill, Math.min(left, chunkSize - this.fill));
+        const got = rawSyscall(NR.read, fd, this.address + this.fill, Math.min(left, pieceMax - this.fill));
         if (got === -errno.EINTR) continue;
         if (got < 0) throw unpackError('read', path, got);
         if (got === 0) throw damaged(this.layer, `${printable(path)} is shorter than it was`);
         this.fill += got;
         left -= got;
-        if (this.fill === chunkSize) yield* this.flush();
+        if (this.fill === pieceMax) yield* this.flush();
       }
       keepAlive(this.buffer);
     } finally {

@@ -3,13 +3,11 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { messageOf, TsrunError } from '../../error.ts';
 import { compressWorker } from '../../linux/artifacts.ts';
+import { pieceMax } from '../archive/layer-archive.ts';
 import type { FromCompressor, ToCompressor } from './compress-worker.ts';
 
 /** More gain nothing while one thread reads, hashes and sends. */
 const maxThreads = 8;
-
-/** The longest piece in bytes. */
-export const pieceMax = 1024 * 1024;
 
 interface Thread {
   worker: Worker;

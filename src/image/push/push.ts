@@ -7,7 +7,7 @@ import { RequestError, storeError, throwIfInterrupted } from '../errors.ts';
 import type { PushListener } from '../events.ts';
 import { HttpClient, type Timeouts } from '../http.ts';
 import type { Descriptor } from '../manifest.ts';
-import { endpointsFor, loadRegistrySettings, type RegistrySettings } from '../mirrors.ts';
+import { loadRegistrySettings, type RegistrySettings, registryEndpoint } from '../mirrors.ts';
 import { familiarRepository, type Reference, repositoryName, withDigest } from '../reference.ts';
 import { Registry } from '../registry.ts';
 import { defaultRetryPolicy, type RetryPolicy, withRetry } from '../retry.ts';
@@ -68,10 +68,8 @@ export class Push {
     this.#slots = new Slots(options.parallel ?? defaultParallel);
     const settings = options.settings ?? loadRegistrySettings();
     this.#http = new HttpClient(settings, options.timeouts, options.certificates);
-    const endpoint = endpointsFor(repository.domain, { ...settings, mirrors: new Map() }).at(-1);
-    if (endpoint === undefined) throw new TsrunError('REGISTRY', 'there is no registry to push to');
     const registry = new Registry({
-      endpoint,
+      endpoint: registryEndpoint(repository.domain),
       http: this.#http,
       settings,
       credentials: (host) => this.#credentials(host),

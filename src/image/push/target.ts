@@ -27,6 +27,11 @@ export interface UploadBody {
 
 const octets = 'application/octet-stream';
 
+/** Whether a status says nothing about the thing that was asked for: who asks may not, or the registry cannot. */
+function isNoAnswer(status: number): boolean {
+  return status === 401 || status === 403 || status === 429 || status >= 500;
+}
+
 export class PushTarget {
   constructor(
     readonly registry: Registry,
@@ -56,7 +61,7 @@ export class PushTarget {
   /** Whether the repository has the blob. Throws `UNAUTHORIZED`, `RATE_LIMIT`, `NETWORK`, `REGISTRY`. */
   async hasBlob(digest: Digest): Promise<boolean> {
     const answer = await this.registry.authorized(this.#scope, this.#at(`blobs/${digest}`), { method: 'HEAD' });
-    if (answer.status === 401 || answer.status === 403 || answer.status === 429 || answer.status >= 500) {
+    if (isNoAnswer(answer.status)) {
       throw await this.#failure(answer, `looking for blob ${digest}`);
     }
     discard(answer);
@@ -109,7 +114,7 @@ export class PushTarget {
   /** Asks how far an upload is; undefined where the registry knows of none (any more). */
   async status(location: URL): Promise<UploadState | undefined> {
     const answer = await this.registry.authorized(this.#scope, location, { method: 'GET' });
-    if (answer.status === 401 || answer.status === 403 || answer.status === 429 || answer.status >= 500) {
+    if (isNoAnswer(answer.status)) {
       throw await this.#failure(answer, 'asking how far an upload is');
     }
     if (answer.status !== 204 && answer.status !== 202 && answer.status !== 200) {

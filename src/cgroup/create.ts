@@ -18,7 +18,7 @@ import { checkCpuset } from './cpu-list.ts';
 import { controlDevices } from './devices.ts';
 import { readControl, writeControl } from './files.ts';
 import { type Setting, settingsFor } from './limits.ts';
-import { requireCgroup2 } from './mount.ts';
+import { type Cgroup2Mount, requireCgroup2 } from './mount.ts';
 import * as steps from './steps.ts';
 
 /** The directory of all containers' cgroups, below the mount point. */
@@ -40,8 +40,8 @@ function below(id: string): string {
 }
 
 /** Where the cgroup of a container is. Throws `USAGE` for an id that cannot name one, `UNSUPPORTED` without cgroup2. */
-export function cgroupPath(id: string): string {
-  return join(requireCgroup2().mountPoint, below(id));
+export function cgroupPath(id: string, { mountPoint }: Pick<Cgroup2Mount, 'mountPoint'> = requireCgroup2()): string {
+  return join(mountPoint, below(id));
 }
 
 /**

@@ -68,7 +68,7 @@ export function compileCommand(
       stdin: setup.stdin,
       target: 'inherited',
       sync: true,
-      userns: mappingsOf(state.pid),
+      userns: mappingsOf(state.pid, record.options),
       seccomp: setup.seccomp,
       lenientRlimit: isLenient(record.options),
     });

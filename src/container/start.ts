@@ -282,12 +282,13 @@ function makeCgroup(
   onNotice: (line: string) => void,
 ): { path: string; fd: number; undo: () => void } {
   const { devices: _, ...limits } = spec.linux?.resources ?? {};
-  if (findCgroup2() === undefined && Object.keys(limits).length === 0) {
+  const mount = findCgroup2();
+  if (mount === undefined && Object.keys(limits).length === 0) {
     onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
     intend('');
     return { path: '', fd: -1, undo: () => {} };
   }
-  intend(cgroupPath(id));
+  intend(cgroupPath(id, mount));
   const { path, fd } = createCgroup(id, spec.linux?.resources ?? {});
   return {
     path,

@@ -9,7 +9,7 @@ import { O_CREAT, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, lockByte, openat } from '../linux/fs.ts';
 import { kernelAtLeast } from '../linux/release.ts';
 import type { IdMapping } from '../runtime/spec.ts';
-import { type IdMappings, makeUserNamespace } from '../runtime/user-namespace.ts';
+import { type IdMappings, makeUserNamespace, parseMap } from '../runtime/user-namespace.ts';
 import type { RunOptions } from './run-options.ts';
 
 /**
@@ -96,10 +96,14 @@ export function mappingsAt(bases: { uid: number; gid: number }, { size, keep }: 
 }
 
 /** The bases of the range with a number, from 0 on; undefined behind the last. */
-export function rangeAt(index: number): { uid: number; gid: number } | undefined {
-  const uid = baseIn(poolOf('/etc/subuid'), index);
-  const gid = baseIn(poolOf('/etc/subgid'), index);
+export function rangeAt(index: number, { uids, gids } = allPools()): { uid: number; gid: number } | undefined {
+  const uid = baseIn(uids, index);
+  const gid = baseIn(gids, index);
   return uid === undefined || gid === undefined ? undefined : { uid, gid };
+}
+
+function allPools(): { uids: Pool[]; gids: Pool[] } {
+  return { uids: poolOf('/etc/subuid'), gids: poolOf('/etc/subgid') };
 }
 
 interface Pool {
@@ -158,8 +162,9 @@ export function holdUserNamespace(state: string, choice: UserNamespaceChoice, wi
 function takeRange(state: string): { lock: number; bases: { uid: number; gid: number } } {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const lock = openat(AT_FDCWD, join(state, 'userns.lock'), O_RDWR | O_CREAT, 0o600);
+  const pools = allPools();
   for (let index = 0; ; index++) {
-    const bases = rangeAt(index);
+    const bases = rangeAt(index, pools);
     if (bases === undefined) {
       close(lock);
       throw new TsrunError('CONFLICT', 'all ranges of ids for user namespaces are taken', {
@@ -170,8 +175,9 @@ function takeRange(state: string): { lock: number; bases: { uid: number; gid: nu
   }
 }
 
-/** The maps of the user namespace of a process; undefined where it is in the machine's own. */
-export function mappingsOf(pid: number): IdMappings | undefined {
+/** The maps of the user namespace of a container's process; undefined where it is in the machine's own. */
+export function mappingsOf(pid: number, { userns }: Pick<RunOptions, 'userns'>): IdMappings | undefined {
+  if (parseUserns(userns) === undefined) return undefined;
   const uids = readMap(pid, 'uid_map');
   const gids = readMap(pid, 'gid_map');
   const isWhole = ({ containerID, hostID, size }: IdMapping): boolean =>
@@ -187,11 +193,5 @@ function readMap(pid: number, file: 'uid_map' | 'gid_map'): IdMapping[] {
   } catch {
     return [];
   }
-  return text
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => {
-      const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
-      return { containerID, hostID, size };
-    });
+  return parseMap(text);
 }

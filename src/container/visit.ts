@@ -7,12 +7,8 @@ import { monitorExecutable } from '../linux/monitor-executable.ts';
 import { foregroundGroup } from '../linux/tty.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { compileVisit, type VisitOptions } from '../runtime/compile/visit.ts';
-import type { NamespaceType } from '../runtime/spec.ts';
+import { foreignNamespaces } from '../runtime/namespaces.ts';
 import type { MadeSoFar } from './start.ts';
-import { namespacesOf } from './xray/namespaces.ts';
-
-/** How the OCI specification calls what the kernel calls otherwise. */
-const ociNames: Readonly<Record<string, NamespaceType>> = { mnt: 'mount', net: 'network' };
 
 /**
  * `terminal`: the descriptor that the shell reads and writes. `container`: what the process of the container may do, where the
@@ -34,9 +30,7 @@ export async function visit(
     let fd = made.netns;
     if (made.pid !== 0) {
       fd = keep(check(syscall('pidfd_open', made.pid, 0), 'pidfd_open'));
-      const own = namespacesOf(made.pid).filter(({ id, hostId }) => id !== hostId);
-      const namespaces = own.map(({ type }) => ociNames[type] ?? (type as NamespaceType));
-      target = { kind: 'process', namespaces: namespaces.filter((type) => type !== 'time') };
+      target = { kind: 'process', namespaces: foreignNamespaces(made.pid).filter((type) => type !== 'time') };
     } else if (fd >= 0) target = { kind: 'network' };
     const program = keep(
       sealedMemfd('tsrun-visit', encodeProgram(compileVisit({ target, container, env: environment }))),

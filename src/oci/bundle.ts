@@ -1,4 +1,5 @@
 /** A bundle's config.json as it will be served: paths made absolute, what cannot be served refused with its name. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
@@ -6,6 +7,7 @@ import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts
 import { parseExactJson } from '../runtime/json.ts';
 import { parseSpec } from '../runtime/parse-spec.ts';
 import type { IdMapping, LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '../runtime/spec.ts';
+import { parseMap } from '../runtime/user-namespace.ts';
 
 /** What is wrong with the configuration but does not stop it. */
 export type Warn = (message: string) => void;
@@ -65,13 +67,8 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
 /** Without mappings everybody is who he is outside: all that this process may map at all. */
 function mappingsOf(kind: 'uid' | 'gid', given: readonly IdMapping[] | undefined): IdMapping[] {
   if (given !== undefined && given.length > 0) return [...given];
-  return readFileSync(`/proc/self/${kind}_map`, 'latin1')
-    .trim()
-    .split('\n')
-    .map((line) => {
-      const [id = 0, , size = 0] = line.trim().split(/\s+/).map(Number);
-      return { containerID: id, hostID: id, size };
-    });
+  const own = parseMap(readFileSync(`/proc/self/${kind}_map`, 'latin1'));
+  return own.map(({ containerID, size }) => ({ containerID, hostID: containerID, size }));
 }
 
 /** Programs in Go write an empty path for none. */

@@ -22,6 +22,7 @@ import {
   fdSync,
   fdTarget,
   messageCreated,
+  messageError,
   messageListener,
   messageMounted,
   messageReady,
@@ -47,8 +48,6 @@ export type Message =
   | { kind: 'failed'; operation: number; errno: number }
   /** The command runs; or nobody is left. */
   | { kind: 'end' };
-
-const messageError = 4;
 
 /** Reads one message of the machine, waiting for it. */
 export function readMessage(fd: number): Message {

@@ -33,6 +33,17 @@ function mapText(mappings: readonly IdMapping[]): string {
   return mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join('');
 }
 
+/** The opposite of `mapText`: the content of a file like /proc/PID/uid_map. */
+export function parseMap(text: string): IdMapping[] {
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
+      return { containerID, hostID, size };
+    });
+}
+
 /** Writes the maps of the user namespace that `pid` is in. Throws `PERMISSION`, `USAGE`. */
 export function writeMappings(pid: number, uids: readonly IdMapping[], gids: readonly IdMapping[]): void {
   write(pid, 'uid_map', uids);

@@ -1,4 +1,5 @@
 /** The course: where its files are, which lessons it has, and the learner's copies of them. */
+
 import {
   copyFileSync,
   existsSync,
@@ -14,6 +15,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { codeOf, TsrunError } from '../../error.ts';
 import { artifactBytes, isExecutable } from '../../linux/artifacts.ts';
+import { sha256 } from '../../linux/hash.ts';
 import type { Language } from '../options/language.ts';
 
 export interface Lesson {
@@ -50,8 +52,7 @@ export async function courseHome(): Promise<string> {
     });
   }
   const { default: files } = (await import(embeddedCourse)) as { default: Record<string, string> };
-  const { createHash } = await import('node:crypto');
-  const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 16);
+  const digest = sha256(JSON.stringify(files)).toString('hex').slice(0, 16);
   const home = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tsrun', `course-${digest}`);
   if (!existsSync(home)) unpack(files, home);
   return home;

@@ -1,7 +1,8 @@
 /** Which lessons a learner has solved: one file in the user's own state (XDG base directory specification). */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { writeWhole } from '../../container/write-record.ts';
 import { readIfThere } from '../../linux/optional.ts';
 
 function path(): string {
@@ -23,7 +24,5 @@ export function solvedLessons(): Set<string> {
 export function noteSolved(name: string): void {
   const solved = [...solvedLessons().add(name)].sort();
   mkdirSync(dirname(path()), { recursive: true, mode: 0o700 });
-  const temporary = `${path()}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify({ solved })}\n`);
-  renameSync(temporary, path());
+  writeWhole(path(), (temporary) => writeFileSync(temporary, `${JSON.stringify({ solved })}\n`));
 }

@@ -5,7 +5,6 @@ interface Words {
   intro: string;
   outro: string;
   solved: (name: string) => string;
-  notSolved: string;
   copied: (path: string) => string;
   kept: (path: string) => string;
   next: (number: number) => string;
@@ -19,7 +18,6 @@ export const words: Record<Language, Words> = {
       'How containers work, in ten lessons. Each has a page, a program, a task, and a break-out that the next lesson closes.',
     outro: '`tsrun learn 1` begins, `tsrun learn check 1` looks at your solution. Running lessons needs root.',
     solved: (name) => `solved: ${name}`,
-    notSolved: 'not solved yet:',
     copied: (path) => `Your copy: ${path}`,
     kept: (path) => `Your copy is there already and stays as it is: ${path}`,
     next: (number) =>
@@ -32,7 +30,6 @@ export const words: Record<Language, Words> = {
       'Как устроены контейнеры, в десяти уроках. В каждом есть страница, программа, задача и побег, который закрывает следующий урок.',
     outro: 'Начать: `tsrun learn 1`; проверить решение: `tsrun learn check 1`. Запускать уроки может только root.',
     solved: (name) => `решено: ${name}`,
-    notSolved: 'пока не решено:',
     copied: (path) => `Ваша копия: ${path}`,
     kept: (path) => `Ваша копия уже есть и остаётся как есть: ${path}`,
     next: (number) =>

@@ -85,7 +85,7 @@ export class ContainerRoot implements AccountFiles {
       if (now === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${name}`);
       const running = openRunning(now);
       if (running !== undefined) {
-        const owners = new ContainerOwners(mappingsOf(now.state.pid));
+        const owners = new ContainerOwners(mappingsOf(now.state.pid, now.record.options));
         return new ContainerRoot(now.record, running, new Map(), undefined, owners);
       }
       const lock = store.lock(id, false);

@@ -5,6 +5,7 @@
 import { availableCapabilities, capabilitySet, encodeCapset } from '../../linux/capabilities.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { check } from '../../linux/fs.ts';
+import { mappedId } from '../../runtime/compile/user-namespace.ts';
 import type { IdMapping } from '../../runtime/spec.ts';
 import type { IdMappings } from '../../runtime/user-namespace.ts';
 import type { Owner } from './place.ts';
@@ -18,11 +19,7 @@ function inside(mappings: readonly IdMapping[], id: number): number {
 }
 
 function outside(mappings: readonly IdMapping[], id: number): number {
-  const at = (wanted: number): number | undefined => {
-    const found = mappings.find(({ containerID, size }) => wanted >= containerID && wanted < containerID + size);
-    return found === undefined ? undefined : found.hostID + wanted - found.containerID;
-  };
-  return at(id) ?? at(nobody) ?? at(0) ?? id;
+  return mappedId(mappings, id) ?? mappedId(mappings, nobody) ?? mappedId(mappings, 0) ?? id;
 }
 
 export class ContainerOwners {

@@ -1,6 +1,8 @@
 /** The way of a packet to a published port, and that of one that leaves: each stage with the names that the kernel has for it. */
+
 import type { BridgeAttachment, PublishedPort } from '../../network/index.ts';
 import { type LiveRule, liveElement, liveRules } from '../../network/look.ts';
+import { portAddress } from '../../network/steps.ts';
 import { attachmentsOf } from '../endpoints.ts';
 import type { Container } from '../record.ts';
 import { type Sentence, say } from '../sentence.ts';
@@ -50,17 +52,17 @@ interface Look {
 }
 
 function wayIn(look: Look, attachment: BridgeAttachment, port: PublishedPort, id: string): PacketWay {
-  const { hostIp, hostPort, containerPort, protocol } = port;
+  const { hostIp, containerPort, protocol } = port;
   const ipv6 = hostIp.includes(':');
   const address = ipv6 ? (attachment.address6 ?? '') : attachment.address;
-  const title = `${ipv6 ? `[${hostIp}]` : hostIp}:${hostPort}/${protocol}`;
+  const title = `${portAddress(port)}/${protocol}`;
   const element = liveElement(port, address, id);
   const inMap = element.isThere ? say('element: {1}', element.text) : say('its element is missing: {1}', element.text);
   return {
     direction: 'in',
     title,
     hops: [
-      { kind: 'client', name: hostPortOf(hostIp, hostPort), details: [say('any program that connects to it')] },
+      { kind: 'client', name: portAddress(port), details: [say('any program that connects to it')] },
       {
         kind: 'port',
         name: title,
@@ -79,7 +81,7 @@ function wayIn(look: Look, attachment: BridgeAttachment, port: PublishedPort, id
       ...bridgeHops(look, attachment),
       {
         kind: 'interface',
-        name: `${attachment.interface ?? 'eth0'} ${hostPortOf(address, containerPort)}`,
+        name: `${attachment.interface ?? 'eth0'} ${portAddress({ hostIp: address, hostPort: containerPort })}`,
         details: insideDetails(look, attachment),
       },
       {
@@ -195,8 +197,4 @@ function ruleOf(rules: readonly LiveRule[], chain: string, text: string): LiveRu
 function ruleText(rule: LiveRule | undefined): Sentence[] {
   if (rule === undefined) return [say('its rule is missing')];
   return [say('chain {1}, handle {2}: {3}', rule.chain, rule.handle, rule.text)];
-}
-
-function hostPortOf(address: string, port: number): string {
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -19,10 +19,16 @@ import type { Load } from '../../program/program.ts';
 import type { IdMapping, NamespaceType } from '../spec.ts';
 import { type Context, setAttributes, type UserNamespace } from './context.ts';
 
-/** What an id of the container is on the machine. Throws `USAGE` for one that no map has. */
-export function hostId(mappings: readonly IdMapping[], id: number): number {
+/** What an id of the container is on the machine; undefined: no map has it. */
+export function mappedId(mappings: readonly IdMapping[], id: number): number | undefined {
   const found = mappings.find(({ containerID, size }) => id >= containerID && id < containerID + size);
-  if (found !== undefined) return found.hostID + id - found.containerID;
+  return found === undefined ? undefined : found.hostID + id - found.containerID;
+}
+
+/** As `mappedId`. Throws `USAGE` for an id that no map has. */
+export function hostId(mappings: readonly IdMapping[], id: number): number {
+  const found = mappedId(mappings, id);
+  if (found !== undefined) return found;
   throw new TsrunError('USAGE', `id ${id} is not in the user namespace of the container`, {
     hint: 'it has ids up to 65535; --userns=auto:size=N gives another number',
   });

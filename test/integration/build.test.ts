@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { Terminal } from './terminal.ts';
 import { environment, type Result, type RunOptions, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 let top: string;
@@ -139,6 +140,14 @@ describe('an image', () => {
       rmSync(root, { recursive: true });
     }
     expect((await build(['--no-cache', '-q'])).stdout).toBe(`${id}\n`);
+  });
+
+  test('on a terminal the text of a Dockerfile does not drive it, with a coloured mark before it either', async () => {
+    const hostile = 'FROM busybox\nRUN echo \x1b]2;driven\x07 \x1b[8mhidden > /x';
+    await buildOk(hostile);
+    using terminal = Terminal.tsrun(['build', '--network', 'none', '-t', 'built', context], { columns: 120, rows: 24 });
+    expect(await terminal.exit()).toBe(0);
+    expect(terminal.screen()).toMatch(/CACHED .*RUN echo \\x1b\]2;driven\\x07 \\x1b\[8mhidden/);
   });
 
   test('SOURCE_DATE_EPOCH is the time of everything', async () => {

@@ -7,33 +7,17 @@
  * pages) makes the others wait and the next touch a fault again.
  */
 
+import { loadable, PF_W } from './elf.mjs';
+
 /** name: [as the compiler of the executable has it, as tsrun wants it]; the latter is said by docs/decisions/0081. */
 const settings = {
   allow_thp: [0n, 1n],
   purge_delay: [100n, -1n],
 };
 
-const PT_LOAD = 1;
-const PF_W = 2;
 /** mimalloc's `mi_option_desc_t` (src/options.c): the value, an int "is initialised", an int "which", the name's address. */
 const valueBeforeName = 16;
 const initialisedBeforeName = 8;
-
-/** The loadable segments of a 64-bit ELF file (elf(5)). */
-function segments(file) {
-  const [start, size, count] = [Number(file.readBigUInt64LE(32)), file.readUInt16LE(54), file.readUInt16LE(56)];
-  return Array.from({ length: count }, (_, index) => {
-    const at = start + index * size;
-    const number = (offset) => Number(file.readBigUInt64LE(at + offset));
-    return {
-      type: file.readUInt32LE(at),
-      flags: file.readUInt32LE(at + 4),
-      offset: number(8),
-      address: number(16),
-      length: number(32),
-    };
-  }).filter((segment) => segment.type === PT_LOAD);
-}
 
 /** Every place of `bytes` in `file` between `from` and `to`. */
 function places(file, bytes, from, to) {
@@ -64,7 +48,7 @@ function placeOf(name, file, loaded) {
  * Returns the names of the options that were left as they are, because they are not there exactly once and as they are known.
  */
 export function setAllocator(file) {
-  const loaded = segments(file);
+  const loaded = loadable(file);
   return Object.entries(settings).flatMap(([name, [is, wanted]]) => {
     const place = placeOf(name, file, loaded);
     if (place === undefined || file.readBigInt64LE(place) !== is) return [name];

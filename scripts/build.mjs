@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
-import { alignSegments } from './elf.mjs';
+import { alignSegments, writeExecutable } from './elf.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -198,8 +198,7 @@ async function buildExecutable() {
     for (const name of setAllocator(bytes)) {
       console.error(`build: the executable will start slower than it could: its allocator has no option ${name}`);
     }
-    // In one write: the kernel's page cache then holds the file in pages as large as it has.
-    writeFileSync(output, alignSegments(bytes), { mode: 0o755 });
+    writeExecutable(output, alignSegments(bytes));
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

@@ -39,10 +39,11 @@ const benchmarks: Record<string, Benchmark> = {
   fifty: { rounds: 2, images: ['busybox'], run: benchFifty },
   many: { rounds: 1, images: ['busybox'], run: benchMany },
   unpack: { rounds: 5, images: [], run: benchUnpack },
-  pull: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPull(at, rounds, 'debian') },
+  pull: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPull(at, rounds, 'debian', 1) },
   push: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPush(at, rounds, 'debian') },
   'push-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPush(at, rounds, 'heavy') },
-  'pull-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPull(at, rounds, 'heavy') },
+  // A round takes a minute: none is spent on warming up.
+  'pull-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPull(at, rounds, 'heavy', 0) },
 };
 
 /** What the figures depend on. */

@@ -29,17 +29,17 @@ export interface Verdict {
   pass: boolean;
 }
 
-/** Runs every contestant once per round, after one round that does not count. */
+/** Runs every contestant once per round, after so many rounds that do not count. */
 export async function interleave(
   contestants: readonly Contestant[],
   rounds: number,
+  warmUp = 1,
 ): Promise<Record<string, number[]>> {
-  const samples: Record<string, number[]> = {};
-  for (let round = -1; round < rounds; round++) {
+  const samples: Record<string, number[]> = Object.fromEntries(contestants.map(({ name }) => [name, []]));
+  for (let round = -warmUp; round < rounds; round++) {
     for (const contestant of contestants) {
       const cost = await contestant.run();
-      if (round < 0) samples[contestant.name] = [];
-      else samples[contestant.name]?.push(cost);
+      if (round >= 0) samples[contestant.name]?.push(cost);
     }
     process.stderr.write('.');
   }

@@ -9,6 +9,7 @@ import { closeDescriptor, type Stat } from '../image/unpack/calls.ts';
 import { splitLast } from '../image/unpack/layer-access.ts';
 import type { MergedView } from '../image/unpack/merged-view.ts';
 import { S_IFDIR } from '../linux/constants.ts';
+import type { ModeChange } from './dockerfile/chmod.ts';
 import { cleanPath } from './ignore.ts';
 import type { SourceFiles } from './source-files.ts';
 
@@ -25,7 +26,7 @@ type NewFile =
       files: SourceFiles;
       path: BytePath;
       isDirectory: boolean;
-      mode: number | undefined;
+      mode: ModeChange | undefined;
       owner: Owner | undefined;
     };
 
@@ -96,7 +97,7 @@ export class LayerTree {
     path: BytePath,
     files: SourceFiles,
     from: { path: BytePath; stat: Stat },
-    { owner, mode }: { owner: Owner | undefined; mode: number | undefined },
+    { owner, mode }: { owner: Owner | undefined; mode: ModeChange | undefined },
   ): void {
     const isDirectory = from.stat.type === S_IFDIR;
     this.expectPlace(path, isDirectory);
@@ -160,7 +161,8 @@ export class LayerTree {
       if (type === undefined) return;
       const member: TarMember = { ...node.member(type, path), ...file.owner };
       member.xattrs = file.files.xattrs(member.xattrs);
-      if (file.mode !== undefined && type !== 'symlink') member.mode = file.mode;
+      if (file.mode !== undefined && type !== 'symlink')
+        member.mode = file.mode.apply(member.mode, type === 'directory');
       const linkPath = table.seen(node.stat, path);
       if (linkPath !== undefined) {
         const { mode, uid, gid, mtime: time } = member;

@@ -9,7 +9,7 @@ import { expandWord } from '../image/shell-word.ts';
 import { signalNumber } from '../linux/signals.ts';
 import { cacheKey, type Made } from './cache.ts';
 import { formatClock } from './clock.ts';
-import { parseCopy } from './copy.ts';
+import { parseCopy, sourceText } from './copy.ts';
 import { CopyStep } from './copy-step.ts';
 import { argumentsOf } from './dockerfile/arg.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
@@ -30,7 +30,7 @@ const shown = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 
 /** Something that is opened for its key, and made where the cache does not have it. */
 export interface LayerStep {
-  open(): Promise<string>;
+  open(step: StepProgress): Promise<string>;
   make(step: StepProgress): Promise<Made>;
   close(): void;
 }
@@ -124,16 +124,16 @@ export class StageBuilder {
     const request = parseCopy(instruction, this.escapeToken, variablesOf(this.state));
     const made = await this.layer(title, new CopyStep(this.world, this.stage, this.state, request));
     this.note(
-      `${instruction.name} ${[...instruction.flags, ...request.sources, ...request.texts.map(({ name }) => name), request.destination].join(' ')}`,
+      `${instruction.name} ${[...instruction.flags, ...request.sources.map(sourceText), ...request.texts.map(({ name }) => name), request.destination].join(' ')}`,
       made,
     );
   }
 
   private async workDir(instruction: Instruction, title: string): Promise<void> {
     this.configure(instruction, false);
-    const { workingDir } = this.state.execution;
+    const { workingDir, user } = this.state.execution;
     const made = await this.layer(title, {
-      open: async () => cacheKey(['workdir', topOf(this.state), this.state.clock, workingDir]),
+      open: async () => cacheKey(['workdir', topOf(this.state), this.state.clock, workingDir, user]),
       make: () => makeWorkingDirectory(this.world, this.state, workingDir),
       close: () => {},
     });
@@ -145,7 +145,7 @@ export class StageBuilder {
     const { world } = this;
     const step = world.progress.begin(title);
     try {
-      const key = await work.open();
+      const key = await work.open(step);
       const known = world.noCache ? undefined : world.cache.find(key);
       const made = known ?? (await world.once(key, () => work.make(step)));
       step.done(known === undefined ? 'done' : 'cached');

@@ -1,5 +1,6 @@
 /** `tsrun build`: Dockerfiles and contexts into images, the cache, mounts, errors, and what must not get out of a context. */
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   mkdirSync,
@@ -11,6 +12,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Terminal } from './terminal.ts';
@@ -509,6 +512,92 @@ test('COPY and ADD: wildcards, --parents, --exclude, --chmod, archives, links at
       'file',
     ],
   ]);
+});
+
+describe('ADD of a URL', () => {
+  const archive = (): Buffer =>
+    execFileSync('tar', ['-cz', '--owner=7', '--group=8', '--mode=640', '-C', context, 'inside'], {
+      encoding: 'buffer',
+    });
+  const modified = 'Wed, 21 Oct 2015 07:28:00 GMT';
+  let server: Server;
+  let address: string;
+  let requests: string[];
+  let content: Buffer;
+  beforeAll(async () => {
+    server = createServer(({ url = '' }, response) => {
+      requests.push(url);
+      if (url.startsWith('/moved/')) return void response.writeHead(302, { location: `/file/${url.slice(7)}` }).end();
+      if (!url.startsWith('/file/')) return void response.writeHead(404).end();
+      // One byte less than it says: the first time only.
+      const broken = url.endsWith('broken') && requests.filter((each) => each === url).length === 1;
+      response.writeHead(200, { 'last-modified': modified, 'content-length': content.length });
+      if (!broken) return void response.end(content);
+      response.write(content.subarray(1), () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    address = `http://127.0.0.1:${port}`;
+  });
+  afterAll(() => server.close());
+  beforeEach(() => {
+    requests = [];
+    write({ inside: 'in' });
+    content = archive();
+  });
+
+  test('is fetched as a file: its name, mode, owner and time; with --unpack as what is in it', async () => {
+    write({ other: 'o' });
+    const sum = createHash('sha256').update(content).digest('hex');
+    const lines = [
+      'FROM busybox',
+      'RUN adduser -D -u 5 five',
+      `ARG AT=${address}`,
+      'ADD $AT/moved/a%20b.tgz?q other /d/',
+      'ADD --chown=five --chmod=u=rwX,g+r $AT/file/x /named',
+      `ADD --checksum=sha256:${sum} $AT/file/broken /d/checked`,
+      'ADD --unpack $AT/file/y /unpacked',
+    ];
+    await buildOk(lines.join('\n'));
+    const script = 'cd /d; stat -c "%n %a %u:%g %Y" * /named /unpacked/inside; sha256sum <checked';
+    const [a, checked, other, named, inside, digest] = (await inBuilt(script)).split('\n');
+    const time = Date.parse(modified) / 1000;
+    expect([a, checked, named]).toEqual([
+      `a b.tgz 600 0:0 ${time}`,
+      `checked 600 0:0 ${time}`,
+      `/named 640 5:5 ${time}`,
+    ]);
+    expect(other).toMatch(/^other 644 0:0 /);
+    expect(inside).toMatch(/^\/unpacked\/inside 640 7:8 /);
+    expect(digest).toBe(`${sum}  -`);
+    expect(requests.filter((url) => url === '/file/broken')).toHaveLength(2);
+
+    // What --checksum names is not even asked for again, what has changed is made anew.
+    requests = [];
+    const again = await build();
+    expect([again.code, cached(again.stderr)]).toEqual([0, 5]);
+    expect(requests).not.toContain('/file/broken');
+    content = Buffer.from('changed');
+    const changed = await build();
+    expect(changed.code).toBe(1);
+    expect(changed.stderr).toContain(
+      `digest mismatch sha256:${createHash('sha256').update(content).digest('hex')}: sha256:${sum}`,
+    );
+    expect(changed.stderr).toContain('>>> ADD --checksum=');
+  });
+
+  test.each([
+    ['ADD AT/nowhere /x', 'Get "AT/nowhere": 404 Not Found'],
+    ['ADD AT/file/ /d/', 'cannot determine filename for source AT/file/'],
+    ['ADD AT/a.git /x', 'tsrun build has no ADD of a git repository: AT/a.git'],
+    ['COPY AT/file/x /x', "source can't be a URL for COPY: AT/file/x"],
+  ])('%s', async (line, message) => {
+    write({ Dockerfile: `FROM busybox\n${line.replace('AT', address)}\n` });
+    const result = await build();
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(message.replace('AT', address));
+    expect(result.stderr).toContain(`Dockerfile:2\n`);
+  });
 });
 
 test('commands have the network of tsrun run', async () => {

@@ -29,7 +29,7 @@ export interface Verdict {
   pass: boolean;
 }
 
-/** Runs every contestant once per round, after one round that does not count. */
+/** Runs every contestant once per round, after one round that does not count. TSRUN_BENCH_VERBOSE=1 tells each figure. */
 export async function interleave(
   contestants: readonly Contestant[],
   rounds: number,
@@ -38,6 +38,7 @@ export async function interleave(
   for (let round = -1; round < rounds; round++) {
     for (const contestant of contestants) {
       const cost = await contestant.run();
+      if (process.env.TSRUN_BENCH_VERBOSE === '1') process.stderr.write(`${contestant.name} ${cost.toFixed(3)}\n`);
       if (round < 0) samples[contestant.name] = [];
       else samples[contestant.name]?.push(cost);
     }

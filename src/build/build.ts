@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { completeHistory } from '../container/commit.ts';
 import type { Engine } from '../container/engine.ts';
 import { recordTag } from '../container/image-events.ts';
+import { ownName } from '../container/state.ts';
 import { messageOf } from '../error.ts';
+import { BuildCache, type Made } from '../image/build-cache.ts';
 import { formatConfig, noContainer } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
 import type { PullEvent } from '../image/events.ts';
@@ -13,11 +15,10 @@ import { formatReference, parseReference, type Reference } from '../image/refere
 import type { StoredImage } from '../image/store.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
-import { BuildCache, type Made } from './cache.ts';
 import { clockOf, formatClock, parseEpoch } from './clock.ts';
 import { openContext } from './context.ts';
 import { parseDockerfile } from './dockerfile/parser.ts';
-import { ownName, scratchPaths, sweepBuilds } from './leftovers.ts';
+import { scratchPaths, sweepBuilds } from './leftovers.ts';
 import { type BuildProgress, withStep } from './progress.ts';
 import { StageBuilder } from './stage-builder.ts';
 import type { StageState } from './stage-state.ts';
@@ -95,10 +96,10 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
         image: (name, wanted) =>
           memory.stage(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
-        once: (key, make) =>
+        once: (key, description, make) =>
           memory.once(key, async () => {
             const made = await make();
-            world.cache.keep(key, made);
+            world.cache.keep(key, made, description);
             return made;
           }),
       };

@@ -1,7 +1,8 @@
 /** COPY and ADD as a step: the layer that they make (copy.ts says of what). */
+
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import { makeLayer } from '../image/local-image.ts';
 import { MergedView } from '../image/unpack/merged-view.ts';
-import { cacheKey, type Made } from './cache.ts';
 import { ClockedTarWriter } from './clock.ts';
 import {
   type CollectedCopy,

@@ -10,11 +10,6 @@ import { removeTree } from '../image/unpack/remove-tree.ts';
 /** Says in `ps`, and to a later build, whose a container is. */
 export const buildLabel = 'io.tsrun.build';
 
-/** A name for this process that no later one has: `PID-START TIME`. */
-export function ownName(): string {
-  return `${process.pid}-${processStartTime(process.pid) ?? '0'}`;
-}
-
 /** Where a build has its copies and its secrets. */
 export function scratchPaths(root: string, state: string, owner: string): { disk: string; secret: string } {
   return { disk: join(root, 'cache', 'build', `.tmp-${owner}`), secret: join(state, `build-${owner}`) };

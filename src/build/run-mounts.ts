@@ -3,7 +3,7 @@
  * and of nothing else, made anew for each command, so that no command can write to a context or to another stage.
  */
 
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MountOption } from '../container/run-options.ts';
@@ -23,7 +23,7 @@ export interface MountRequest {
 }
 
 export interface MountWorld {
-  /** `cache/build` of the data root. */
+  /** Where directories of type cache are. */
   cache: string;
   /** Where copies are made: the data root's disk. */
   scratch: string;
@@ -145,7 +145,7 @@ class Preparation {
 
   /** A directory that outlives the build. One that several commands may not have at a time is locked by its own file. */
   private async cache(mount: Extract<RunMount, { type: 'cache' }>, files: SourceFiles | undefined): Promise<void> {
-    const parent = join(this.world.cache, 'mounts');
+    const parent = this.world.cache;
     mkdirSync(parent, { recursive: true, mode: 0o700 });
     const name = createHash('sha256')
       .update(JSON.stringify([mount.id, mount.from ?? '']))
@@ -166,6 +166,8 @@ class Preparation {
         chmodSync(path, mount.mode);
       } else copySource(files, mount.source, path);
     }
+    // When it was used last, for who clears up.
+    utimesSync(path, new Date(), new Date());
     const source = files === undefined ? path : join(path, 'content');
     this.mounts.push({ ...this.option(mount.target, mount.readOnly), source });
   }

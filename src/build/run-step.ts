@@ -3,10 +3,10 @@
 import { containerChanges } from '../container/changes.ts';
 import { writeLayerOfChanges } from '../container/layer-of-changes.ts';
 import { TsrunError } from '../error.ts';
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import { parseArray, splitOnce } from '../image/instructions.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { expandWord } from '../image/shell-word.ts';
-import { cacheKey, type Made } from './cache.ts';
 import { makeClockedLayer } from './copy-step.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
@@ -143,7 +143,7 @@ export class RunStep {
     const layers = openLayers(world, state);
     try {
       const prepared = await prepareMounts(this.requests, {
-        cache: world.cache.directory,
+        cache: world.cache.mountDirectory,
         scratch: world.scratch('disk'),
         secretScratch: world.scratch('secret'),
         secrets: world.secrets,

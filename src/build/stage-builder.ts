@@ -1,13 +1,13 @@
 /** Builds one stage: its instructions one after the other, each a step with a layer or a change of the config. */
 
 import { TsrunError } from '../error.ts';
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import type { HistoryEntry } from '../image/config.ts';
 import { emptyExecution } from '../image/config-json.ts';
 import { applyInstruction, isConfigInstruction } from '../image/instructions.ts';
 import { parsePlatform } from '../image/platform.ts';
 import { expandWord } from '../image/shell-word.ts';
 import { signalNumber } from '../linux/signals.ts';
-import { cacheKey, type Made } from './cache.ts';
 import { formatClock } from './clock.ts';
 import { parseCopy, sourceText } from './copy.ts';
 import { CopyStep } from './copy-step.ts';
@@ -147,7 +147,7 @@ export class StageBuilder {
     try {
       const key = await work.open(step);
       const known = world.noCache ? undefined : world.cache.find(key);
-      const made = known ?? (await world.once(key, () => work.make(step)));
+      const made = known ?? (await world.once(key, title, () => work.make(step)));
       step.done(known === undefined ? 'done' : 'cached');
       if (made.layer !== undefined) this.state.layers.push(made.layer);
       this.state.clock = world.epoch ?? made.clock;

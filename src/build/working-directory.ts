@@ -2,8 +2,8 @@
 import { LayeredRoot } from '../container/layered-root.ts';
 import { resolveUser } from '../container/users.ts';
 import { TsrunError } from '../error.ts';
+import type { Made } from '../image/build-cache.ts';
 import { MergedView } from '../image/unpack/merged-view.ts';
-import type { Made } from './cache.ts';
 import { writeLayer } from './copy-step.ts';
 import { LayerTree, type Owner } from './layer-tree.ts';
 import type { StageState } from './stage-state.ts';

@@ -67,8 +67,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
     );
     try {
       const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
-      if (file.syntax !== undefined && !/^(docker\.io\/)?docker\/dockerfile(:|$)/.test(file.syntax)) {
-        progress.warn(`# syntax=${file.syntax} is not fetched: tsrun reads Dockerfiles itself`);
+      if (file.syntax !== undefined) {
+        progress.warn(`# syntax=${file.syntax} is ignored: tsrun reads Dockerfiles itself`);
       }
       const host = hostPlatform();
       const platform = options.platform ?? host;

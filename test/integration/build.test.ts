@@ -146,11 +146,11 @@ describe('an image', () => {
   });
 
   test('on a terminal the text of a Dockerfile does not drive it, with a coloured mark before it either', async () => {
-    const hostile = 'FROM busybox\nRUN echo \x1b]2;driven\x07 \x1b[8mhidden > /x';
+    const hostile = 'FROM busybox\nRUN echo "\x1b]2;driven\x07 \x1b[8mhidden" > /x';
     await buildOk(hostile);
     using terminal = Terminal.tsrun(['build', '--network', 'none', '-t', 'built', context], { columns: 120, rows: 24 });
     expect(await terminal.exit()).toBe(0);
-    expect(terminal.screen()).toMatch(/CACHED .*RUN echo \\x1b\]2;driven\\x07 \\x1b\[8mhidden/);
+    expect(terminal.screen()).toMatch(/CACHED .*RUN echo "\\x1b\]2;driven\\x07 \\x1b\[8mhidden"/);
   });
 
   test('SOURCE_DATE_EPOCH is the time of everything', async () => {
@@ -200,7 +200,7 @@ describe('the cache', () => {
     await prune('-a');
     const lines = [
       'FROM busybox AS made',
-      'RUN --mount=type=cache,target=/c head -c 100000 /dev/zero >/c/kept && head -c 5000 /dev/zero >/big',
+      'RUN --mount=type=cache,target=/c head -c 100000 /dev/zero >/c/kept && head -c 5000 /dev/zero >/big && touch /only',
       'FROM busybox',
       'COPY --from=made /big /big',
     ];

@@ -95,7 +95,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         signal: stop.signal,
         stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
         image: (name, wanted) =>
-          memory.stage(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
+          memory.image(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
         once: (key, description, make) =>
           memory.once(key, async () => {
             const made = await make();
@@ -124,14 +124,15 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
 
 /** What is being made, each thing once; when one fails the others are stopped, and waited for. */
 class Memory {
-  private readonly states = new Map<string | number, Promise<StageState>>();
+  private readonly stages = new Map<number, Promise<StageState>>();
+  private readonly images = new Map<string, Promise<StageState>>();
   private readonly layers = new Map<string, Promise<Made>>();
   private failure: { error: unknown } | undefined;
 
   constructor(private readonly stop: AbortController) {}
 
-  stage(key: string | number, build: () => Promise<StageState>): Promise<StageState> {
-    return remember(this.states, key, () =>
+  stage(index: number, build: () => Promise<StageState>): Promise<StageState> {
+    return remember(this.stages, index, () =>
       build().catch((error: unknown) => {
         // What is stopped because of it fails too; the first is the reason.
         this.failure ??= { error };
@@ -141,7 +142,11 @@ class Memory {
     );
   }
 
-  /** What fails here is told by the stages that wait for it: they know the place. */
+  /** What fails here and in `once` is told by the stages that wait for it: they know the place. */
+  image(key: string, load: () => Promise<StageState>): Promise<StageState> {
+    return remember(this.images, key, load);
+  }
+
   once(key: string, make: () => Promise<Made>): Promise<Made> {
     return remember(this.layers, key, make);
   }
@@ -149,7 +154,7 @@ class Memory {
   /** The state of the target, when nothing is under way any more. Throws the first failure. */
   async settled(target: Promise<StageState>): Promise<StageState> {
     await target.catch(() => {});
-    await Promise.allSettled([...this.states.values(), ...this.layers.values()]);
+    await Promise.allSettled([...this.stages.values(), ...this.images.values(), ...this.layers.values()]);
     if (this.failure !== undefined) throw this.failure.error;
     return target;
   }

@@ -19,7 +19,7 @@ import { RemoteFile } from './remote-file.ts';
 import type { SourceFiles } from './source-files.ts';
 import { type StageState, topOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
-import { type BuildWorld, openLayers, openSource } from './world.ts';
+import { type BuildWorld, openLayers, openSource, stateOf } from './world.ts';
 
 export class CopyStep {
   private source: { files: SourceFiles; clock: number; close(): void } | undefined;
@@ -32,6 +32,10 @@ export class CopyStep {
     private readonly state: StageState,
     private readonly request: CopyRequest,
   ) {}
+
+  async ready(): Promise<void> {
+    if (this.request.from !== undefined) await stateOf(this.world, this.stage, this.request.from);
+  }
 
   /** Looks at the files; answers the key of the cache. */
   async open(step: StepProgress): Promise<string> {

@@ -19,7 +19,7 @@ import { type MountRequest, mountKey, type PreparedMounts, prepareMounts } from 
 import { type StageState, topOf, variablesOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
 import { shellCommand } from './words.ts';
-import { type BuildWorld, openLayers, openSource } from './world.ts';
+import { type BuildWorld, openLayers, openSource, stateOf } from './world.ts';
 
 /** What a RUN asks for. */
 export interface RunRequest {
@@ -86,6 +86,12 @@ export class RunStep {
   ) {
     this.env = environmentOf(state);
     this.clock = state.clock;
+  }
+
+  async ready(): Promise<void> {
+    for (const mount of this.request.mounts) {
+      if ('from' in mount && mount.from !== undefined) await stateOf(this.world, this.stage, mount.from);
+    }
   }
 
   /** Opens what the mounts read; answers the key of the cache. */

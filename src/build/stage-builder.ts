@@ -30,6 +30,8 @@ const shown = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 
 /** Something that is opened for its key, and made where the cache does not have it. */
 export interface LayerStep {
+  /** Waits for the stages that it reads from: until then it has not begun. */
+  ready?(): Promise<void>;
   open(step: StepProgress): Promise<string>;
   make(step: StepProgress): Promise<Made>;
   close(): void;
@@ -49,7 +51,11 @@ export class StageBuilder {
 
   async run(): Promise<StageState> {
     prefetchSources(this.world, this.stage);
-    this.state = await this.begin();
+    try {
+      this.state = await this.begin();
+    } catch (error) {
+      throw this.world.file.source.located(this.stage.at, error);
+    }
     const { onBuild } = this.state.execution;
     this.state.execution.onBuild = [];
     for (const trigger of onBuild) {
@@ -143,6 +149,7 @@ export class StageBuilder {
   /** Takes a layer from the cache or makes it, and puts it on the stage. */
   private async layer(title: string, work: LayerStep): Promise<Made> {
     const { world } = this;
+    await work.ready?.();
     const step = world.progress.begin(title);
     try {
       const key = await work.open(step);
@@ -153,7 +160,7 @@ export class StageBuilder {
       this.state.clock = world.epoch ?? made.clock;
       return made;
     } catch (error) {
-      step.failed(error instanceof Error ? error.message : String(error));
+      step.failed(error);
       throw error;
     } finally {
       work.close();

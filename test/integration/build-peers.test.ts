@@ -3,14 +3,14 @@
  * files, modes, owners, links and config. They are compared as skopeo copies and umoci unpacks them, which so judge too.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, layoutDirectory } from '../../scripts/images/paths.ts';
 import { type Config, readTree, type TreeEntry } from './image-tree.ts';
 import { isInstalled, PeerHome, removePeerCgroups, stopDaemon } from './peer-home.ts';
-import { run, tsrun, tsrunOk } from './tsrun.ts';
+import { type Result, run, tsrun, tsrunOk } from './tsrun.ts';
 
 /** All ten, and buildah too: minutes, which not every run has. */
 const asked = process.env.TSRUN_TEST_BUILD_PEERS ?? '';
@@ -47,11 +47,16 @@ const dockerfiles = asked === '1' ? all : all.filter(({ name }) => some.includes
 const has = (image: string): boolean => dockerfiles.some(({ name }) => name === image);
 
 /** Images that engines run, what they run, and what that prints. */
-const runnable: { name: string; command: string[]; prints: string }[] = [
-  { name: 'static-c', command: ['there'], prints: 'static there\n' },
-  { name: 'multi-stage', command: ['ls', '/opt/library'], prints: 'library.a\nlibrary.hard\n' },
-  { name: 'users', command: ['id'], prints: 'uid=3001(worker) gid=0(root) groups=0(root)\n' },
-];
+const runnable = [
+  { name: 'static-c', command: ['there'], prints: /^static there\n$/ },
+  { name: 'multi-stage', command: ['ls', '/opt/library'], prints: /^library\.a\nlibrary\.hard\n$/ },
+  { name: 'users', command: ['id'], prints: /^uid=3001\b.* gid=0\b/ },
+].filter(({ name }) => has(name));
+
+function expectRun({ prints }: (typeof runnable)[number], ran: Result): void {
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(ran.stdout).toMatch(prints);
+}
 
 let directory: string;
 let contexts: string;
@@ -129,6 +134,56 @@ describe.skipIf(!hasTools)(
         expect([absent, ours('cache-mounts').tree.has(absent)]).toEqual([absent, false]);
       }
     });
+
+    test.skipIf(!isInstalled('crun'))(
+      'run by crun, from what umoci unpacks (skipped where it is not installed)',
+      async () => {
+        for (const each of runnable) {
+          const bundle = join(directory, `bundle-${each.name}`);
+          execFileSync('umoci', [
+            '--log',
+            'error',
+            'unpack',
+            '--image',
+            `${join(directory, 'ours')}:${each.name}`,
+            bundle,
+          ]);
+          const file = join(bundle, 'config.json');
+          const config: { process: { terminal: boolean; args: string[] } } = JSON.parse(readFileSync(file, 'utf8'));
+          config.process.terminal = false;
+          const entrypoint = ours(each.name).config.Entrypoint as string[] | undefined;
+          config.process.args = [...(entrypoint ?? []), ...each.command];
+          writeFileSync(file, JSON.stringify(config));
+          const crun = ['--root', join(directory, 'crun'), '--cgroup-manager', 'disabled'];
+          expectRun(each, await run('crun', [...crun, 'run', '-b', bundle, `tsrun-${each.name}`]));
+          rmSync(bundle, { recursive: true });
+        }
+      },
+    );
+
+    test.skipIf(!isWhole || !isInstalled('podman') || !isInstalled('conmon') || !isInstalled('crun'))(
+      'run under podman, by crun (skipped without TSRUN_TEST_BUILD_PEERS)',
+      { timeout: 120_000 },
+      async () => {
+        const home = await PeerHome.start();
+        try {
+          const data = join(home.directory, 'podman');
+          const places = ['--root', `${data}/root`, '--runroot', `${data}/run`, '--tmpdir', `${data}/tmp`];
+          const flags = ['--storage-driver', 'overlay', '--cgroup-manager', 'cgroupfs', '--events-backend', 'file'];
+          const podman = (...args: string[]) => home.run(['podman', ...places, ...flags, '--runtime', 'crun', ...args]);
+          const own = join(home.directory, 'own.tar');
+          await saveRunnable(own);
+          const loaded = await podman('load', '-q', '-i', own);
+          expect(loaded.code, loaded.stderr).toBe(0);
+          for (const each of runnable) {
+            const how = ['--rm', '--network', 'none', '--cgroups', 'disabled'];
+            expectRun(each, await podman('run', ...how, `localhost/peers/${each.name}`, ...each.command));
+          }
+        } finally {
+          await home.stop();
+        }
+      },
+    );
 
     test.skipIf(!isInstalled('buildah'))(
       'are the same as those of buildah (skipped where it is not installed)',
@@ -211,13 +266,12 @@ describe.skipIf(!hasTools)(
             compare(name, readTree(layout, name, join(directory, 'unpacked')), classic);
           }
           // What was built here runs there, by runc.
-          const chosen = runnable.filter(({ name }) => has(name));
           const own = join(home.directory, 'own.tar');
-          await tsrunOk(['save', '-o', own, ...chosen.map(({ name }) => `peers/${name}`)]);
+          await saveRunnable(own);
           await must('load', '-q', '-i', own);
-          for (const { name, command, prints } of chosen) {
-            const ran = await docker('run', '--rm', '--network', 'none', `peers/${name}`, ...command);
-            expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: prints });
+          for (const each of runnable) {
+            const image = `peers/${each.name}`;
+            expectRun(each, await docker('run', '--rm', '--network', 'none', image, ...each.command));
           }
           await stopDaemon(daemon);
         } finally {
@@ -228,6 +282,11 @@ describe.skipIf(!hasTools)(
     );
   },
 );
+
+/** As an archive that docker and podman load. */
+async function saveRunnable(path: string): Promise<void> {
+  await tsrunOk(['save', '-o', path, ...runnable.map(({ name }) => `peers/${name}`)]);
+}
 
 /** `other`: what a peer has otherwise, which is known. */
 function compare(

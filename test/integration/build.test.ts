@@ -151,6 +151,8 @@ describe('an image', () => {
     using terminal = Terminal.tsrun(['build', '--network', 'none', '-t', 'built', context], { columns: 120, rows: 24 });
     expect(await terminal.exit()).toBe(0);
     expect(terminal.screen()).toMatch(/CACHED .*RUN echo "\\x1b\]2;driven\\x07 \\x1b\[8mhidden"/);
+    expect(terminal.screen()).toMatch(/ => => writing image sha256:[0-9a-f]{64}\n => => naming to \S+built:latest/);
+    expect(terminal.screen()).toMatch(/^\[\+\] Building \d+\.\ds \(4\/4\) FINISHED$/m);
   });
 
   test('SOURCE_DATE_EPOCH is the time of everything', async () => {
@@ -430,6 +432,9 @@ describe('errors', () => {
     ['FROM busybox\nRUN ["/nope"]', '/nope'],
     ['FROM busybox\nCOPY Dockerfile /bin/busybox/x', 'a part of it is no directory'],
     ['FROM scratch\nRUN x', 'nothing has been put into scratch yet'],
+    ['FROM 127.0.0.1:1/nope', 'cannot reach 127.0.0.1:1'],
+    ['FROM busybox\nCOPY --from=127.0.0.1:1/nope a b', 'cannot reach 127.0.0.1:1'],
+    ['FROM --platform=a/b/c/d busybox', '"a/b/c/d" is not a platform'],
   ])('%j', async (text, message) => {
     write({ Dockerfile: text });
     const result = await build();
@@ -451,12 +456,13 @@ describe('errors', () => {
 
   test('Ctrl-C ends the command that runs; a build that was killed is cleaned up after by the next one', async () => {
     write({ Dockerfile: 'FROM busybox\nRUN echo started; sleep 1000' });
+    let stderr = '';
     const start = async (): Promise<ReturnType<typeof spawn>> => {
+      stderr = '';
       const child = spawn(tsrunPath, ['build', '--network', 'none', context], {
         env: environment(),
         stdio: ['ignore', 'ignore', 'pipe'],
       });
-      let stderr = '';
       await new Promise<void>((resolve, reject) => {
         child.stderr?.on('data', (chunk: Buffer) => {
           stderr += chunk;
@@ -472,6 +478,7 @@ describe('errors', () => {
     const end = ended(first);
     first.kill('SIGINT');
     expect(await end).toBe(130);
+    await expect.poll(() => stderr).toMatch(/^#3 CANCELED$/m);
     expect(await tsrunOk(['ps', '-aq'])).toBe('');
     const second = await start();
     const killed = ended(second);

@@ -82,14 +82,16 @@ export const buildImage: Command = {
       pulling: progress.pulling,
       signal: beginInterruption(),
     };
+    let success = false;
     try {
       const image = await build(new Engine(), options);
+      success = true;
       const path = flags.string('iidfile');
       if (path !== undefined) writeFileSync(path, image.id);
       if (quiet) print(`${image.id}\n`);
       return 0;
     } finally {
-      progress.finish();
+      progress.finish(success);
     }
   },
 };

@@ -1,10 +1,19 @@
 /**
  * What was built before, by content: `cache/build/<key>.json` in the data root says which layer an instruction made. A key is
  * the digest of all that the result depends on, and of nothing else: where a layer comes from and when is not in it. A layer
- * that has been removed meanwhile is made again. `cache/build/mounts` has the directories of RUN --mount=type=cache.
+ * that has been removed meanwhile is made again. Each use adds an empty line to the record. `cache/build/mounts` has the directories of RUN --mount=type=cache.
  */
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from '../linux/hash.ts';
 import type { StoredLayer } from './catalogue.ts';
@@ -77,7 +86,8 @@ export class BuildCache {
     const layer = chainId === undefined ? undefined : presentLayer(this.layers, chainId);
     if (chainId !== undefined && layer === undefined) return undefined;
     try {
-      this.write({ ...record, used: Date.now(), uses: record.uses + 1 });
+      // Counts, and says when; of two builds at the same time both are counted.
+      appendFileSync(this.path(key), '\n');
     } catch {
       // A full disk keeps nobody from what is there.
     }
@@ -86,9 +96,21 @@ export class BuildCache {
 
   /** Remembers it. */
   keep(key: string, { layer, clock }: Made, description: string): void {
-    const now = Date.now();
-    const shown = description.slice(0, maxDescription);
-    this.write({ key, chainId: layer?.chainId, clock, description: shown, created: now, used: now, uses: 0 });
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const temporary = join(this.directory, `.tmp-${process.pid}-${key}`);
+    const record = {
+      clock,
+      ...(layer === undefined ? {} : { layer: layer.chainId }),
+      description: description.slice(0, maxDescription),
+      created: Date.now(),
+    };
+    try {
+      writeFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+      renameSync(temporary, this.path(key));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
   }
 
   /** All that there are. */
@@ -125,33 +147,20 @@ export class BuildCache {
   private read(key: string): CacheRecord | undefined {
     try {
       const path = this.path(key);
-      const json = parseJson(readFileSync(path, 'utf8'), { name: path, code: 'CORRUPT' });
+      const text = readFileSync(path, 'utf8');
+      const json = parseJson(text, { name: path, code: 'CORRUPT' });
       const clock = json.get('clock').integer();
       const layer = json.get('layer');
       const chainId = layer.absent ? undefined : layer.string();
       if (chainId !== undefined && !isDigest(chainId)) return undefined;
-      // Records of versions that did not count have no times of their own.
-      const written = statSync(path).mtimeMs;
-      const time = (name: string): number => (json.get(name).absent ? written : json.get(name).integer());
-      const uses = json.get('uses').absent ? 0 : json.get('uses').integer();
+      const used = statSync(path).mtimeMs;
+      const created = json.get('created').absent ? used : json.get('created').integer();
       const description = json.get('description').optionalString() ?? '';
-      return { key, chainId, clock, description, created: time('created'), used: time('used'), uses };
+      const uses = text.length - text.trimEnd().length - 1;
+      return { key, chainId, clock, description, created, used, uses };
     } catch {
       // Absent or damaged: it is made again.
       return undefined;
-    }
-  }
-
-  private write({ key, chainId, clock, description, created, used, uses }: CacheRecord): void {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    const temporary = join(this.directory, `.tmp-${process.pid}-${key}`);
-    const record = { clock, ...(chainId === undefined ? {} : { layer: chainId }), description, created, used, uses };
-    try {
-      writeFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-      renameSync(temporary, this.path(key));
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
     }
   }
 }

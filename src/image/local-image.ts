@@ -111,7 +111,7 @@ function layerOf({ digest, mediaType, size, diffId, chainId, bytes }: LayerRecor
 /** A layer that the store has, as an image that is made here names it; undefined where it is not there. */
 export function presentLayer(store: LayerStore, chainId: Digest): StoredLayer | undefined {
   const record = store.record(chainId);
-  if (record?.archiveSize === undefined || !store.has(chainId)) return undefined;
+  if (record?.archiveSize === undefined || store.place(chainId) === undefined) return undefined;
   const { diffId, bytes, archiveSize } = record;
   return { digest: diffId, mediaType: tarLayer, size: archiveSize, diffId, chainId, bytes };
 }

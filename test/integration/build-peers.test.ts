@@ -269,7 +269,7 @@ describe.skipIf(!hasTools)(
           const own = join(home.directory, 'own.tar');
           await saveRunnable(own);
           await must('load', '-q', '-i', own);
-          for (const each of runnable) {
+          for (const each of isWhole ? runnable : runnable.slice(0, 1)) {
             const image = `peers/${each.name}`;
             expectRun(each, await docker('run', '--rm', '--network', 'none', image, ...each.command));
           }

@@ -1,18 +1,19 @@
 /** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
 import { join } from 'node:path';
-import { completeHistory } from '../container/commit.ts';
-import type { Engine } from '../container/engine.ts';
+import { ensureImage } from '../container/ensure-image.ts';
 import { recordTag } from '../container/image-events.ts';
 import { ownName } from '../container/state.ts';
+import type { ContainerStore } from '../container/store.ts';
 import { messageOf } from '../error.ts';
 import { BuildCache, type Made } from '../image/build-cache.ts';
+import { completeHistory } from '../image/config.ts';
 import { formatConfig, noContainer } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
 import type { PullEvent } from '../image/events.ts';
 import { addLocalImage } from '../image/local-image.ts';
 import { formatPlatform, hostPlatform, type Platform } from '../image/platform.ts';
 import { formatReference, parseReference, type Reference } from '../image/reference.ts';
-import type { StoredImage } from '../image/store.ts';
+import type { ImageStore, StoredImage } from '../image/store.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
 import { clockOf, formatClock, parseEpoch } from './clock.ts';
@@ -47,9 +48,15 @@ export interface BuildOptions {
   signal: AbortSignal;
 }
 
+/** Those of one data root. */
+export interface BuildStores {
+  images: ImageStore;
+  containers: ContainerStore;
+}
+
 /** Builds. Throws `USAGE` with the place in the Dockerfile, `PROGRAM` for a command that fails, and whatever a part reports. */
-export async function build(engine: Engine, options: BuildOptions): Promise<StoredImage> {
-  const { images, containers } = engine;
+export async function build(stores: BuildStores, options: BuildOptions): Promise<StoredImage> {
+  const { images, containers } = stores;
   const { progress } = options;
   const owner = ownName();
   const scratch = scratchPaths(images.root, containers.state, owner);
@@ -95,7 +102,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         signal: stop.signal,
         stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
         image: (name, wanted) =>
-          memory.image(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
+          memory.image(`${formatPlatform(wanted)} ${name}`, () => baseImage(options, world, name, wanted)),
         once: (key, description, make) =>
           memory.once(key, async () => {
             const made = await make();
@@ -107,7 +114,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
       const unused = args.unused();
       if (unused.length > 0) progress.warn(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
       return await withStep(progress, 'exporting to image', (step) => {
-        const image = writeImage(engine, options, state);
+        const image = writeImage(images, options, state);
         step.output(Buffer.from(`writing image ${image.id}\n`));
         for (const tag of options.tags) step.output(Buffer.from(`naming to ${formatReference(tag)}\n`));
         return image;
@@ -171,16 +178,16 @@ function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T
 }
 
 async function baseImage(
-  engine: Engine,
   options: BuildOptions,
   world: BuildWorld,
   name: string,
   platform: Platform,
 ): Promise<StageState> {
   const image = await withStep(world.progress, `[internal] load metadata for ${formatReferenceOf(name)}`, () =>
-    engine.ensureImage(
+    ensureImage(
+      world.images,
       { image: name, pull: options.pull ? 'always' : 'missing', platform: formatPlatform(platform) },
-      { notice: (line) => world.progress.warn(line), pulling: options.pulling, signal: world.signal },
+      { pulling: options.pulling, signal: world.signal },
     ),
   );
   const { config } = image;
@@ -205,8 +212,7 @@ function formatReferenceOf(name: string): string {
   }
 }
 
-function writeImage(engine: Engine, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
-  const { images } = engine;
+function writeImage(images: ImageStore, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
   const execution = { ...state.execution, labels: { ...state.execution.labels, ...labels } };
   const config = formatConfig({
     ...state.platform,

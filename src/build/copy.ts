@@ -13,7 +13,7 @@ import { splitLast } from '../image/unpack/layer-access.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { S_IFREG } from '../linux/constants.ts';
 import { createHash } from '../linux/hash.ts';
-import { archiveKind, readStart, unpackArchive } from './archive.ts';
+import { archiveKind, readStart } from './archive-kind.ts';
 import { ModeChange } from './dockerfile/chmod.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { type Heredoc, heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
@@ -218,6 +218,7 @@ async function unpackSource(
 ): Promise<SourceFiles> {
   const fd = files.withOpen(path, (open) => openSync(`/proc/self/fd/${open}`, 'r'));
   try {
+    const { unpackArchive } = await import('./archive.ts');
     await unpackArchive(fd, readStart(fd), scratch, signal);
   } finally {
     closeSync(fd);

@@ -3,7 +3,9 @@
  * inside their root. Written as an archive in which the directories above stand as they are below, names sorted.
  */
 import { TsrunError } from '../error.ts';
-import { LinkTable, type TarMember, type TarWriter, TreeNode } from '../image/archive/index.ts';
+import { LinkTable, TreeNode } from '../image/archive/node.ts';
+import type { TarMember } from '../image/archive/tar-header.ts';
+import type { TarWriter } from '../image/archive/tar-writer.ts';
 import { type BytePath, bytePath, joinPath, printable } from '../image/unpack/byte-path.ts';
 import { closeDescriptor, type Stat } from '../image/unpack/calls.ts';
 import { splitLast } from '../image/unpack/layer-access.ts';

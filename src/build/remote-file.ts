@@ -5,7 +5,6 @@
 import { closeSync, futimesSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TsrunError } from '../error.ts';
-import { isDownloadUrl, openDownload } from '../image/download.ts';
 import { defaultRetryPolicy, withRetry } from '../image/retry.ts';
 import { type BytePath, bytePath } from '../image/unpack/byte-path.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
@@ -45,7 +44,7 @@ export function remoteSource(source: string, checksum: string | undefined): Remo
       hint: 'clone it into the context first, or in the image: RUN git clone URL DIRECTORY',
     });
   }
-  if (!isDownloadUrl(source)) {
+  if (!http.test(source)) {
     if (checksum === undefined) return undefined;
     throw new TsrunError('USAGE', "checksum can't be specified for non-HTTP(S) sources");
   }
@@ -53,9 +52,11 @@ export function remoteSource(source: string, checksum: string | undefined): Remo
   return { url: source, name: nameOf(new URL(source)), checksum: checksum === undefined ? undefined : hexOf(checksum) };
 }
 
+const http = /^https?:\/\//i;
+
 function isGit(source: string): boolean {
   if (/^(git|ssh):\/\/|^git@/i.test(source)) return true;
-  return isDownloadUrl(source) && URL.canParse(source) && new URL(source).pathname.endsWith('.git');
+  return http.test(source) && URL.canParse(source) && new URL(source).pathname.endsWith('.git');
 }
 
 function hexOf(checksum: string): string {
@@ -130,6 +131,7 @@ async function fetchInto(
   path: string,
   { clock, signal }: Fetching,
 ): Promise<{ digest: string; modified: number }> {
+  const { openDownload } = await import('../image/download.ts');
   const download = await openDownload(url, signal);
   try {
     const hash = createHash('sha256');

@@ -14,13 +14,8 @@ import { flock } from '../linux/fs.ts';
 import { createHash } from '../linux/hash.ts';
 import { copyOut } from './copy-out.ts';
 import type { RunMount } from './dockerfile/run-mount.ts';
+import type { MountRequest } from './mount-key.ts';
 import type { SourceFiles } from './source-files.ts';
-
-export interface MountRequest {
-  mount: RunMount;
-  /** Of what `from` names, or the context; undefined for mounts without a source. */
-  files: SourceFiles | undefined;
-}
 
 export interface MountWorld {
   /** Where directories of type cache are. */
@@ -45,19 +40,6 @@ export interface PreparedMounts {
 
 /** Milliseconds between two looks at a lock. */
 const lockPollInterval = 50;
-
-/** Digest of what a mount reads, for the key of the cache; the content of caches and secrets does not count. */
-export function mountKey({ mount, files }: MountRequest): unknown {
-  if (mount.type !== 'bind' || files === undefined) return mount;
-  const hash = createHash('sha256');
-  for (const entry of files.find(mount.source === '' ? '/' : mount.source)) {
-    for (const item of files.items(entry)) {
-      hash.update(JSON.stringify([item.relative]));
-      files.hash(hash, item);
-    }
-  }
-  return { ...mount, digest: hash.digest('hex') };
-}
 
 /** Makes everything that the mounts need. Throws `USAGE` for secrets and sources that are missing. */
 export async function prepareMounts(requests: readonly MountRequest[], world: MountWorld): Promise<PreparedMounts> {

@@ -13,11 +13,6 @@ export interface Download {
   close(): void;
 }
 
-/** Whether a text is what `openDownload` takes. */
-export function isDownloadUrl(text: string): boolean {
-  return /^https?:\/\//i.test(text);
-}
-
 /** Asks for it. Throws `USAGE` for what is no URL, `NETWORK` for no answer and for one that is not 200. */
 export async function openDownload(source: string, signal: AbortSignal): Promise<Download> {
   if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);

@@ -18,7 +18,8 @@ export async function openDownload(source: string, signal: AbortSignal): Promise
   if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);
   const http = new HttpClient(loadRegistrySettings());
   try {
-    const answer = await http.request(new URL(source), { signal, clear: 'followed' });
+    const url = new URL(source);
+    const answer = await http.request(url, { signal, clear: 'followed', authorization: authorizationOf(url) });
     if (answer.status !== 200) {
       discard(answer);
       const text = `Get ${JSON.stringify(source)}: ${answer.status} ${answer.body.statusMessage ?? ''}`.trimEnd();
@@ -48,4 +49,20 @@ export async function openDownload(source: string, signal: AbortSignal): Promise
     http.close();
     throw error;
   }
+}
+
+/** A part of a URL; what is wrongly encoded stands for itself. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** Basic authentication (RFC 7617), where the URL has a name and a password. */
+function authorizationOf({ username, password }: URL): string | undefined {
+  if (username === '') return undefined;
+  const pair = [username, password].map(decoded).join(':');
+  return `Basic ${Buffer.from(pair).toString('base64')}`;
 }

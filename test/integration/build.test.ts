@@ -581,8 +581,10 @@ describe('ADD of a URL', () => {
   let requests: string[];
   let content: Buffer;
   beforeAll(async () => {
-    server = createServer(({ url = '' }, response) => {
+    server = createServer(({ url = '', headers }, response) => {
       requests.push(url);
+      const allowed = `Basic ${Buffer.from('me:p@ss').toString('base64')}`;
+      if (url === '/file/y' && headers.authorization !== allowed) return void response.writeHead(401).end();
       if (url.startsWith('/moved/')) return void response.writeHead(302, { location: `/file/${url.slice(7)}` }).end();
       if (!url.startsWith('/file/')) return void response.writeHead(404).end();
       // One byte less than it says: the first time only.
@@ -612,7 +614,7 @@ describe('ADD of a URL', () => {
       'ADD $AT/moved/a%20b.tgz?q other /d/',
       'ADD --chown=five --chmod=u=rwX,g+r $AT/file/x /named',
       `ADD --checksum=sha256:${sum} $AT/file/broken /d/checked`,
-      'ADD --unpack $AT/file/y /unpacked',
+      `ADD --unpack ${address.replace('//', '//me:p%40ss@')}/file/y /unpacked`,
     ];
     await buildOk(lines.join('\n'));
     const script = 'cd /d; stat -c "%n %a %u:%g %Y" * /named /unpacked/inside; sha256sum <checked';

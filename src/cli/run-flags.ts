@@ -205,9 +205,13 @@ const foregroundFlags: readonly Flag[] = [
 const refused: readonly (readonly [name: string, type: Flag['type'], reason: string])[] = [
   ['annotation', 'map', 'annotations are not there yet'],
   ['cgroup-parent', 'string', 'containers have their cgroups below tsrun'],
+  ['cpu-count', 'int', 'it belongs to Windows; --cpus says how many'],
+  ['cpu-percent', 'int', 'it belongs to Windows; --cpus limits processors'],
   ['cpu-rt-period', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['cpu-rt-runtime', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
+  ['io-maxbandwidth', 'bytes', 'it belongs to Windows; --device-write-bps and --device-read-bps limit disks'],
+  ['io-maxiops', 'uint', 'it belongs to Windows; --device-write-iops and --device-read-iops limit disks'],
   ['isolation', 'string', 'it belongs to Windows'],
   ['kernel-memory', 'bytes', 'cgroup v2 has no limit of kernel memory alone'],
   ['link', 'list', 'links between containers are not there yet'],
@@ -215,6 +219,7 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['memory-swappiness', 'int', 'cgroup v2 has no swappiness of a container'],
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],
   ['runtime', 'string', 'tsrun is the runtime'],
+  ['use-api-socket', 'bool', 'there is no daemon, and so no socket to give'],
   ['storage-opt', 'list', 'quotas of the root filesystem are not there yet'],
 ];
 

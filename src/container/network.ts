@@ -17,7 +17,16 @@ import {
   withNetworkLock,
   writeNetworkFiles,
 } from '../network/index.ts';
-import { attachmentsOf, dropLive, endpointsOf, networkMode, readLive, wayOut, writeLive } from './endpoints.ts';
+import {
+  attachmentsOf,
+  dropLive,
+  endpointsOf,
+  networkMode,
+  prioritized,
+  readLive,
+  wayOut,
+  writeLive,
+} from './endpoints.ts';
 import { openNamespace } from './join.ts';
 import { recordNetworkEvent } from './network-events.ts';
 import {
@@ -29,7 +38,7 @@ import {
   refreshNamesUnderLock,
 } from './network-names.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
-import type { PublishOption } from './run-options.ts';
+import type { EndpointOption, PublishOption } from './run-options.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface ContainerNetwork {
@@ -106,7 +115,7 @@ function connectBridges(
       };
       const made: BridgeAttachment[] = [];
       try {
-        for (const plan of plansOf(record)) {
+        for (const { gatewayPriority, ...plan } of plansOf(record)) {
           const { attachment, portFds: fds } = attachUnderLock({
             ...plan,
             containerId: id,
@@ -116,7 +125,7 @@ function connectBridges(
             onWarning: onNotice,
             portOwner: (port) => portOwnerAmong(others(), port),
           });
-          made.push(attachment);
+          made.push({ ...attachment, ...prioritized(gatewayPriority) });
           portFds.push(...fds);
         }
         const address = wayOut(made) ?? made[0];
@@ -164,7 +173,8 @@ function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
 /** How each of a container's networks is to be attached: published ports go by the way out, or wait at the first. */
 export function plansOf(
   record: ContainerRecord,
-): Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'>[] {
+): (Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'> &
+  Pick<EndpointOption, 'gatewayPriority'>)[] {
   const endpoints = endpointsOf(record).map((endpoint, index) => {
     const found = networkFor(endpoint);
     if (found.driver !== 'bridge')
@@ -173,8 +183,9 @@ export function plansOf(
     return { endpoint, index, network };
   });
   const first = wayOut(
-    endpoints.map(({ index, network }) => ({
+    endpoints.map(({ endpoint, index, network }) => ({
       index,
+      ...prioritized(endpoint.gatewayPriority),
       network: network?.name ?? 'bridge',
       ...(network?.internal ? { internal: true } : {}),
       ...(network?.ipv6 === undefined ? {} : { address6: '' }),
@@ -189,6 +200,7 @@ export function plansOf(
     address: endpoint.ip,
     address6: endpoint.ip6,
     mac: endpoint.mac ?? (index === 0 ? record.options.macAddress : undefined),
+    ...prioritized(endpoint.gatewayPriority),
   }));
 }
 

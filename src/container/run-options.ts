@@ -81,6 +81,8 @@ export interface EndpointOption {
   ip?: string;
   ip6?: string;
   mac?: string;
+  /** The way out is by the network with the highest; absent: 0. */
+  gatewayPriority?: number;
 }
 
 export interface RunOptions {

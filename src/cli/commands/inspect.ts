@@ -8,10 +8,12 @@ import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parseOrigin } from '../../image/config-origin.ts';
 import { ImageStore } from '../../image/store.ts';
+import type { ParsedFlags } from '../arguments.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson } from '../format/value.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { report } from '../report.ts';
 import { printForeign } from '../terminal.ts';
 import { containerDocument } from '../views/container-inspect.ts';
@@ -62,7 +64,7 @@ export const containerInspect: Command = {
 export const imageInspect: Command = {
   usage: '[OPTIONS] IMAGE [IMAGE...]',
   description: 'Show everything about images',
-  flags: [formatFlag],
+  flags: [formatFlag, platformFlag],
   args: { min: 1 },
   run: (invocation) => inspectObjects(invocation, ['image'], 'image'),
 };
@@ -90,10 +92,10 @@ export const networkInspect: Command = {
 class Finder {
   readonly #containers = new ContainerStore();
   readonly #images = new ImageStore(this.#containers.root);
-  readonly #withSizes: boolean;
+  readonly #flags: ParsedFlags;
 
-  constructor(withSizes: boolean) {
-    this.#withSizes = withSizes;
+  constructor(flags: ParsedFlags) {
+    this.#flags = flags;
   }
 
   async find(kind: Kind, text: string): Promise<Struct | undefined> {
@@ -133,13 +135,14 @@ class Finder {
       layerPath: this.#layerPath,
       ...(container.state.pid === 0 ? {} : { execIds: liveExecs(this.#containers, container.record.id) }),
       ...(cgroup === '' ? {} : { pressure: readPressure(cgroup) }),
-      ...(this.#withSizes ? { sizes: sizes() } : {}),
+      ...(this.#flags.boolean('size') ? { sizes: sizes() } : {}),
     });
   }
 
   #image(text: string): Struct | undefined {
     const image = this.#images.resolve(text);
     if (image === undefined) return undefined;
+    checkPlatform(this.#flags, image, text);
     const bytes = this.#images.readBlob(image.id);
     const source = { name: `config of "${text}"`, code: 'CORRUPT' } as const;
     return imageDocument(image, this.#layerPath, bytes === undefined ? undefined : parseOrigin(bytes, source));
@@ -148,7 +151,7 @@ class Finder {
 
 async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], what: string): Promise<number> {
   const { flags, args, name: command } = invocation;
-  const finder = new Finder(flags.boolean('size'));
+  const finder = new Finder(flags);
   const output = outputOf(flags.string('format') ?? '');
   const errors: unknown[] = [];
   for (const text of args) {

@@ -1,6 +1,7 @@
 /** Flags of the network: names, addresses, ports. */
 import type { EndpointOption } from '../../container/run-options.ts';
 import { ipFamily, ipv6Text, parseIpv6 } from '../../linux/ip-address.ts';
+import { parseInteger } from '../flag.ts';
 
 /** `NAME:ADDRESS` of --add-host, or NAME=ADDRESS as newer clients have it. Throws an `Error` with docker's words. */
 export function parseExtraHost(text: string): { name: string; address: string } {
@@ -71,6 +72,9 @@ export function parseNetwork(text: string): EndpointOption {
       case 'mac-address':
         checkMac(value);
         endpoint.mac = value.toLowerCase();
+        break;
+      case 'gw-priority':
+        endpoint.gatewayPriority = parseInteger(value);
         break;
       default:
         throw new Error(`invalid field key ${key}`);

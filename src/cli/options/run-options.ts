@@ -66,6 +66,13 @@ export interface Terminals {
   stdout: boolean;
 }
 
+/** Throws `UNSUPPORTED` with the reason where one of docker's flags was given that tsrun knows and refuses. */
+export function refuseUnsupported(flags: ParsedFlags, names: Iterable<string>): void {
+  for (const name of names) {
+    if (flags.has(name)) throw notYet(`--${name} is not supported: ${refusals.get(name)}`);
+  }
+}
+
 /**
  * Builds the options of a container from `args`, the image and its command.
  * Throws `USAGE` with docker's words, `UNSUPPORTED` for what tsrun does not do.
@@ -76,9 +83,7 @@ export function buildRunOptions(
   terminals: Terminals,
   caller: NodeJS.ProcessEnv = process.env,
 ): RunOptions {
-  for (const [name, reason] of refusals) {
-    if (flags.has(name)) throw notYet(`--${name} is not supported: ${reason}`);
-  }
+  refuseUnsupported(flags, refusals.keys());
   const [image = '', ...command] = args;
   const options: RunOptions = {
     image,

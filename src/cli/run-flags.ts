@@ -19,6 +19,7 @@ import {
   checkMac,
   checkSearchDomain,
   parseExtraHost,
+  parseLink,
   parseNetwork,
 } from './options/network.ts';
 import { parseBytes } from './units.ts';
@@ -115,6 +116,12 @@ export const createFlags: readonly Flag[] = [
   { name: 'ipc', type: 'string', description: 'IPC namespace to use' },
   { name: 'label', short: 'l', type: 'list', description: 'Set metadata on the container', check: checkLabel },
   { name: 'label-file', type: 'list', description: 'Read labels from a file' },
+  {
+    name: 'link',
+    type: 'list',
+    description: 'Know another container by a name (CONTAINER[:ALIAS]); networks of users know all names',
+    check: parseLink,
+  },
   { name: 'log-driver', type: 'string', description: 'Where the log goes (json-file|none)' },
   { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file, labels, env, tag' },
   { name: 'mac-address', type: 'string', description: 'MAC address of the container', check: checkMac },
@@ -214,7 +221,6 @@ const refused: readonly (readonly [name: string, type: Flag['type'], reason: str
   ['io-maxiops', 'uint', 'it belongs to Windows; --device-write-iops and --device-read-iops limit disks'],
   ['isolation', 'string', 'it belongs to Windows'],
   ['kernel-memory', 'bytes', 'cgroup v2 has no limit of kernel memory alone'],
-  ['link', 'list', 'links between containers are not there yet'],
   ['link-local-ip', 'list', 'link-local addresses are not there yet'],
   ['memory-swappiness', 'int', 'cgroup v2 has no swappiness of a container'],
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],

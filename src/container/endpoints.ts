@@ -22,7 +22,7 @@ export function endpointsOf({ endpoints, options }: ContainerRecord): EndpointOp
 }
 
 /** The network mode, `default` being that of the default bridge. */
-export function networkMode({ network }: ContainerRecord['options']): string {
+export function networkMode({ network }: Pick<ContainerRecord['options'], 'network'>): string {
   return network === 'default' ? 'bridge' : network;
 }
 

@@ -28,6 +28,7 @@ import {
   writeLive,
 } from './endpoints.ts';
 import { openNamespace } from './join.ts';
+import { haveLinks, linkVariables } from './links.ts';
 import { recordNetworkEvent } from './network-events.ts';
 import {
   copyNames,
@@ -50,6 +51,8 @@ export interface ContainerNetwork {
   attachment: BridgeAttachment | undefined;
   /** Bound sockets that hold the published ports. */
   portFds: number[];
+  /** Of linked containers (--link). */
+  variables?: string[];
   undo(): void;
 }
 
@@ -103,6 +106,7 @@ function connectBridges(
   const portFds: number[] = [];
   try {
     if (own >= 0) prepareNetns(own);
+    let variables: string[] = [];
     const attachments = withNetworkLock(() => {
       // `network connect` may have changed it a moment ago: from here on it finds a container that is being started.
       const now = store.read(id);
@@ -137,7 +141,9 @@ function connectBridges(
           otherAddresses: ownAddresses(made).filter((own) => own !== address?.address),
         });
         writeLive(directory, { attachments: made, ports: made.flatMap(({ ports }) => ports) });
-        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others(), { ...now, attachments: made }]);
+        variables = linkVariables(store, record, made, others);
+        if (made.some(hasNames) || record.options.links !== undefined || haveLinks(others()))
+          refreshNamesUnderLock(store, [...others(), { ...now, attachments: made }]);
       } catch (error) {
         portFds.splice(0).forEach(close);
         for (const attachment of made) detachUnderLock(attachment, id);
@@ -149,6 +155,7 @@ function connectBridges(
     recordNetworks(store, attachments, 'connect', id);
     const network: ContainerNetwork = {
       mode: networkMode(options),
+      variables,
       netns,
       attachment: wayOut(attachments) ?? attachments[0],
       portFds,

@@ -85,6 +85,13 @@ export interface EndpointOption {
   gatewayPriority?: number;
 }
 
+/** Another container that is known by a name of one's own. */
+export interface LinkOption {
+  /** As typed; in a record its id. */
+  target: string;
+  alias: string;
+}
+
 export interface RunOptions {
   /** As typed. */
   image: string;
@@ -123,6 +130,8 @@ export interface RunOptions {
   network: string;
   /** All networks, where there is more to say than the mode. */
   endpoints?: EndpointOption[];
+  /** --link; absent: none. */
+  links?: LinkOption[];
   publish: PublishOption[];
   publishAll: boolean;
   expose: string[];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readPressure } from '../../cgroup/stats.ts';
 import { directorySize } from '../../container/directory-size.ts';
 import { liveExecs } from '../../container/exec-directory.ts';
+import type { LinkOption } from '../../container/run-options.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
@@ -131,12 +132,19 @@ class Finder {
       image: this.#images.resolve(container.record.image.id)?.size ?? 0,
     });
     const cgroup = container.state.pid === 0 ? '' : (container.state.start?.cgroup ?? '');
+    const { links } = container.record.options;
     return containerDocument(container, {
       layerPath: this.#layerPath,
       ...(container.state.pid === 0 ? {} : { execIds: liveExecs(this.#containers, container.record.id) }),
+      ...(links === undefined ? {} : { links: links.map((link) => this.#shownLink(link, container.record.name)) }),
       ...(cgroup === '' ? {} : { pressure: readPressure(cgroup) }),
       ...(this.#flags.boolean('size') ? { sizes: sizes() } : {}),
     });
+  }
+
+  /** A container that is gone keeps its id there. */
+  #shownLink({ target, alias }: LinkOption, name: string): string {
+    return `/${this.#containers.read(target)?.record.name ?? target}:/${name}/${alias}`;
   }
 
   #image(text: string): Struct | undefined {

@@ -1,5 +1,5 @@
 /** Flags of the network: names, addresses, ports. */
-import type { EndpointOption } from '../../container/run-options.ts';
+import type { EndpointOption, LinkOption } from '../../container/run-options.ts';
 import { ipFamily, ipv6Text, parseIpv6 } from '../../linux/ip-address.ts';
 import { parseInteger } from '../flag.ts';
 
@@ -13,6 +13,16 @@ export function parseExtraHost(text: string): { name: string; address: string } 
     throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   return { name, address };
+}
+
+/** `CONTAINER[:ALIAS]` of --link. Throws an `Error` with docker's words. */
+export function parseLink(text: string): LinkOption {
+  if (text === '') throw new Error('empty string specified for links');
+  const [target = '', alias, ...rest] = text.split(':');
+  if (rest.length > 0 || target === '' || alias === '') throw new Error(`bad format for links: ${text}`);
+  const name = target.replace(/^\//, '');
+  // `/web:/db/web` is how inspect shows a link: only its last part is the alias.
+  return { target: name, alias: (alias ?? name).replace(/^.*\//s, '') };
 }
 
 /** Checks one --dns. */

@@ -16,7 +16,7 @@ import { environmentOf, labelsOf } from './environment.ts';
 import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
-import { canonicalIpv6, networksOf, parseExpose, parseExtraHost } from './network.ts';
+import { canonicalIpv6, networksOf, parseExpose, parseExtraHost, parseLink } from './network.ts';
 
 const defaultShmSize = 64 * 1024 * 1024;
 
@@ -188,6 +188,7 @@ type NetworkOptions = Pick<
   RunOptions,
   | 'network'
   | 'endpoints'
+  | 'links'
   | 'publish'
   | 'publishAll'
   | 'expose'
@@ -214,6 +215,7 @@ function networkOf(flags: ParsedFlags): NetworkOptions {
   return {
     network,
     ...optional('endpoints', endpoints),
+    ...(flags.has('link') ? { links: flags.strings('link').map((text) => asUsage(() => parseLink(text))) } : {}),
     publish: flags.strings('publish').flatMap((text) => asUsage(() => parsePublish(text))),
     publishAll: flags.boolean('publish-all'),
     expose: flags.strings('expose').flatMap((text) => asUsage(() => parseExpose(text))),

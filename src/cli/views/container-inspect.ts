@@ -23,6 +23,8 @@ export interface InspectInputs {
   layerPath: (chainId: string) => string;
   /** Bytes, with --size. */
   sizes?: { written: number; image: number };
+  /** What --link has made, as `/web:/db/web`. */
+  links?: readonly string[];
   /** Of commands that run in it. */
   execIds?: readonly string[];
   /** Of the cgroup of one that runs. */
@@ -54,7 +56,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: listOrNil(inputs.execIds ?? []),
-    HostConfig: hostConfig(record.options),
+    HostConfig: hostConfig(record.options, inputs.links ?? []),
     GraphDriver: graphDriver(container, inputs.layerPath),
     ...(inputs.sizes === undefined
       ? {}

@@ -31,6 +31,7 @@ function checkStream(text: string): void {
 /** What `create` and `run` have in common. */
 export const createFlags: readonly Flag[] = [
   { name: 'add-host', type: 'list', description: 'Add a line to /etc/hosts (host:ip)', check: parseExtraHost },
+  { name: 'annotation', type: 'map', description: "Set an annotation of the container's OCI config" },
   { name: 'attach', short: 'a', type: 'list', description: 'Attach to STDIN, STDOUT or STDERR', check: checkStream },
   {
     name: 'blkio-weight',
@@ -210,7 +211,6 @@ const foregroundFlags: readonly Flag[] = [
 
 /** Docker's flags that tsrun knows and refuses: a reason is more useful than "unknown flag". */
 const refused: readonly (readonly [name: string, type: Flag['type'], reason: string])[] = [
-  ['annotation', 'map', 'annotations are not there yet'],
   ['cgroup-parent', 'string', 'containers have their cgroups below tsrun'],
   ['cpu-count', 'int', 'it belongs to Windows; --cpus says how many'],
   ['cpu-percent', 'int', 'it belongs to Windows; --cpus limits processors'],

@@ -117,6 +117,8 @@ export interface RunOptions {
   /** `NAME=value`, files of --env-file first; `NAME` alone was resolved from the caller's environment. */
   env: string[];
   labels: Record<string, string>;
+  /** Of the OCI config, for whoever reads it; absent: none. */
+  annotations?: Record<string, string>;
   user?: string;
   groupAdd: string[];
   workingDir?: string;

@@ -103,6 +103,7 @@ export function buildRunOptions(
     ...processOf(flags, terminals),
     env: environmentOf(flags.strings('env-file'), flags.strings('env'), caller),
     labels: labelsOf(flags.strings('label-file'), flags.strings('label')),
+    ...(flags.has('annotation') ? { annotations: labelsOf([], flags.strings('annotation')) } : {}),
     ...optional('user', given(flags, 'user') ?? keptUser(flags)),
     groupAdd: flags.strings('group-add'),
     ...optional('workingDir', workingDir(flags)),

@@ -126,6 +126,7 @@ export function hostConfig(options: RunOptions, links: readonly string[]): Struc
     ShmSize: options.shmSize,
     ...sysctls,
     Runtime: 'tsrun',
+    ...(options.annotations === undefined ? {} : { Annotations: stringMap(options.annotations) }),
     ConsoleSize: [0, 0],
     Isolation: '',
     ...resourceFields(options),

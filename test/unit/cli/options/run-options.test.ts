@@ -155,7 +155,11 @@ test.each([
     'USAGE',
     "container ID file found, make sure the other container isn't running or delete /etc/passwd",
   ],
-  ['--use-api-socket x', 'UNSUPPORTED', '--use-api-socket is not supported: there is no daemon, and so no socket to give'],
+  [
+    '--use-api-socket x',
+    'UNSUPPORTED',
+    '--use-api-socket is not supported: there is no daemon, and so no socket to give',
+  ],
   ['--health-cmd true --no-healthcheck x', 'USAGE', '--no-healthcheck conflicts with --health-* options'],
   ['--firewall foo x', 'USAGE', '--firewall must be "warn" or "cooperate"'],
   ['-p foo x', 'USAGE', 'invalid containerPort: foo'],

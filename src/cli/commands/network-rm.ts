@@ -18,6 +18,7 @@ export const networkRm: Command = {
         removeNetwork(store, name);
       } catch (error) {
         if (!force || !(error instanceof TsrunError) || error.code !== 'NOT_FOUND') throw error;
+        return '';
       }
       return undefined;
     });

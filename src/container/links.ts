@@ -15,8 +15,13 @@ function isOnDefault(options: Pick<RunOptions, 'network'>): boolean {
   return networkMode(options) === 'bridge';
 }
 
-/** The options with the ids of linked containers instead of their names. Throws `CONFLICT` and `NOT_FOUND` with docker's words. */
-export function withLinkedIds(store: ContainerStore, options: RunOptions): RunOptions {
+/**
+ * The options with ids instead of the names of the containers that this one is linked to, and of the one whose network it shares:
+ * names change. Throws `USAGE` and `NOT_FOUND` with docker's words.
+ */
+export function withContainerIds(store: ContainerStore, given: RunOptions): RunOptions {
+  const sharer = /^container:(.+)$/s.exec(given.network)?.[1];
+  const options = sharer === undefined ? given : { ...given, network: `container:${store.resolve(sharer).record.id}` };
   if (options.links === undefined) return options;
   const shared = /^(host|container)(?=:|$)/.exec(networkMode(options))?.[1];
   if (shared !== undefined) {

@@ -56,3 +56,19 @@ test('a container that is not there or does not run cannot be linked to, nor fro
   const malformed = await tsrun(['create', '--link', 'a:b:c', 'busybox']);
   expect(malformed).toMatchObject({ code: 125, stderr: expect.stringContaining('bad format for links: a:b:c') });
 });
+
+test('--network container:NAME means that container, whatever it is called later; a stopped one knows its network', async () => {
+  const id = await tsrunOk(['run', '-d', '--name', 'web', ...sleeper]);
+  await tsrunOk(['create', '--name', 'beside', '--network', 'container:web', 'busybox', 'hostname', '-i']);
+  expect(await tsrunOk(['inspect', '-f', '{{.HostConfig.NetworkMode}}', 'beside'])).toBe(`container:${id}`);
+  await tsrunOk(['rename', 'web', 'old']);
+  await tsrunOk(['run', '-d', '--name', 'web', ...sleeper]);
+  const address = await tsrunOk(['inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'old']);
+  expect(await tsrunOk(['start', '-a', 'beside'])).toBe(address);
+  const absent = await tsrun(['create', '--network', 'container:absent', 'busybox']);
+  expect(absent).toMatchObject({ code: 1, stderr: expect.stringContaining('No such container: absent') });
+
+  await tsrunOk(['stop', '-t', '0', 'old']);
+  const network = await tsrunOk(['network', 'inspect', '-f', '{{.Id}}', 'bridge']);
+  expect(await tsrunOk(['inspect', '-f', '{{.NetworkSettings.Networks.bridge.NetworkID}}', 'old'])).toBe(network);
+});

@@ -6,7 +6,7 @@ import { aliasesOf, attachmentsOf, endpointsOf } from '../../container/endpoints
 import { mountOption } from '../../container/mount-plan.ts';
 import { endpointId } from '../../container/networks.ts';
 import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
-import { type BridgeAttachment, bridgeName } from '../../network/index.ts';
+import { type BridgeAttachment, bridgeName, findNetwork } from '../../network/index.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
@@ -302,7 +302,8 @@ function endpointSettings(container: Container, name: string, attachment: Bridge
           },
     Links: nilList,
     Aliases: named ? aliasesOf(record, endpoint) : nilList,
-    NetworkID: attachment?.networkId ?? '',
+    // It stays when the container has ended, as long as the network is there.
+    NetworkID: attachment?.networkId ?? (container.state.start === undefined ? '' : (findNetwork(name)?.id ?? '')),
     EndpointID: place.EndpointID ?? '',
     Gateway: place.Gateway ?? '',
     IPAddress: place.IPAddress ?? '',

@@ -8,6 +8,8 @@ import { printError } from './output.ts';
 /** What to do about an answer of the kernel that is no fault of tsrun, for errors that do not say it themselves. */
 function refusalOf(error: unknown): string | undefined {
   if (error instanceof TsrunError && error.hint !== undefined) return undefined;
+  // It is not the store that is full: what is written to is named, and may be anything (stdout).
+  if (error instanceof TsrunError && error.code === 'NO_SPACE' && !(error instanceof SyscallError)) return undefined;
   const code = [error, error instanceof Error ? error.cause : undefined]
     .map((each) => (each instanceof SyscallError ? errnoName(each.errno) : codeOf(each)))
     .find((each) => each !== undefined && (answers.has(each) || each === 'EPERM'));

@@ -63,6 +63,12 @@ test.each([
   }
 });
 
+test('of a full file that is not in the store nothing is advised', () => {
+  const cause = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  const error = new TsrunError('NO_SPACE', 'cannot write to stdout: ENOSPC', { cause });
+  expect(reported(error, 1).lines).toEqual(['tsrun: cannot write to stdout: ENOSPC']);
+});
+
 test('who lacks the right is told to be root, unless he is', () => {
   const spy = vi.spyOn(process, 'geteuid');
   const error = new SyscallError('openat', 13, '/var/lib/tsrun/images.lock');

@@ -191,7 +191,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     compileRlimits(context, process);
     layOut(b, handover);
   }
-  becomeCommand(context, process, { title: 'working directory', where: 'image' });
+  becomeCommand(context, process, 'image');
   return {
     builder: b,
     pid,

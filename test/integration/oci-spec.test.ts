@@ -137,7 +137,10 @@ test('options of mounts: recursive ones, propagation, tmpcopyup, relative source
   expect(lines.slice(2)).toEqual(['shared', 'read-only', 'below too', 'content', '640', 'writable', '0', '']);
 });
 
-test('scheduler, priority of disks, personality, domain name, limits, out-of-memory score', async () => {
+/** A kernel without NUMA has no file for it. */
+const hasNodes = existsSync('/proc/self/numa_maps');
+
+test('scheduler, priority of disks, memory nodes, personality, domain name, limits, out-of-memory score', async () => {
   const { stdout, stderr } = await world.run(
     'process',
     [
@@ -149,6 +152,7 @@ test('scheduler, priority of disks, personality, domain name, limits, out-of-mem
       'cat /proc/sys/net/ipv4/ip_unprivileged_port_start',
       'umask',
       'ionice',
+      'cut -d" " -f2 /proc/self/numa_maps | sort -u',
     ].join('\n'),
     (spec) => {
       spec.process.scheduler = { policy: 'SCHED_BATCH', nice: 5 };
@@ -158,12 +162,24 @@ test('scheduler, priority of disks, personality, domain name, limits, out-of-mem
       spec.process.user.umask = 0o027;
       spec.domainname = 'example';
       spec.linux.personality = { domain: 'LINUX32' };
+      spec.linux.memoryPolicy = { mode: 'MPOL_BIND', nodes: '0', flags: ['MPOL_F_STATIC_NODES'] };
       spec.linux.sysctl = { 'net.ipv4.ip_unprivileged_port_start': '7' };
     },
   );
   const machine = process.arch === 'arm64' ? 'armv8l' : 'i686';
   expect([stdout.split('\n'), stderr]).toEqual([
-    ['3', machine, 'example', '64', '100', '7', '0027', 'best-effort: prio 6', ''],
+    [
+      '3',
+      machine,
+      'example',
+      '64',
+      '100',
+      '7',
+      '0027',
+      'best-effort: prio 6',
+      ...(hasNodes ? ['bind=static:0'] : []),
+      '',
+    ],
     '',
   ]);
 });
@@ -391,7 +407,7 @@ test('what cannot be served is refused with its name', async () => {
     /sysctl .*vm.swappiness.* is not in a separate kernel namespace/,
   );
   expect(await refusal((spec) => Object.assign(spec.process, { apparmorProfile: 'none-such' }))).toMatch(/apparmor/i);
-  expect(await refusal((spec) => Object.assign(spec.linux, { resources: { memory: { swappiness: 10 } } }))).toMatch(
-    /swappiness.*cgroup v1 only/,
+  expect(await refusal((spec) => Object.assign(spec.linux, { memoryPolicy: { mode: 'MPOL_SOMEHOW' } }))).toMatch(
+    /memoryPolicy: "MPOL_SOMEHOW" is not known/,
   );
 });

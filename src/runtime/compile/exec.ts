@@ -19,7 +19,7 @@ import {
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { Linux, NamespaceType, Process } from '../spec.ts';
 import { becomeCommand } from './become.ts';
-import { cloneChild, cloneFlags, tellPid } from './clone.ts';
+import { cloneChild, cloneFlags, enterV1, openV1, tellPid } from './clone.ts';
 import {
   errorFdOf,
   fdConsole,
@@ -133,6 +133,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     why: 'no process of the container can look into what is cloned from here: it still knows the host',
   });
   setAffinity(b, process.execCPUAffinity?.initial, 'while it joins');
+  const v1 = openV1(b, unattended?.v1Procs);
   const own = b.slot('own pid namespace');
   if (joinPid) {
     b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
@@ -180,6 +181,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
 
   // The child.
   b.mark(child);
+  enterV1(b, v1);
   const c: ProcessContext = {
     b,
     options: {

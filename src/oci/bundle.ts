@@ -55,6 +55,9 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
   }
   checkOwnNamespaces(spec, types);
   checkMappings(spec, namespaces);
+  if (Object.keys(linux.netDevices ?? {}).length > 0 && !types.includes('network')) {
+    throw new TsrunError('USAGE', 'linux.netDevices needs a network namespace in linux.namespaces');
+  }
   return {
     ...spec,
     ...(spec.process === undefined ? {} : { process: checkProcess(spec.process, isMapped(namespaces), warn) }),

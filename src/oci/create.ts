@@ -32,6 +32,7 @@ import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
+import { moveNetDevices } from './net-devices.ts';
 import { keepSteps } from './steps.ts';
 import {
   type ContainerRecord,
@@ -211,6 +212,7 @@ function converse(
     }
     if (message.kind === 'created') {
       container = created(options, made, message.pid, undo);
+      moveNetDevices(message.pid, spec.linux?.netDevices);
       const { namespaces = [], uidMappings = [], gidMappings = [] } = spec.linux ?? {};
       if (namespaces.some(({ type, path }) => type === 'user' && path === undefined)) {
         writeMappings(message.pid, uidMappings, gidMappings);

@@ -142,6 +142,8 @@ export interface Linux {
   intelRdt?: LinuxIntelRdt;
   personality?: { domain: 'LINUX' | 'LINUX32'; flags?: string[] };
   memoryPolicy?: LinuxMemoryPolicy;
+  /** By name on the host: interfaces that become the container's, and their names there (specification 1.3). */
+  netDevices?: Record<string, { name?: string }>;
   /** By clock: `monotonic`, `boottime`. */
   timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
 }

@@ -16,11 +16,11 @@ let world: OciWorld;
 beforeAll(async () => {
   if (hybrid) world = await OciWorld.make();
 });
-afterEach(() => world?.clear());
-afterAll(async () => {
-  await world?.dispose();
+afterEach(async () => {
+  await world?.clear();
   removeCgroupParent();
 });
+afterAll(() => world?.dispose());
 
 /** A file of a container's directory in the hierarchy of `controller`. */
 function file(controller: string, id: string, name: string): string {

@@ -184,6 +184,32 @@ test('scheduler, priority of disks, memory nodes, personality, domain name, limi
   ]);
 });
 
+test('an interface of the host becomes that of the container, with its addresses and another name', async () => {
+  const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+  ip('link', 'add', 'ts-given', 'type', 'veth', 'peer', 'name', 'ts-kept');
+  try {
+    for (const address of ['198.51.100.7/24', '2001:db8::7/64']) ip('address', 'add', address, 'dev', 'ts-given');
+    const { stdout, stderr } = await world.run(
+      'interface',
+      'ip -o address show dev eth7; ip link show eth7',
+      (spec) => {
+        spec.linux.netDevices = { 'ts-given': { name: 'eth7' } };
+      },
+    );
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/inet 198\.51\.100\.7\/24/);
+    expect(stdout).toMatch(/inet6 2001:db8::7\/64/);
+    expect(stdout).toMatch(/eth7.*UP/);
+    const missing = await world.run('no-interface', 'true', (spec) => {
+      spec.linux.netDevices = { 'ts-absent': {} };
+    });
+    expect(missing.stderr).toMatch(/netDevices: the host has no interface .*ts-absent/);
+  } finally {
+    // The kernel takes the pair away with the container's namespace, a little later or not at all if it never moved.
+    execFileSync('sh', ['-c', 'ip link delete ts-kept 2>/dev/null || true']);
+  }
+});
+
 test('a tmpfs has the mode of the directory that it hides, unless it is told another', async () => {
   const bundle = world.bundle('modes', '');
   for (const name of ['hidden', 'told', 'shown']) {

@@ -11,6 +11,7 @@ export {
   findHierarchies,
   makeV1,
   oomKilledV1,
+  thawV1,
   updateV1,
   type V1Directory,
   v1Directories,

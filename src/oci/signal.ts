@@ -1,7 +1,7 @@
 /** `kill` and `delete` (OCI runtime-spec runtime.md, "Kill", "Delete"). */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isPopulated, killCgroup, processesBelow } from '../cgroup/index.ts';
+import { isPopulated, killCgroup, processesBelow, thawV1 } from '../cgroup/index.ts';
 import { messageOf, TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { openPidfd, signalPidfd } from '../linux/process.ts';
@@ -95,6 +95,7 @@ function end(container: OciContainer): void {
   const pidfd = openPidfd(record.pid, record.startTime);
   if (pidfd !== undefined) {
     signalPidfd(pidfd, SIGKILL);
+    thawV1(record.pid);
   }
   endCgroup(record);
   if (pidfd === undefined) return;

@@ -2,7 +2,7 @@
  * Limits on a hybrid host, whose controllers are bound to cgroup v1. On a host with cgroup v2 alone they are tested in the guest
  * (test/vm), and there is nothing to do here.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { boundControllers, findHierarchies } from '../../src/cgroup/index.ts';
@@ -91,6 +91,21 @@ test.runIf(hybrid)('exec joins, update changes, statistics tell, and delete take
   await world.delete('life');
   for (const { mountPoint } of hierarchies) expect(existsSync(join(mountPoint, 'tsrun-oci-test/life'))).toBe(false);
 });
+
+test.runIf(hybrid && bound.has('freezer'))(
+  'delete --force ends what sits in a frozen directory of the v1 freezer',
+  async () => {
+    await world.createOk('frozen', 'sleep 60', limited);
+    await world.ok(['start', 'frozen']);
+    const { pid } = await world.state('frozen');
+    const elsewhere = file('freezer', 'elsewhere', '');
+    mkdirSync(elsewhere);
+    writeFileSync(join(elsewhere, 'cgroup.procs'), String(pid));
+    writeFileSync(join(elsewhere, 'freezer.state'), 'FROZEN');
+    await world.delete('frozen');
+    expect(readFileSync(join(elsewhere, 'cgroup.procs'), 'utf8')).toBe('');
+  },
+);
 
 test.runIf(hybrid)('a limit that v1 refuses ends the creation and leaves nothing', async () => {
   const { code, stderr } = await world.create('refused', 'true', (spec) => {

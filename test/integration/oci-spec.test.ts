@@ -123,7 +123,7 @@ test('options of mounts: recursive ones, propagation, tmpcopyup, relative source
     (spec) => {
       spec.mounts.push(
         { destination: '/ro', type: 'bind', source: 'source', options: ['rbind', 'rro', 'rnosuid', 'rnodev'] },
-        { destination: '/ro/below', type: 'tmpfs', source: 'tmpfs', options: ['ro', 'nosuid'] },
+        { destination: '/ro/below', type: 'tmpfs', source: 'tmpfs', options: ['rro', 'nosuid'] },
         { destination: '/shared', type: 'bind', source: 'source', options: ['bind', 'rshared'] },
         { destination: '/filled', type: 'tmpfs', source: 'tmpfs', options: ['mode=755', 'tmpcopyup'] },
       );

@@ -29,9 +29,8 @@ function move(netns: number, name: string, inside: string): void {
     if (index === undefined) {
       throw new TsrunError('NOT_FOUND', `linux.netDevices: the host has no interface ${JSON.stringify(name)}`);
     }
-    const given = socket
-      .run([dumpAddresses(AF_INET), dumpAddresses(AF_INET6)])
-      .flatMap(({ messages }) => messages.flatMap((message) => parseAddress(message) ?? []))
+    const given = [AF_INET, AF_INET6]
+      .flatMap((family) => socket.dump(dumpAddresses(family)).flatMap((message) => parseAddress(message) ?? []))
       // Link-local ones the kernel makes anew.
       .filter((each) => each.index === index && !each.address.startsWith('fe80:'));
     socket.run([changeLink(index, { up: false }), moveLink(index, { netns, name: inside })]);

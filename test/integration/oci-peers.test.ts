@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => home.stop());
 
-afterEach(() => removePeerCgroups(['tsrun-docker', 'tsrun-containerd']));
+afterEach(() => removePeerCgroups(['tsrun-docker', 'tsrun-containerd', 'tsrun-podman']));
 
 const peer = (command: readonly string[], tty = false): Promise<Result> => home.run(command, tty);
 const daemon = (command: readonly string[], ready: readonly string[]) => home.daemon(command, ready);
@@ -269,6 +269,17 @@ test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
       ),
     );
     expect(mapped.stdout, mapped.stderr).toMatch(/^0\n +0 +100000 +65536\n-rw-r--r-- +1 0 +0 /);
+
+    if (hybrid) {
+      const show = 'cd /sys/fs/cgroup && cat memory/memory.limit_in_bytes pids/pids.max';
+      const held = await peer(
+        podman(
+          ...['run', '--rm', '--network', 'none', '--cgroup-parent', '/tsrun-podman'],
+          ...['-m', '64m', '--pids-limit', '50', 'box', 'sh', '-c', show],
+        ),
+      );
+      expect(held.stdout, held.stderr).toBe('67108864\n50\n');
+    }
 
     const volume = join(data, 'volume');
     mkdirSync(volume);

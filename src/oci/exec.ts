@@ -64,6 +64,7 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
         seccompFlags: profile === undefined ? 0 : seccompFlags(profile),
         labels: labelsOf(handed.process),
         plainTerminal: options.plainTerminal === true,
+        memoryPolicy: spec.linux?.memoryPolicy,
         ...(spec.linux?.personality === undefined ? {} : { personality: spec.linux.personality }),
       },
     });

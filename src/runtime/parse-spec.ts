@@ -227,7 +227,7 @@ const linux = object<Linux>(
       { closID: text, l3CacheSchema: text, memBwSchema: text, enableCMT: boolean, enableMBM: boolean },
     ),
     netDevices: map(object<{ name?: string }>({}, { name: text })),
-    memoryPolicy: object<LinuxMemoryPolicy>({ mode: text }, { nodes: text, flags: list(text) }),
+    memoryPolicy: object<LinuxMemoryPolicy>({}, { mode: text, nodes: text, flags: list(text) }),
     personality: object<{ domain: 'LINUX' | 'LINUX32'; flags?: string[] }>(
       { domain: oneOf('LINUX', 'LINUX32') },
       { flags: list(text) },

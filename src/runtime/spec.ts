@@ -150,8 +150,8 @@ export interface Linux {
 
 /** From which memory nodes pages come (specification 1.3; man 2 set_mempolicy). */
 export interface LinuxMemoryPolicy {
-  /** `MPOL_BIND` and so on. */
-  mode: string;
+  /** `MPOL_BIND` and so on; required. */
+  mode?: string;
   /** A list: `0-3,7`. */
   nodes?: string;
   /** `MPOL_F_STATIC_NODES` and so on. */

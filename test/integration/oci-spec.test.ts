@@ -434,6 +434,6 @@ test('what cannot be served is refused with its name', async () => {
   );
   expect(await refusal((spec) => Object.assign(spec.process, { apparmorProfile: 'none-such' }))).toMatch(/apparmor/i);
   expect(await refusal((spec) => Object.assign(spec.linux, { memoryPolicy: { mode: 'MPOL_SOMEHOW' } }))).toMatch(
-    /memoryPolicy: .*MPOL_SOMEHOW.* is not known/,
+    /invalid memory policy mode .*MPOL_SOMEHOW/,
   );
 });

@@ -33,7 +33,7 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
 import {
   type MonitoredStdio,
   monitorStdio,
@@ -83,6 +83,7 @@ export interface UnattendedExec extends Unattended {
   executable?: string;
   /** That of the container. */
   personality?: Linux['personality'];
+  memoryPolicy?: Linux['memoryPolicy'] | undefined;
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -196,6 +197,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   if (unattended !== undefined) {
     prepareProcess(c, process, unattended);
     compilePersonality(c, unattended.personality);
+    compileMemoryPolicy(c, unattended.memoryPolicy);
   }
   oomScore(b, process.oomScoreAdj);
   giveUpHost(b, options, container, stdio, options.userns === undefined ? uid : hostId(options.userns.uids, uid));

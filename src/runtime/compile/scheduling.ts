@@ -93,17 +93,20 @@ const memoryFlags: Readonly<Record<string, number>> = {
 /** `linux.memoryPolicy`: children and programs executed keep it. */
 export function compileMemoryPolicy({ b }: ProcessContext, policy: Linux['memoryPolicy']): void {
   if (policy === undefined) return;
-  const mode = [policy.mode, ...(policy.flags ?? [])].reduce((sum, name, index) => {
-    const value = (index === 0 ? memoryModes : memoryFlags)[name];
-    if (value === undefined) throw new TsrunError('USAGE', `linux.memoryPolicy: ${JSON.stringify(name)} is not known`);
-    return sum | value;
-  }, 0);
-  const mask = policy.nodes ? bitMask(policy.nodes, 'linux.memoryPolicy.nodes', 1023) : undefined;
+  const { mode: name = '', nodes, flags = [] } = policy;
+  let mode = memoryModes[name];
+  if (mode === undefined) throw new TsrunError('USAGE', `invalid memory policy mode ${JSON.stringify(name)}`);
+  for (const flag of flags) {
+    const bit = memoryFlags[flag];
+    if (bit === undefined) throw new TsrunError('USAGE', `invalid memory policy flag ${JSON.stringify(flag)}`);
+    mode |= bit;
+  }
+  const mask = nodes ? bitMask(nodes, 'invalid memory policy node:', 1023) : undefined;
   b.call(
     'set_mempolicy',
     [mode, mask === undefined ? 0 : b.bytes(mask, 'nodemask'), mask === undefined ? 0 : mask.length * 8 + 1],
     {
-      title: `memory policy ${policy.mode}`,
+      title: `memory policy ${name}`,
       why: 'asked for by linux.memoryPolicy',
       hints: { EINVAL: 'the nodes are not there, or do not go with mode and flags (man 2 set_mempolicy)' },
     },
@@ -128,7 +131,7 @@ export function compilePersonality({ b }: ProcessContext, personality: Linux['pe
 /** man 2 sched_setaffinity with a list of processors such as `0-3,7`. */
 export function setAffinity(b: ProgramBuilder, list: string | undefined, when: string): void {
   if (list === undefined || list === '') return;
-  const mask = bitMask(list, 'execCPUAffinity', 8191);
+  const mask = bitMask(list, 'execCPUAffinity:', 8191);
   b.call('sched_setaffinity', [0, mask.length, b.bytes(mask, 'cpu_set_t')], {
     title: `processors ${list} ${when}`,
     shell: `taskset --cpu-list --pid ${list} $$`,
@@ -136,13 +139,13 @@ export function setAffinity(b: ProgramBuilder, list: string | undefined, when: s
   });
 }
 
-/** A list such as `0-3,7` as bits, in whole words. `field` is for the message. */
-function bitMask(list: string, field: string, highest: number): Buffer {
+/** A list such as `0-3,7` as bits, in whole words. `what` begins the message. */
+function bitMask(list: string, what: string, highest: number): Buffer {
   const numbers = list.split(',').flatMap((part) => {
     const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
     const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
     if (match === null || last < first || last > highest) {
-      throw new TsrunError('USAGE', `${field} ${JSON.stringify(list)} is no list of numbers up to ${highest}`);
+      throw new TsrunError('USAGE', `${what} ${JSON.stringify(list)} is no list of numbers up to ${highest}`);
     }
     return Array.from({ length: last - first + 1 }, (_, index) => first + index);
   });

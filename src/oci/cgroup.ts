@@ -2,6 +2,7 @@
  * The cgroup of an OCI container: where it is (config-linux.md, "Cgroups Path"), and what of the resources that callers
  * send by habit asks for nothing.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import {
   boundControllers,
@@ -118,6 +119,7 @@ export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): Made
     if (!asked) return none;
   }
   const hierarchies = path === '/' ? [] : findHierarchies();
+  for (const { path: directory } of v1Directories(path, hierarchies)) checkThawed(directory);
   const rules = [...devices, ...always];
   const v2 = withoutV1(withoutUsual(limits), boundControllers(hierarchies));
   const made = createCgroupAt(path.slice(1), { ...v2, devices: rules });
@@ -170,6 +172,13 @@ function checkUnused(path: string): void {
       hint: `echo 0 >${join(path, 'cgroup.freeze')}`,
     });
   }
+}
+
+/** Who enters a frozen directory of the v1 freezer stays there. */
+function checkThawed(directory: string): void {
+  const file = join(directory, 'freezer.state');
+  if (!existsSync(file) || readFileSync(file, 'latin1').trim() === 'THAWED') return;
+  throw new TsrunError('CONFLICT', "container's cgroup unexpectedly frozen", { hint: `echo THAWED >${file}` });
 }
 
 /**

@@ -93,7 +93,7 @@ test.runIf(hybrid)('exec joins, update changes, statistics tell, and delete take
 });
 
 test.runIf(hybrid && bound.has('freezer'))(
-  'delete --force ends what sits in a frozen directory of the v1 freezer',
+  'a frozen directory of the v1 freezer is not entered, and delete --force ends what sits in one',
   async () => {
     await world.createOk('frozen', 'sleep 60', limited);
     await world.ok(['start', 'frozen']);
@@ -102,6 +102,11 @@ test.runIf(hybrid && bound.has('freezer'))(
     mkdirSync(elsewhere);
     writeFileSync(join(elsewhere, 'cgroup.procs'), String(pid));
     writeFileSync(join(elsewhere, 'freezer.state'), 'FROZEN');
+    const { code, stderr } = await world.create('waits', 'true', (spec) => {
+      spec.linux.cgroupsPath = '/tsrun-oci-test/elsewhere';
+    });
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/container's cgroup unexpectedly frozen .*echo THAWED/);
     await world.delete('frozen');
     expect(readFileSync(join(elsewhere, 'cgroup.procs'), 'utf8')).toBe('');
   },

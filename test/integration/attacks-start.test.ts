@@ -86,21 +86,47 @@ test('CVE-2025-31133: masks come from the null device of the host, whatever lies
   expect(stdout.match(/Read-only file system/g)).toHaveLength(2);
 });
 
-test('CVE-2025-52565: /dev/console is the own terminal, whatever the container has laid in its way', async () => {
+test('CVE-2025-52565: /dev/console is the own terminal, whatever lies or is laid in its way', async () => {
   const dev = join(host.directory, 'console-dev');
   mkdirSync(join(dev, 'pts'), { recursive: true });
   mkdirSync(join(dev, 'shm'));
   symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
-  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; exit 0';
-  const { stdout } = await tsrun(
-    ['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script],
-    { tty: true },
-  );
-  // What is mounted there is a terminal, or the read-only copy over it: never a part of proc that can be written to.
-  for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
-    expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+  // What is said to the console arrives at the terminal, and is no write to a file of proc.
+  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; echo said >/dev/console; exit 0';
+  const start = (): ReturnType<typeof tsrun> =>
+    tsrun(['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script], { tty: true });
+  const checked = (stdout: string): void => {
+    for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
+      expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+    }
+    expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
+  };
+  const { stdout } = await start();
+  checked(stdout);
+  expect(stdout).toMatch(/ \/proc\/sysrq-trigger .* - devpts /);
+  // A neighbour that swaps it all the time.
+  const core = readFileSync('/proc/sys/kernel/core_pattern', 'utf8');
+  const swap =
+    'cd /d; while :; do rm -f console; : >console; rm -f console; ln -s /proc/sys/kernel/core_pattern console; ln -sfn /proc/sys pts2; done';
+  await tsrunOk([
+    'run',
+    '-d',
+    '--name',
+    'console-swapper',
+    '--network=none',
+    '-v',
+    `${dev}:/d`,
+    'busybox',
+    'sh',
+    '-c',
+    swap,
+  ]);
+  try {
+    for (let round = 0; round < 4; round++) checked((await start()).stdout);
+  } finally {
+    await tsrunOk(['rm', '-f', 'console-swapper']);
   }
-  expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
+  expect(readFileSync('/proc/sys/kernel/core_pattern', 'utf8')).toBe(core);
 });
 
 test('CVE-2025-52881: settings are written into proc itself, not into what is mounted over it', async () => {

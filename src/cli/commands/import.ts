@@ -13,7 +13,7 @@ import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print } from '../output.ts';
 import { programVersion } from '../program-version.ts';
-import { isTerminal } from '../terminal.ts';
+import { isTerminal, printForeign } from '../terminal.ts';
 import { parseTarget } from './target-reference.ts';
 
 export const importImage: Command = {
@@ -93,7 +93,7 @@ async function download(source: string, signal: AbortSignal): Promise<Input> {
     import('../../image/mirrors.ts'),
   ]);
   const http = new HttpClient(loadRegistrySettings());
-  print(`Downloading from ${source}\n`);
+  printForeign(`Downloading from ${source}\n`);
   const answer = await http.request(new URL(source), { signal });
   if (answer.status !== 200) {
     discard(answer);

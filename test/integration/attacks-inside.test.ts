@@ -25,7 +25,8 @@ function executables(): string[] {
  * Holds what others run by a handle that is no open file, and writes to it when it has ended: a program that runs cannot be
  * written to. Says so in /wrote.
  */
-const overwriter = `#include <fcntl.h>
+const overwriter = `#define _GNU_SOURCE
+#include <fcntl.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,7 @@
  * the digest of all that the result depends on, and of nothing else: where a layer comes from and when is not in it. A layer
  * that has been removed meanwhile is made again.
  */
-
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StoredLayer } from '../image/catalogue.ts';
 import { type Digest, isDigest } from '../image/digest.ts';
@@ -12,6 +11,7 @@ import { parseJson } from '../image/json.ts';
 import type { LayerStore } from '../image/layers.ts';
 import { presentLayer } from '../image/local-image.ts';
 import { createHash } from '../linux/hash.ts';
+import { readOwnText } from '../linux/own-file.ts';
 
 /** Raised when the same key would stand for another result. */
 const version = 1;
@@ -45,7 +45,7 @@ export class BuildCache {
   find(key: string): Made | undefined {
     try {
       const path = this.path(key);
-      const json = parseJson(readFileSync(path, 'utf8'), { name: path, code: 'CORRUPT' });
+      const json = parseJson(readOwnText(path), { name: path, code: 'CORRUPT' });
       const clock = json.get('clock').integer();
       if (json.get('layer').absent) return { layer: undefined, clock };
       const chainId = json.get('layer').string();

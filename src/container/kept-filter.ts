@@ -2,9 +2,10 @@
  * The seccomp filter that a container runs under, as its start loaded it: what joins the container later gets the same
  * one, also when the profile was a file that has changed since.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../error.ts';
+import { readOwn } from '../linux/own-file.ts';
 
 const name = 'seccomp.bpf';
 
@@ -18,7 +19,7 @@ export function keepFilter(directory: string, filter: Uint8Array | undefined): v
 /** The filter, 'none' where the container has none, undefined where it is not known. */
 export function readKeptFilter(directory: string): Uint8Array | 'none' | undefined {
   try {
-    const filter = readFileSync(join(directory, name));
+    const filter = readOwn(join(directory, name));
     return filter.length === 0 ? 'none' : filter;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;

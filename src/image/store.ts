@@ -2,9 +2,10 @@
  * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
  * their unpacked layers. What people ask for is found as docker finds it.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { readOwn } from '../linux/own-file.ts';
 import { rootDirectory } from '../linux/paths.ts';
 import { type Catalogue, CatalogueFile, type ImageEntry, type StoredLayer } from './catalogue.ts';
 import { type ImageConfig, parseConfig } from './config.ts';
@@ -334,7 +335,7 @@ export class ImageStore {
   /** A document by its digest; undefined where it is absent or its content is another one. */
   readBlob(digest: Digest): Buffer | undefined {
     try {
-      const bytes = readFileSync(this.#blobPath(digest));
+      const bytes = readOwn(this.#blobPath(digest));
       return matchesDigest(bytes, digest) ? bytes : undefined;
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;

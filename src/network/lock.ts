@@ -17,7 +17,7 @@ export function withNetworkLock<T>(work: () => T): T {
   const directory = stateDirectory();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'network.lock');
-  const fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o600);
+  const fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   try {
     check(
       uninterrupted(() => syscall('flock', fd, LOCK_EX)),

@@ -1,0 +1,41 @@
+/**
+ * Reading what tsrun itself has written. Whoever could lay a link, a fifo or a device where such a file was gets an error that
+ * names the place: the link is not followed, and nobody waits for the fifo's writer (man 2 open, O_NOFOLLOW, O_NONBLOCK).
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { codeOf, TsrunError } from '../error.ts';
+
+const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** The content. Throws `CORRUPT` where it is no ordinary file, and what `fs.openSync` throws. */
+export function readOwn(path: string): Buffer {
+  return reading(path, (fd) => readFileSync(fd));
+}
+
+/** As `readOwn`, as text. */
+export function readOwnText(path: string): string {
+  return reading(path, (fd) => readFileSync(fd, 'utf8'));
+}
+
+function reading<T>(path: string, read: (fd: number) => T): T {
+  let fd: number;
+  try {
+    fd = openSync(path, flags);
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENXIO') throw foreign(path, error);
+    throw error;
+  }
+  try {
+    if (!fstatSync(fd).isFile()) throw foreign(path);
+    return read(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function foreign(path: string, cause?: unknown): TsrunError {
+  return new TsrunError('CORRUPT', `"${path}" is no ordinary file`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: 'tsrun writes ordinary files there and follows nothing else: look at it, and take it away',
+  });
+}

@@ -11,7 +11,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } fro
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { namesIn, readIfThere } from '../linux/optional.ts';

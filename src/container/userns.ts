@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, lockByte, openat } from '../linux/fs.ts';
 import { kernelAtLeast } from '../linux/release.ts';
 import type { IdMapping } from '../runtime/spec.ts';

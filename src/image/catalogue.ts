@@ -5,7 +5,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { type Digest, isDigest } from './digest.ts';

@@ -19,7 +19,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { randomHex } from '../linux/random.ts';

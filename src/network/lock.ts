@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOCK_EX, O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { LOCK_EX, O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { AT_FDCWD, check, close, openat, uninterrupted } from '../linux/fs.ts';
 import { stateDirectory } from '../linux/paths.ts';

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
@@ -32,27 +32,28 @@ const overwriter = `#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+int held, fds[900];
+char links[900][300];
 int main(void) {
   for (;;) {
     DIR *d = opendir("/proc");
-    for (struct dirent *e; (e = readdir(d));) {
-      char path[300], link[300] = "", handle[64];
+    for (struct dirent *e; held < 900 && (e = readdir(d));) {
+      char path[300], link[300] = "";
       if (e->d_name[0] < '1' || e->d_name[0] > '9') continue;
       snprintf(path, 300, "/proc/%s/exe", e->d_name);
       if (readlink(path, link, 299) <= 0 || strstr(link, "busybox") || strstr(link, "/overwriter")) continue;
-      int held = open(path, O_PATH);
-      if (held < 0) continue;
-      snprintf(handle, 64, "/proc/self/fd/%d", held);
-      for (int i = 0, w; i < 20000; i++) {
-        if ((w = open(handle, O_WRONLY)) < 0) { usleep(50); continue; }
-        FILE *f = fopen("/wrote", "a");
-        fprintf(f, "%s %s\\n", write(w, "x", 1) == 1 ? "WROTE" : "refused", link);
-        fclose(f), close(w);
-        break;
-      }
-      close(held);
+      if ((fds[held] = open(path, O_PATH)) >= 0) strcpy(links[held++], link);
     }
     closedir(d);
+    for (int i = 0, w; i < held; i++) {
+      char handle[64];
+      snprintf(handle, 64, "/proc/self/fd/%d", fds[i]);
+      if ((w = open(handle, O_WRONLY)) < 0) continue;
+      FILE *f = fopen("/wrote", "a");
+      fprintf(f, "%s %s\\n", write(w, "x", 1) == 1 ? "WROTE" : "refused", links[i]);
+      fclose(f), close(w), close(fds[i]);
+      fds[i] = fds[--held], strcpy(links[i], links[held]);
+    }
   }
 }
 `;
@@ -60,7 +61,8 @@ int main(void) {
 test('CVE-2019-5736: a container that has the runtime run itself writes to no file of the host', async () => {
   const before = executables();
   const program = host.compile('overwriter', overwriter);
-  const script = 'cp /bin/busybox /victim; /overwriter & while :; do /victim; sleep 0.01; done';
+  const script =
+    'cp /bin/busybox /victim; touch /wrote; /overwriter & until grep -q WROTE /wrote; do /victim sleep 0.01; done; exec sleep 1000';
   const flags = ['--network=none', '-v', `${program}:/overwriter:ro`];
   await tsrunOk(['run', '-d', '--name', 'overwriter', ...flags, 'busybox', 'sh', '-c', script]);
   const wrote = async (): Promise<string> => (await tsrun(['exec', 'overwriter', 'cat', '/wrote'])).stdout;
@@ -69,6 +71,12 @@ test('CVE-2019-5736: a container that has the runtime run itself writes to no fi
     await expect.poll(wrote, { timeout: 20_000 }).toContain('WROTE /victim');
     for (let round = 0; round < 6; round++)
       await tsrun(['exec', 'overwriter', '/proc/self/exe', 'x'], { timeout: 10_000 });
+    const monitor = (await tsrunOk(['inspect', '--format', '{{.State.Pid}}', 'overwriter'])).trim();
+    const [, parent = ''] = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${monitor}/status`, 'utf8')) ?? [];
+    expect(readlinkSync(`/proc/${parent}/exe`)).toBe('/memfd:tsrun-monitor (deleted)');
+    const seals = 'import fcntl, os, sys; print(fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), 1034) & 15)';
+    // Nobody may write, grow, shrink, or take that back (man 2 fcntl, F_GET_SEALS).
+    expect(execFileSync('python3', ['-c', seals, `/proc/${parent}/exe`], { encoding: 'utf8' })).toBe('15\n');
     const others = (await wrote()).split('\n').filter((line) => line.startsWith('WROTE') && line !== 'WROTE /victim');
     expect(others).toEqual([]);
   } finally {

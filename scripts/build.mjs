@@ -20,7 +20,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
-import { allowHugePages } from './huge-pages.mjs';
+import { setAllocator } from './allocator.mjs';
+import { alignSegments, writeExecutable } from './elf.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -194,8 +195,10 @@ async function buildExecutable() {
       { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
     );
     const bytes = readFileSync(output);
-    if (allowHugePages(bytes)) writeFileSync(output, bytes);
-    else console.error('build: the executable will start slower than it could: its allocator has no option allow_thp');
+    for (const name of setAllocator(bytes)) {
+      console.error(`build: the executable will start slower than it could: its allocator has no option ${name}`);
+    }
+    writeExecutable(output, alignSegments(bytes));
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attack, Host } from './attack-fixture.ts';
 import { OciWorld, removeCgroupParent } from './oci-fixture.ts';
-import { type Result, tsrunOk } from './tsrun.ts';
+import { type Result, tsrun, tsrunOk } from './tsrun.ts';
 
 const host = new Host();
 beforeAll(() => tsrunOk(['pull', '-q', 'busybox']));
@@ -156,6 +156,43 @@ test('CVE-2022-0811: a sysctl has one name and one value, and belongs to a names
     else expect({ sysctl, code, stdout }).toEqual({ sysctl, code: 125, stdout: '' });
   }
   expect(readFileSync(core, 'utf8')).toBe(before);
+});
+
+test('CVE-2022-0811: no setting of a namespace that is shared with the machine, and none by a detour', async () => {
+  const path = '/proc/sys/net/ipv4/ip_default_ttl';
+  const [ttl, core] = [readFileSync(path, 'utf8'), readFileSync('/proc/sys/kernel/core_pattern', 'utf8')];
+  const shared: readonly (readonly [flags: string[], sysctl: string])[] = [
+    [['--network=host'], 'net.ipv4.ip_default_ttl=7'],
+    [['--ipc=host'], 'kernel.shm_rmid_forced=1'],
+    [['--ipc=host'], 'fs.mqueue.queues_max=7'],
+  ];
+  for (const [flags, sysctl] of shared) {
+    const words = ['run', '--rm', ...(flags.includes('--network=host') ? [] : ['--network=none']), ...flags];
+    const { code, stdout, stderr } = await tsrun([...words, '--sysctl', sysctl, 'busybox', 'echo', 'started']);
+    expect({ sysctl, code, stdout }).toEqual({ sysctl, code: 125, stdout: '' });
+    expect(stderr).toMatch(/not allowed in (host network namespace|the hosts ipc namespace)/);
+  }
+  const world = await OciWorld.make();
+  try {
+    const detours: readonly (readonly [name: string, path: string | undefined])[] = [
+      ['net/../kernel/core_pattern', undefined],
+      ['net.ipv4/../../kernel/core_pattern', undefined],
+      ['net/ipv4/ip_default_ttl', '/proc/self/ns/net'],
+    ];
+    for (const [name, joined] of detours) {
+      const { code, stdout, stderr } = await world.run('detour', 'echo started', (spec) => {
+        spec.linux.sysctl = { [name]: '7' };
+        const network = spec.linux.namespaces.find(({ type }) => type === 'network');
+        if (network !== undefined && joined !== undefined) network.path = joined;
+      });
+      expect({ name, code: code > 0, stdout }).toEqual({ name, code: true, stdout: '' });
+      expect(stderr).toMatch(/separate kernel namespace|host network namespace/);
+    }
+  } finally {
+    await world.dispose();
+    removeCgroupParent();
+  }
+  expect([readFileSync(path, 'utf8'), readFileSync('/proc/sys/kernel/core_pattern', 'utf8')]).toEqual([ttl, core]);
 });
 
 test('links of an image on the way to mounts, files and the working directory stay inside', async () => {

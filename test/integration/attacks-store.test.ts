@@ -64,6 +64,15 @@ test.each(kinds)('%s where a record was', { timeout: 240_000 }, async (_, put) =
   }
 });
 
+test('a fifo where credentials are kept: nobody waits, and the file is named', async () => {
+  const home = { ...env, DOCKER_CONFIG: host.directory };
+  const path = join(host.directory, 'config.json');
+  execFileSync('mkfifo', [path]);
+  const { code, stderr } = await tsrun(['logout', '127.0.0.1:1'], { env: home, timeout: 30_000 });
+  expect({ code, named: stderr.includes(`${path}" is no ordinary file`) }).toEqual({ code: 1, named: true });
+  rmSync(path);
+});
+
 test.each(kinds.slice(0, 2))('%s where the journal was: nothing is written to it, and nobody waits', async (_, put) => {
   await replaced(join(root, 'events.jsonl'), put, async () => {
     expect(await call('start', '-a', 'one')).toMatchObject({ code: 0 });

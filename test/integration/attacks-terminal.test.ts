@@ -93,7 +93,8 @@ test('of an image: its config, its history, its files', async () => {
       ['inspect', 'hostile-one'],
       ['volume', 'ls'],
       ['system', 'df', '-v'],
-      ['why', 'hostile-one'],
+      ['why', 'exit', 'hostile-one'],
+      ['why', 'limit', 'hostile-one'],
       ['rm', '-f', '-v', 'hostile-one'],
     ]) {
       await shown(words);
@@ -125,8 +126,10 @@ test('of a container: labels, environment, processes, files, mounts', async () =
       ['events', '--since', '1h', '--until', '0s'],
       ['events', '--since', '1h', '--until', '0s', '--format', 'json'],
       ['inspect', '--format', '{{json .}} {{.Config.Labels}}', 'speaks'],
-      ['why', 'speaks'],
-      ['why', 'speaks', `/d${hostile}`],
+      ['why', 'path', 'speaks', `/d${hostile}`],
+      ['why', 'path', 'speaks', `/l${hostile}/x`],
+      ['why', 'path', 'speaks', `/none${hostile}`],
+      ['why', 'port', 'speaks', '80'],
       ['cp', `speaks:/none${hostile}`, host.directory],
       ['cp', `speaks:/b${hostile}/x`, host.directory],
       ['cp', host.secret, `speaks:/none${hostile}/x`],

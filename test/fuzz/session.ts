@@ -9,7 +9,7 @@ import { mutate } from './mutate.ts';
 import { netlinkTarget } from './netlink.ts';
 import { programTargets } from './program.ts';
 import { tarTarget } from './tar.ts';
-import type { Target } from './target.ts';
+import { processorTime, type Target } from './target.ts';
 import { textTargets } from './texts.ts';
 
 export const targets: readonly Target[] = [
@@ -62,10 +62,10 @@ export async function fuzz(target: Target, options: SessionOptions): Promise<{ t
     const from = chosen ?? seeds[Math.floor(random() * seeds.length)] ?? Buffer.alloc(0);
     const input = isSeed ? (seeds[tried] ?? from) : mutate(from, seeds, target.words, random);
     tried++;
-    const began = Date.now();
+    const began = processorTime();
     try {
       await target.run(input);
-      const seconds = (Date.now() - began) / 1000;
+      const seconds = (processorTime() - began) / 1000;
       if (seconds > longestSeconds) throw new Error(`one input took ${seconds.toFixed(1)} s`);
     } catch (error) {
       return { tried, finding: { target: target.name, path: keepInput(target, input, options.keep), error } };

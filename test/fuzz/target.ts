@@ -29,6 +29,12 @@ export function refusing<T>(action: () => T): T | undefined {
   }
 }
 
+/** Milliseconds of processor time that this process has used: what others do on the machine does not count. */
+export function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** What does not hold. */
 export function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);

@@ -2,14 +2,13 @@
  * Starting a container's monitor (native/monitor.h, native/program.h): its configuration in the program's memory, its
  * descriptors, and the sync socket over which the start program tells how far it is.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsrunError } from '../error.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close, openat, sealedMemfd } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
 import { signals } from '../linux/signals.ts';
+import { type Spawned, spawnDetached } from '../linux/spawn.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { none } from '../program/encode.ts';
 import type { Load, Place } from '../program/program.ts';
@@ -150,22 +149,24 @@ const slice = 5;
 /** Milliseconds after which somebody may ask why nothing comes. */
 const silence = 1000;
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A monitor that runs, and the way to speak to it. */
 export class MonitorHandle {
   private syncOpen = true;
   private executed = false;
   /** Of the container's first process while its start can still be given up. */
   private pidfd = -1;
-  private readonly end: Promise<void>;
 
   constructor(
-    private readonly child: ChildProcess,
-    /** Process id of the monitor. */
-    readonly pid: number,
+    private readonly child: Spawned,
     private readonly control: MonitorControl | undefined,
     private readonly sync: number,
-  ) {
-    this.end = new Promise((resolve) => child.once('exit', () => resolve()));
+  ) {}
+
+  /** Process id of the monitor. */
+  get pid(): number {
+    return this.child.pid;
   }
 
   /**
@@ -182,7 +183,7 @@ export class MonitorHandle {
     const deadline = Date.now() + timeoutMs;
     let since = Date.now();
     while (this.syncOpen) {
-      const gone = this.child.exitCode !== null || this.child.signalCode !== null;
+      const gone = this.child.ended;
       waitReadable(this.sync, slice);
       const bytes = receive(this.sync, 64);
       if (bytes?.length === 0) {
@@ -243,7 +244,7 @@ export class MonitorHandle {
   /** The monitor's process has ended. */
   get ended(): Promise<void> {
     this.child.ref();
-    return this.end;
+    return this.child.end;
   }
 
   /**
@@ -301,16 +302,9 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       ...options.ports,
     ].map((fd) => (fd === undefined || fd < 0 ? unused : fd));
     // By the descriptor table of this process: in the child's the number may be one of those that are laid out.
-    const child = spawn(`/proc/${process.pid}/fd/${monitorExecutable()}`, [options.name ?? ''], {
-      argv0: 'tsrun-monitor',
-      cwd: '/',
-      detached: true,
-      env: {},
-      stdio,
-    });
-    child.on('error', () => {});
-    child.unref();
-    if (child.pid === undefined) {
+    const file = `/proc/${process.pid}/fd/${monitorExecutable()}`;
+    const child = spawnDetached(file, [options.name ?? ''], { argv0: 'tsrun-monitor', stdio });
+    if (child === undefined) {
       throw new TsrunError('SYSCALL', 'cannot start the monitor', {
         hint: 'is a limit of processes (ulimit -u, pids.max) or descriptors (ulimit -n) reached?',
       });
@@ -321,7 +315,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       own.splice(own.indexOf(control), 1);
       client = new MonitorControl(control, options);
     }
-    return new MonitorHandle(child, child.pid, client, sync);
+    return new MonitorHandle(child, client, sync);
   } finally {
     for (const fd of own) close(fd);
   }

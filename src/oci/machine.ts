@@ -2,13 +2,13 @@
  * Runs a program that leaves its process behind (native/start.c, `leave`): who ran it ends at once, so that the process
  * becomes a child of the caller's subreaper, conmon or a shim.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { TsrunError } from '../error.ts';
 import { SOCK_SEQPACKET } from '../linux/constants.ts';
 import { errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { check, close, sealedMemfd, uninterrupted } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { type Spawned, spawnDetached } from '../linux/spawn.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
@@ -75,7 +75,7 @@ const go = Uint8Array.of(1);
 /** A program that runs, and the conversation with it. */
 export class Machine {
   readonly #sync: number;
-  readonly #child: ChildProcess;
+  readonly #child: Spawned;
   #pid = 0;
 
   constructor(program: Program, descriptors: Descriptors) {
@@ -97,27 +97,20 @@ export class Machine {
     lay(fdTarget, descriptors.target);
     for (let index = 0; index < descriptors.preserved; index++) stdio[errorFd + 1 + index] = 3 + index;
     this.#sync = own;
-    this.#child = spawn(
-      `/proc/${process.pid}/fd/${monitorExecutable()}`,
-      [descriptors.stays === true ? 'run' : 'leave'],
-      {
-        argv0: 'tsrun-monitor',
-        cwd: '/',
-        detached: true,
-        env: {},
-        stdio,
-      },
-    );
-    this.#child.on('error', () => {});
-    this.#child.unref();
+    const file = `/proc/${process.pid}/fd/${monitorExecutable()}`;
+    const child = spawnDetached(file, [descriptors.stays === true ? 'run' : 'leave'], {
+      argv0: 'tsrun-monitor',
+      stdio,
+    });
     close(theirs);
     close(memfd);
-    if (this.#child.pid === undefined) {
+    if (child === undefined) {
       close(own);
       throw new TsrunError('SYSCALL', 'cannot start a process', {
         hint: 'is a limit of processes (ulimit -u, pids.max) or descriptors (ulimit -n) reached?',
       });
     }
+    this.#child = child;
   }
 
   next(): Message {
@@ -136,7 +129,7 @@ export class Machine {
    * to be killed.
    */
   wait(milliseconds: number | undefined): number | undefined {
-    const pid = this.#child.pid ?? 0;
+    const { pid } = this.#child;
     const pidfd = check(syscall('pidfd_open', pid, 0), 'pidfd_open');
     try {
       const inTime = waitReadable(pidfd, milliseconds ?? 2 ** 31 - 1);

@@ -3,10 +3,9 @@
  * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
  * away by the one who cleans up, each under the network lock.
  */
-
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import type { BridgeAttachment, PublishedPort } from '../network/index.ts';
 import { parseLiveNetworks } from './parse-record.ts';
 import type { ContainerRecord, ContainerState } from './record.ts';
@@ -46,7 +45,7 @@ const fileIn = (directory: string): string => join(directory, 'networks.json');
  */
 export function readLive(directory: string): LiveNetworks | undefined {
   try {
-    return parseLiveNetworks(readFileSync(fileIn(directory), 'utf8'), fileIn(directory));
+    return parseLiveNetworks(readOwnText(fileIn(directory)), fileIn(directory));
   } catch {
     return undefined;
   }

@@ -104,6 +104,7 @@ export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 
 // sched.h
 export const CLONE_NEWTIME = 0x80;
+export const CLONE_VM = 0x100;
 export const CLONE_FS = 0x200;
 export const CLONE_PIDFD = 0x1000;
 export const CLONE_NEWNS = 0x20000;
@@ -194,3 +195,6 @@ export const RENAME_EXCHANGE = 2;
 // fcntl.h: locks that belong to an open file description, not to a process
 export const F_OFD_SETLK = 37;
 export const F_WRLCK = 1;
+
+// linux/wait.h
+export const WALL = 0x40000000;

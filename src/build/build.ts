@@ -38,6 +38,8 @@ export interface BuildOptions {
   pull: boolean;
   platform: Platform | undefined;
   network: string;
+  /** --allow network.host */
+  allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
   /** SOURCE_DATE_EPOCH of the caller; an argument of that name counts for more. */
   epoch: string | undefined;
@@ -94,6 +96,7 @@ export async function build(stores: BuildStores, options: BuildOptions): Promise
         stages,
         platform,
         network: options.network,
+        allowsHostNetwork: options.allowsHostNetwork || options.network === 'host',
         secrets: options.secrets,
         epoch: parseEpoch(options.args.get('SOURCE_DATE_EPOCH') ?? options.epoch),
         scratch: place,

@@ -25,7 +25,12 @@ export interface RunRequest {
 }
 
 /** Reads a RUN. Throws `USAGE`, `UNSUPPORTED`. */
-export function parseRun(instruction: Instruction, escapeToken: string, state: StageState): RunRequest {
+export function parseRun(
+  instruction: Instruction,
+  escapeToken: string,
+  state: StageState,
+  { allowsHostNetwork }: Pick<BuildWorld, 'allowsHostNetwork'>,
+): RunRequest {
   const flags = new InstructionFlags(instruction, { mount: 'list', network: 'string', security: 'string' });
   const variables = variablesOf(state);
   const expand = (word: string): string => expandWord(word, variables, { escapeToken });
@@ -33,6 +38,11 @@ export function parseRun(instruction: Instruction, escapeToken: string, state: S
   const network = flags.string('network');
   if (network !== undefined && !['default', 'none', 'host'].includes(network)) {
     throw new TsrunError('USAGE', `unsupported network mode: "${network}"`, { hint: 'there are default, none, host' });
+  }
+  if (network === 'host' && !allowsHostNetwork) {
+    throw new TsrunError('USAGE', 'granting entitlement network.host is not allowed by build configuration', {
+      hint: 'services of 127.0.0.1 can be reached from there: if you trust the Dockerfile, build with --allow network.host',
+    });
   }
   const security = flags.string('security');
   if (security !== undefined && security !== 'sandbox') {

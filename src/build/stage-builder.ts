@@ -118,7 +118,7 @@ export class StageBuilder {
   }
 
   private async runCommand(instruction: Instruction, title: string): Promise<void> {
-    const request = parseRun(instruction, this.escapeToken, this.state);
+    const request = parseRun(instruction, this.escapeToken, this.state, this.world);
     const made = await this.layer(title, new RunStep(this.world, this.stage, this.state, request));
     const { args } = this.state;
     const declared = [...args].map(([key, value]) => `${key}=${value}`);

@@ -24,6 +24,8 @@ export interface BuildWorld {
   platform: Platform;
   /** As --network takes it. */
   network: string;
+  /** A Dockerfile may ask for the network of the host: whoever builds has said so. */
+  allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
   /** SOURCE_DATE_EPOCH. */
   epoch: number | undefined;

@@ -11,6 +11,7 @@ import { ensureImage, type PullIo } from './ensure-image.ts';
 import { recordContainerEvent } from './events.ts';
 import { asClient, type ClientEnd, foregroundOf, rawTerminal } from './foreground.ts';
 import { finishForeground } from './launch.ts';
+import { withContainerIds } from './links.ts';
 import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
@@ -89,7 +90,8 @@ export class Engine {
   }
 
   /** Volumes are there, and held, before the record names them. */
-  private async createWithVolumes(options: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+  private async createWithVolumes(given: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+    const options = withContainerIds(this.containers, given);
     const plan = planMounts(options, image.volumes, (text) => this.containers.resolve(text).record);
     const onNotice = (line: string): void => io.notice(line);
     if (!plan.some((mount) => mount.type === 'volume')) {

@@ -1,7 +1,9 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
 import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
@@ -34,8 +36,9 @@ export function bootId(): string {
 
 function readOptional(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
-  } catch {
+    return readOwnText(path);
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
     return undefined;
   }
 }

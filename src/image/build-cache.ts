@@ -4,18 +4,10 @@
  * that has been removed meanwhile is made again. Each use adds an empty line to the record. `cache/build/mounts` has the directories of RUN --mount=type=cache.
  */
 
-import {
-  appendFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from '../linux/hash.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import type { StoredLayer } from './catalogue.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { errorCode } from './errors.ts';
@@ -147,7 +139,7 @@ export class BuildCache {
   private read(key: string): CacheRecord | undefined {
     try {
       const path = this.path(key);
-      const text = readFileSync(path, 'utf8');
+      const text = readOwnText(path);
       const json = parseJson(text, { name: path, code: 'CORRUPT' });
       const clock = json.get('clock').integer();
       const layer = json.get('layer');

@@ -5,8 +5,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { readOwn } from '../linux/own-file.ts';
 import { rootDirectory } from '../linux/paths.ts';
-import { readBytes } from '../linux/read-bytes.ts';
 import { type Catalogue, CatalogueFile, type ImageEntry, type StoredLayer } from './catalogue.ts';
 import { type ImageConfig, parseConfig } from './config.ts';
 import { type Digest, digestAlgorithm, digestHex, matchesDigest } from './digest.ts';
@@ -335,7 +335,7 @@ export class ImageStore {
   /** A document by its digest; undefined where it is absent or its content is another one. */
   readBlob(digest: Digest): Buffer | undefined {
     try {
-      const bytes = readBytes(this.#blobPath(digest));
+      const bytes = readOwn(this.#blobPath(digest));
       return matchesDigest(bytes, digest) ? bytes : undefined;
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;

@@ -401,6 +401,17 @@ describe('what is hostile', () => {
     );
   });
 
+  test('the network of the host is given by whoever builds, not taken by a Dockerfile', async () => {
+    write({ Dockerfile: 'FROM busybox\nRUN --network=host true' });
+    const refused = await build();
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('granting entitlement network.host is not allowed');
+    expect(refused.stderr).toContain('--allow network.host');
+    expect((await build(['--allow', 'network.host'])).code).toBe(0);
+    write({ Dockerfile: 'FROM busybox\nRUN --security=insecure true' });
+    expect((await build()).stderr).toContain('no --security=insecure');
+  });
+
   test('a mount point that the command replaces by a link', async () => {
     // The mount itself cannot be moved, what is above it can.
     await buildOk(

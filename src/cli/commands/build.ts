@@ -18,6 +18,14 @@ export const buildImage: Command = {
   usage: '[OPTIONS] PATH|ARCHIVE|-',
   description: 'Build an image from a Dockerfile and a context: a directory, an archive, or - for stdin',
   flags: [
+    {
+      name: 'allow',
+      type: 'list',
+      description: 'Let the Dockerfile ask for it: network.host, for RUN --network=host',
+      check: (text) => {
+        if (text !== 'network.host') throw new Error(`invalid entitlement ${text}: there is network.host`);
+      },
+    },
     { name: 'build-arg', type: 'list', description: 'Set an ARG of the Dockerfile, NAME=VALUE or NAME' },
     {
       name: 'file',
@@ -76,6 +84,7 @@ export const buildImage: Command = {
       pull: flags.boolean('pull'),
       platform: platform === undefined ? undefined : parsePlatform(platform),
       network: flags.string('network') ?? 'default',
+      allowsHostNetwork: flags.has('allow'),
       secrets: new Map(flags.strings('secret').map(parseSecret)),
       epoch: process.env.SOURCE_DATE_EPOCH,
       version: programVersion,

@@ -13,7 +13,7 @@ import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print } from '../output.ts';
 import { programVersion } from '../program-version.ts';
-import { isTerminal } from '../terminal.ts';
+import { isTerminal, printForeign } from '../terminal.ts';
 import { parseTarget } from './target-reference.ts';
 
 export const importImage: Command = {
@@ -88,7 +88,7 @@ async function openSource(source: string, signal: AbortSignal): Promise<Input> {
 
 async function download(source: string, signal: AbortSignal): Promise<Input> {
   const { openDownload } = await import('../../image/download.ts');
-  print(`Downloading from ${source}\n`);
+  printForeign(`Downloading from ${source}\n`);
   return { name: source, ...(await openDownload(source, signal)) };
 }
 

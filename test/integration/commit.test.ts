@@ -217,6 +217,7 @@ describe('commit', () => {
     withImage(async () => {
       const id = await tsrunOk(['run', '-d', '--network', 'none', 'busybox', 'sh', '-c', 'echo x > /x; sleep 100']);
       try {
+        await expect.poll(async () => (await tsrun(['exec', id, 'cat', '/x'])).stdout, { timeout: 20_000 }).toBe('x\n');
         await tsrunOk(['commit', id, 'committed']);
         expect(await tsrunOk(['inspect', '-f', '{{.State.Status}}', id])).toBe('running');
         await tsrunOk(['commit', '--pause=false', id, 'committed']);

@@ -1,10 +1,10 @@
 /** What all stages of one build share. */
 import type { ContainerStore } from '../container/store.ts';
+import type { BuildCache, Made } from '../image/build-cache.ts';
 import type { Platform } from '../image/platform.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import type { ImageStore } from '../image/store.ts';
 import type { BuildArguments } from './arguments.ts';
-import type { BuildCache, Made } from './cache.ts';
 import type { BuildContext } from './context.ts';
 import type { Dockerfile } from './dockerfile/parser.ts';
 import type { BuildProgress } from './progress.ts';
@@ -37,8 +37,8 @@ export interface BuildWorld {
   stage(stage: Stage): Promise<StageState>;
   /** An image as a stage that does nothing; pulled where it is missing. */
   image(name: string, platform: Platform): Promise<StageState>;
-  /** Makes something once, however many ask for it at the same time. */
-  once(key: string, make: () => Promise<Made>): Promise<Made>;
+  /** Makes something once, however many ask for it at the same time, and remembers it by `description`. */
+  once(key: string, description: string, make: () => Promise<Made>): Promise<Made>;
 }
 
 /** The layers of a state as directories; the caller closes them. */

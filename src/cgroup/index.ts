@@ -5,3 +5,15 @@ export { allDevices, defaultDeviceRules } from './devices.ts';
 export { type Limit, limits, type Setting, settingsFor } from './limits.ts';
 export { type Cgroup2Mount, findCgroup2, missingController, offeredControllers } from './mount.ts';
 export { type CgroupStats, oomKilled, readStats } from './stats.ts';
+export {
+  addV1Stats,
+  boundControllers,
+  findHierarchies,
+  makeV1,
+  oomKilledV1,
+  thawV1,
+  updateV1,
+  type V1Directory,
+  v1Directories,
+} from './v1.ts';
+export { withoutV1 } from './v1-limits.ts';

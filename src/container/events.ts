@@ -9,7 +9,7 @@ import { O_APPEND, O_CREAT, O_WRONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat, writeAll } from '../linux/fs.ts';
 import type { ContainerRecord } from './record.ts';
 
-export type EventType = 'container' | 'image' | 'network' | 'volume';
+export type EventType = 'builder' | 'container' | 'image' | 'network' | 'volume';
 
 export interface EngineEvent {
   type: EventType;

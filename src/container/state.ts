@@ -19,6 +19,11 @@ export function processStartTime(pid: number): string | undefined {
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
 
+/** A name for this process that no later one has: `PID-START TIME`. */
+export function ownName(): string {
+  return `${process.pid}-${processStartTime(process.pid) ?? '0'}`;
+}
+
 let boot: string | undefined;
 
 /** Names this boot of the machine: pids of an earlier one mean nothing. */

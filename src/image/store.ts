@@ -249,10 +249,10 @@ export class ImageStore {
 
   /**
    * Deletes layers that no image has: what a pull or a load left that was killed after its layers and before its image.
-   * Those of one that is under way stay, since it holds them. Returns the bytes of their files.
+   * Those of one that is under way stay, since it holds them, and so do `kept`. Returns the bytes of their files.
    */
-  removeOrphans(layerInUse: (chainId: Digest) => boolean): number {
-    const layers = this.layers.chainIds();
+  removeOrphans(layerInUse: (chainId: Digest) => boolean, kept: ReadonlySet<Digest>): number {
+    const layers = this.layers.chainIds().filter((chainId) => !kept.has(chainId));
     const bytes = new Map(layers.map((chainId) => [chainId, this.layers.record(chainId)?.bytes ?? 0]));
     this.layers.sweep();
     this.discardLayers(layers, layerInUse);

@@ -198,6 +198,16 @@ export function changeLink(link: LinkId, change: LinkChange): NetlinkRequest {
   return { type: RTM_NEWLINK, flags: 0, body: Buffer.concat(parts), action: `set up interface "${link}"` };
 }
 
+/** Moves a link into the network namespace behind the descriptor `netns`, where it has another name. */
+export function moveLink(link: LinkId, { netns, name }: { netns: number; name: string }): NetlinkRequest {
+  const body = Buffer.concat([
+    linkHeader(link),
+    attribute(IFLA_NET_NS_FD, u32(netns)),
+    attribute(IFLA_IFNAME, text(name)),
+  ]);
+  return { type: RTM_NEWLINK, flags: 0, body, action: `move interface ${link} to "${name}" of the container` };
+}
+
 /** Gives a link a second, unique name (Linux 5.5). */
 export function addLinkName(link: LinkId, name: string): NetlinkRequest {
   const action = `name interface "${link}" also "${name}"`;

@@ -55,6 +55,12 @@ function normalize(spec: Spec, bundle: string, warn: Warn): Spec {
   }
   checkOwnNamespaces(spec, types);
   checkMappings(spec, namespaces);
+  if (Object.keys(linux.netDevices ?? {}).length > 0 && !types.includes('network')) {
+    throw new TsrunError(
+      'USAGE',
+      'unable to move network devices without a NET namespace: linux.netDevices needs one in linux.namespaces',
+    );
+  }
   return {
     ...spec,
     ...(spec.process === undefined ? {} : { process: checkProcess(spec.process, isMapped(namespaces), warn) }),

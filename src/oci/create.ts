@@ -1,7 +1,6 @@
 /** `create` (OCI runtime-spec runtime.md, "Create"): everything is set up, and the first process waits for `start`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { SOCK_SEQPACKET } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
@@ -15,7 +14,15 @@ import { compileSeccompCached, seccompFlags } from '../runtime/seccomp/index.ts'
 import type { Mount, Process, Spec } from '../runtime/spec.ts';
 import { writeMappings } from '../runtime/user-namespace.ts';
 import { readBundle, type Warn } from './bundle.ts';
-import { type CgroupManager, closeCgroup, type MadeCgroup, makeCgroup, ownCgroupMounts } from './cgroup.ts';
+import {
+  type CgroupManager,
+  closeCgroup,
+  endCgroup,
+  type MadeCgroup,
+  makeCgroup,
+  ownCgroupMounts,
+  v1Procs,
+} from './cgroup.ts';
 import { copyUp } from './copy-up.ts';
 import { handOn } from './descriptors.ts';
 import { checkExecutable } from './executable.ts';
@@ -25,6 +32,7 @@ import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
+import { moveNetDevices } from './net-devices.ts';
 import { keepSteps } from './steps.ts';
 import {
   type ContainerRecord,
@@ -82,15 +90,11 @@ function create(
   undo: (() => void)[],
 ): OciContainer {
   const cgroup = makeCgroup(options.id, source, options.manager);
-  undo.push(() => {
-    if (cgroup.path === '') return;
-    killCgroup(cgroup.path);
-    removeCgroup(cgroup.path);
-  });
+  undo.push(() => endCgroup({ cgroup: cgroup.path, v1: cgroup.v1 }));
   const rootfs = source.root?.path ?? '';
   if (sharesMounts(source)) undo.push(() => unmountRoot(rootfs));
   const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
-  const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup.path));
+  const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup));
   const spec: Spec = { ...source, process: handed.process, mounts };
   const holders = new MappingHolders();
   const console = options.connectConsole(source.process);
@@ -108,7 +112,7 @@ function create(
       cgroup: cgroup.fd,
       preserved: handed.count,
     });
-    const made: Made = { directory, rootfs, cgroup: cgroup.path, preserved: handed.count, spec, source };
+    const made: Made = { directory, rootfs, cgroup, preserved: handed.count, spec, source };
     const container = converse(machine, program, options, made, undo);
     options.onCreated(container.record.pid);
     machine.proceed();
@@ -158,6 +162,7 @@ function compile(
       stopWhenMounted: [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some(
         (list) => (list ?? []).length > 0,
       ),
+      v1Procs: v1Procs(made.cgroup.v1),
       bindDevices: userNamespace || isMapped(),
       noPivot: options.noPivot,
       keyring: options.noNewKeyring ? undefined : `_ses.${options.id}`,
@@ -176,7 +181,7 @@ function isMapped(): boolean {
 interface Made {
   directory: string;
   rootfs: string;
-  cgroup: string;
+  cgroup: MadeCgroup;
   preserved: number;
   /** As it is served, and as the bundle has it. */
   spec: Spec;
@@ -207,6 +212,7 @@ function converse(
     }
     if (message.kind === 'created') {
       container = created(options, made, message.pid, undo);
+      moveNetDevices(message.pid, spec.linux?.netDevices);
       const { namespaces = [], uidMappings = [], gidMappings = [] } = spec.linux ?? {};
       if (namespaces.some(({ type, path }) => type === 'user' && path === undefined)) {
         writeMappings(message.pid, uidMappings, gidMappings);
@@ -220,7 +226,8 @@ function converse(
     if (mounted) {
       mounted = false;
       const state = container.hookState('creating');
-      runHooks('prestart', spec.hooks?.prestart, state, options.bundle);
+      // Before there were createRuntime hooks, prestart ones ran at the start: those that look at the status know `created`.
+      runHooks('prestart', spec.hooks?.prestart, container.hookState('created'), options.bundle);
       runHooks('createRuntime', spec.hooks?.createRuntime, state, options.bundle);
       const env = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
       runHooksInside('createContainer', spec.hooks?.createContainer, state, container, env);
@@ -257,7 +264,8 @@ function created(
     pid,
     startTime,
     created: new Date().toISOString(),
-    cgroup,
+    cgroup: cgroup.path,
+    v1: cgroup.v1,
     uid: process.getuid?.() ?? 0,
     preserved,
     ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),

@@ -1,16 +1,13 @@
 /** A further process in a container (`exec`), with no monitor: its parent is the caller's subreaper. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { findCgroup2 } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
-import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat } from '../linux/fs.ts';
+import { close } from '../linux/fs.ts';
 import { openPidfd } from '../linux/process.ts';
 import { compileUnattendedExec } from '../runtime/compile/exec.ts';
 import { foreignNamespaces } from '../runtime/namespaces.ts';
 import { seccompFlags } from '../runtime/seccomp/index.ts';
 import type { Process } from '../runtime/spec.ts';
 import { handOn } from './descriptors.ts';
+import { openCgroups } from './exec-cgroup.ts';
 import { checkExecutable } from './executable.ts';
 import { withHome } from './home.ts';
 import { sharesMounts } from './host-mounts.ts';
@@ -25,8 +22,8 @@ export interface ExecOptions {
   preserveFds: number;
   /** Its terminal is read by a pipe or a file. */
   plainTerminal?: boolean;
-  /** Below the container's cgroup. */
-  cgroup: string | undefined;
+  /** Below the container's cgroup: values of --cgroup. */
+  cgroup: readonly string[];
   /** Called with the pid before the command runs. */
   onCreated: (pid: number) => void;
 }
@@ -36,7 +33,7 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
   const { record } = container;
   const pidfd = openPidfd(record.pid, record.startTime);
   if (pidfd === undefined) throw new TsrunError('CONFLICT', 'cannot exec in a stopped container');
-  const cgroup = openCgroup(container, options.cgroup);
+  const { fd: cgroup, v1Procs } = openCgroups(record, options.cgroup);
   let console: number | undefined;
   try {
     const spec = container.spec();
@@ -63,9 +60,11 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
       unattended: {
         console: console !== undefined,
         preserved: handed.count,
+        v1Procs,
         seccompFlags: profile === undefined ? 0 : seccompFlags(profile),
         labels: labelsOf(handed.process),
         plainTerminal: options.plainTerminal === true,
+        memoryPolicy: spec.linux?.memoryPolicy,
         ...(spec.linux?.personality === undefined ? {} : { personality: spec.linux.personality }),
       },
     });
@@ -97,31 +96,4 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
     close(cgroup);
     if (console !== undefined) close(console);
   }
-}
-
-/**
- * The cgroup to be born in. A container that has made cgroups of its own may hold processes in those only (cgroup-v2.rst,
- * "No Internal Process Constraint"): then it is that of its first process.
- */
-function openCgroup({ record }: OciContainer, below: string | undefined): number {
-  if (record.cgroup === '') {
-    if (below === undefined) return -1;
-    throw new TsrunError('USAGE', '--cgroup: the container has no cgroup of its own');
-  }
-  const open = (path: string): number => openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  if (below !== undefined) {
-    const path = join(record.cgroup, below);
-    if (path !== record.cgroup && !path.startsWith(`${record.cgroup}/`)) {
-      throw new TsrunError('USAGE', `bad sub cgroup path: ${below} is not a sub cgroup path`);
-    }
-    return open(path);
-  }
-  const handsDown = readFileSync(join(record.cgroup, 'cgroup.subtree_control'), 'latin1').trim() !== '';
-  return open(handsDown ? (cgroupOf(record.pid) ?? record.cgroup) : record.cgroup);
-}
-
-function cgroupOf(pid: number): string | undefined {
-  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
-  const mount = findCgroup2();
-  return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
 }

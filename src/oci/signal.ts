@@ -1,13 +1,14 @@
 /** `kill` and `delete` (OCI runtime-spec runtime.md, "Kill", "Delete"). */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isPopulated, killCgroup, processesBelow, removeCgroup } from '../cgroup/index.ts';
+import { isPopulated, killCgroup, processesBelow, thawV1 } from '../cgroup/index.ts';
 import { messageOf, TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { openPidfd, signalPidfd } from '../linux/process.ts';
 import { waitReadable } from '../linux/unix-socket.ts';
 import type { Hook } from '../runtime/spec.ts';
 import type { Warn } from './bundle.ts';
+import { endCgroup } from './cgroup.ts';
 import { runHooks } from './hooks.ts';
 import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { type OciContainer, type OciStore, removeDirectory } from './store.ts';
@@ -94,11 +95,9 @@ function end(container: OciContainer): void {
   const pidfd = openPidfd(record.pid, record.startTime);
   if (pidfd !== undefined) {
     signalPidfd(pidfd, SIGKILL);
+    thawV1(record.pid);
   }
-  if (record.cgroup !== '') {
-    killCgroup(record.cgroup);
-    removeCgroup(record.cgroup);
-  }
+  endCgroup(record);
   if (pidfd === undefined) return;
   const ended = waitReadable(pidfd, patience);
   close(pidfd);

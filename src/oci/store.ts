@@ -41,6 +41,8 @@ export interface ContainerRecord {
   created: string;
   /** Absolute path; empty: none of its own. */
   cgroup: string;
+  /** Its place in the hierarchies of cgroup v1, on a hybrid host; empty: none. */
+  v1?: string;
   /** Of who made it. */
   uid: number;
   /** How many descriptors of its caller the first process gets. */
@@ -60,7 +62,7 @@ const parseRecord = object<ContainerRecord>(
     uid: integer,
     preserved: integer,
   },
-  { annotations: map(text) },
+  { v1: text, annotations: map(text) },
 );
 
 export type Status = 'creating' | 'created' | 'running' | 'paused' | 'stopped';

@@ -16,6 +16,7 @@ import type {
   LinuxHugepageLimit,
   LinuxIntelRdt,
   LinuxMemory,
+  LinuxMemoryPolicy,
   LinuxNamespace,
   LinuxNetworkResources,
   LinuxPids,
@@ -225,6 +226,8 @@ const linux = object<Linux>(
       {},
       { closID: text, l3CacheSchema: text, memBwSchema: text, enableCMT: boolean, enableMBM: boolean },
     ),
+    netDevices: map(object<{ name?: string }>({}, { name: text })),
+    memoryPolicy: object<LinuxMemoryPolicy>({}, { mode: text, nodes: text, flags: list(text) }),
     personality: object<{ domain: 'LINUX' | 'LINUX32'; flags?: string[] }>(
       { domain: oneOf('LINUX', 'LINUX32') },
       { flags: list(text) },

@@ -141,8 +141,21 @@ export interface Linux {
   mountLabel?: string;
   intelRdt?: LinuxIntelRdt;
   personality?: { domain: 'LINUX' | 'LINUX32'; flags?: string[] };
+  memoryPolicy?: LinuxMemoryPolicy;
+  /** By name on the host: interfaces that become the container's, and their names there (specification 1.3). */
+  netDevices?: Record<string, { name?: string }>;
   /** By clock: `monotonic`, `boottime`. */
   timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
+}
+
+/** From which memory nodes pages come (specification 1.3; man 2 set_mempolicy). */
+export interface LinuxMemoryPolicy {
+  /** `MPOL_BIND` and so on; required. */
+  mode?: string;
+  /** A list: `0-3,7`. */
+  nodes?: string;
+  /** `MPOL_F_STATIC_NODES` and so on. */
+  flags?: string[];
 }
 
 export type NamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';

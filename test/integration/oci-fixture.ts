@@ -189,11 +189,11 @@ export async function withDescriptors(contents: readonly string[], command: read
   }
 }
 
-/** The directory of cgroups that the bundles of these tests name. */
-export function removeCgroupParent(): void {
+/** The directories of cgroups that the bundles of these tests name, in all hierarchies. */
+export function removeCgroupParent(name = 'tsrun-oci-test'): void {
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    if (!line.includes(' - cgroup2 ')) continue;
-    const path = join(line.split(' ')[4] ?? '', 'tsrun-oci-test');
+    if (!/ - cgroup2? /.test(line)) continue;
+    const path = join(line.split(' ')[4] ?? '', name);
     if (existsSync(path)) execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+']);
   }
 }

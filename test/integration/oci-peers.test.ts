@@ -7,9 +7,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { layoutDirectory } from '../../scripts/images/paths.ts';
+import { boundControllers, findHierarchies } from '../../src/cgroup/index.ts';
 import { ociPath } from './oci-fixture.ts';
 import { isInstalled, PeerHome, removePeerCgroups, stopDaemon } from './peer-home.ts';
 import type { Result } from './tsrun.ts';
+
+/** Here dockerd sends limits only where cgroup v1 has the controllers: cgroup v2 has none. */
+const hybrid = ['memory', 'cpu', 'pids'].every((name) => boundControllers(findHierarchies()).has(name));
 
 let home: PeerHome;
 let directory: string;
@@ -21,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => home.stop());
 
-afterEach(() => removePeerCgroups(['tsrun-docker', 'tsrun-containerd']));
+afterEach(() => removePeerCgroups(['tsrun-docker', 'tsrun-containerd', 'tsrun-podman']));
 
 const peer = (command: readonly string[], tty = false): Promise<Result> => home.run(command, tty);
 const daemon = (command: readonly string[], ready: readonly string[]) => home.daemon(command, ready);
@@ -133,7 +137,8 @@ test.skipIf(!isInstalled('dockerd'))(
 
     const volume = join(data, 'volume');
     const script = 'echo started; mkdir /www; echo web >/www/index.html; touch /v/file; exec httpd -f -p 80 -h /www';
-    const flags = ['-d', '--name', 'web', '-v', `${volume}:/v`, '-p', '127.0.0.1:8123:80'];
+    const limits = hybrid ? ['--memory', '64m', '--cpus', '0.5', '--pids-limit', '50'] : [];
+    const flags = ['-d', '--name', 'web', '-v', `${volume}:/v`, '-p', '127.0.0.1:8123:80', ...limits];
     const health = ['--health-cmd', 'test -e /www', '--health-interval', '1s'];
     const started = await peer(docker('run', ...flags, ...health, 'box', 'sh', '-c', script));
     expect(started.code, started.stderr).toBe(0);
@@ -143,6 +148,14 @@ test.skipIf(!isInstalled('dockerd'))(
     const fetch = async (): Promise<string> =>
       (await peer(['curl', '-s', '--max-time', '5', 'http://127.0.0.1:8123/'])).stdout;
     await expect.poll(fetch, { timeout: 15_000 }).toBe('web\n');
+    if (hybrid) {
+      const held = await peer(
+        docker('exec', 'web', 'sh', '-c', 'cd /sys/fs/cgroup && cat memory/memory.limit_in_bytes pids/pids.max'),
+      );
+      expect(held.stdout, held.stderr).toBe('67108864\n50\n');
+      const usage = await peer(docker('stats', '--no-stream', '--format', '{{.MemUsage}} {{.PIDs}}', 'web'));
+      expect(usage.stdout).toMatch(/^[\d.]+[KM]iB \/ 64MiB [1-9]/);
+    }
     const exec = await peer(
       docker('exec', '-u', '1:1', '-w', '/tmp', '-e', 'A=b', 'web', 'sh', '-c', 'id -u; pwd; echo $A; exit 6'),
     );
@@ -256,6 +269,17 @@ test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
       ),
     );
     expect(mapped.stdout, mapped.stderr).toMatch(/^0\n +0 +100000 +65536\n-rw-r--r-- +1 0 +0 /);
+
+    if (hybrid) {
+      const show = 'cd /sys/fs/cgroup && cat memory/memory.limit_in_bytes pids/pids.max';
+      const held = await peer(
+        podman(
+          ...['run', '--rm', '--network', 'none', '--cgroup-parent', '/tsrun-podman'],
+          ...['-m', '64m', '--pids-limit', '50', 'box', 'sh', '-c', show],
+        ),
+      );
+      expect(held.stdout, held.stderr).toBe('67108864\n50\n');
+    }
 
     const volume = join(data, 'volume');
     mkdirSync(volume);

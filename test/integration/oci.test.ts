@@ -325,7 +325,7 @@ test('hooks of all kinds run in order, where they belong, with the state on stdi
         return [kind, host === 'box' ? 'inside' : 'outside', state.status, state.id, state.annotations?.purpose];
       });
   expect(parse(readFileSync(log, 'utf8'))).toEqual([
-    ['prestart', 'outside', 'creating', 'hooks', 'test'],
+    ['prestart', 'outside', 'created', 'hooks', 'test'],
     ['createRuntime', 'outside', 'creating', 'hooks', 'test'],
     ['createContainer', 'inside', 'creating', 'hooks', 'test'],
     ['poststart', 'outside', 'running', 'hooks', 'test'],

@@ -1,10 +1,11 @@
 /** `tsrun build`: an image from a Dockerfile. */
 import { writeFileSync } from 'node:fs';
 import { type BuildOptions, build } from '../../build/build.ts';
-import { Engine } from '../../container/engine.ts';
+import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
 import type { Reference } from '../../image/reference.ts';
+import { ImageStore } from '../../image/store.ts';
 import { buildProgress } from '../build-progress.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
@@ -82,14 +83,17 @@ export const buildImage: Command = {
       pulling: progress.pulling,
       signal: beginInterruption(),
     };
+    const containers = new ContainerStore();
+    let success = false;
     try {
-      const image = await build(new Engine(), options);
+      const image = await build({ containers, images: new ImageStore(containers.root) }, options);
+      success = true;
       const path = flags.string('iidfile');
       if (path !== undefined) writeFileSync(path, image.id);
       if (quiet) print(`${image.id}\n`);
       return 0;
     } finally {
-      progress.finish();
+      progress.finish(success);
     }
   },
 };

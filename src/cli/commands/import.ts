@@ -87,27 +87,9 @@ async function openSource(source: string, signal: AbortSignal): Promise<Input> {
 }
 
 async function download(source: string, signal: AbortSignal): Promise<Input> {
-  if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);
-  const [{ HttpClient, chunks, discard }, { loadRegistrySettings }] = await Promise.all([
-    import('../../image/http.ts'),
-    import('../../image/mirrors.ts'),
-  ]);
-  const http = new HttpClient(loadRegistrySettings());
+  const { openDownload } = await import('../../image/download.ts');
   print(`Downloading from ${source}\n`);
-  const answer = await http.request(new URL(source), { signal });
-  if (answer.status !== 200) {
-    discard(answer);
-    http.close();
-    const text = `Get ${JSON.stringify(source)}: ${answer.status} ${answer.body.statusMessage ?? ''}`;
-    throw new TsrunError('NETWORK', text, { hint: 'check the address' });
-  }
-  return {
-    name: source,
-    async read(write) {
-      for await (const chunk of chunks(answer, http.idleTimeout, signal)) await write(chunk);
-    },
-    close: () => http.close(),
-  };
+  return { name: source, ...(await openDownload(source, signal)) };
 }
 
 function openFile(source: string): number {

@@ -1,5 +1,6 @@
 /** How a program makes the process that becomes the container's (man 2 clone), and tells its pid. */
 import {
+  AT_FDCWD,
   CLONE_INTO_CGROUP,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -10,6 +11,8 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
   CLONE_PIDFD,
+  O_CLOEXEC,
+  O_WRONLY,
 } from '../../linux/constants.ts';
 import type { Label, Load, OperationInfo, ProgramBuilder } from '../../program/program.ts';
 import type { NamespaceType } from '../spec.ts';
@@ -57,6 +60,28 @@ export function cloneChild(
     branch: child,
   });
   return child;
+}
+
+/** Opened by who clones, who may and sees the mounts of the host. */
+export function openV1(b: ProgramBuilder, paths: readonly string[] = []): Load[] {
+  return paths.map((path) => {
+    const fd = b.slot(path);
+    b.call('openat', [AT_FDCWD, b.text(path), O_WRONLY | O_CLOEXEC, 0], { title: `open ${path}`, store: fd });
+    return fd;
+  });
+}
+
+/** The child's side. */
+export function enterV1(b: ProgramBuilder, files: readonly Load[]): void {
+  for (const fd of files) {
+    b.call('write', [fd, b.text('0'), 1], {
+      title: `enter the cgroup of ${fd.label}`,
+      why: 'a hierarchy of cgroup v1 is entered by a process that is there; 0 is the one that writes',
+      shell: `echo $$ >${fd.label}`,
+      expect: { equals: 1 },
+    });
+    b.call('close', [fd], { title: 'close it' });
+  }
 }
 
 /** The parent's side: a message with the pid that clone3 gave. */

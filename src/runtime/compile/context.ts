@@ -73,6 +73,8 @@ export interface Unattended {
   console: boolean;
   /** The terminal writes no carriage returns: what reads it is a pipe or a file. */
   plainTerminal?: boolean;
+  /** Files of cgroup v1 that the process writes itself to: clone3 knows cgroup v2 alone. */
+  v1Procs?: readonly string[];
   /** How many descriptors of the caller become 3, 4, …: they lie behind `errorFdOf(preserved)`. */
   preserved: number;
 }

@@ -19,7 +19,7 @@ import {
 import { type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { Linux, NamespaceType, Process } from '../spec.ts';
 import { becomeCommand } from './become.ts';
-import { cloneChild, cloneFlags, tellPid } from './clone.ts';
+import { cloneChild, cloneFlags, enterV1, openV1, tellPid } from './clone.ts';
 import {
   errorFdOf,
   fdConsole,
@@ -33,7 +33,7 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
 import {
   type MonitoredStdio,
   monitorStdio,
@@ -83,6 +83,7 @@ export interface UnattendedExec extends Unattended {
   executable?: string;
   /** That of the container. */
   personality?: Linux['personality'];
+  memoryPolicy?: Linux['memoryPolicy'] | undefined;
 }
 
 /** A program and what whoever runs it has to find in its memory. */
@@ -133,6 +134,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     why: 'no process of the container can look into what is cloned from here: it still knows the host',
   });
   setAffinity(b, process.execCPUAffinity?.initial, 'while it joins');
+  const v1 = openV1(b, unattended?.v1Procs);
   const own = b.slot('own pid namespace');
   if (joinPid) {
     b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
@@ -180,6 +182,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
 
   // The child.
   b.mark(child);
+  enterV1(b, v1);
   const c: ProcessContext = {
     b,
     options: {
@@ -194,6 +197,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   if (unattended !== undefined) {
     prepareProcess(c, process, unattended);
     compilePersonality(c, unattended.personality);
+    compileMemoryPolicy(c, unattended.memoryPolicy);
   }
   oomScore(b, process.oomScoreAdj);
   giveUpHost(b, options, container, stdio, options.userns === undefined ? uid : hostId(options.userns.uids, uid));

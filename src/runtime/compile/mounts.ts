@@ -137,7 +137,9 @@ export function compileMounts(c: Context, binds: readonly OpenedBind[]): void {
 
 function newFilesystem(c: Context, mount: Mount): void {
   const type = mount.type === 'cgroup' ? 'cgroup2' : (mount.type ?? 'none');
-  const { attributes, rest } = mountAttributes(mount.options ?? []);
+  // Nothing lies below a new filesystem: of recursive words the plain ones remain.
+  const words = (mount.options ?? []).map((word) => (recursiveWords[word] === undefined ? word : word.slice(1)));
+  const { attributes, rest } = mountAttributes(words);
   const parameters = rest
     .filter((word) => propagationWords[word] === undefined && !ownWords.has(word))
     .map((word) => outsideParameter(c, word));

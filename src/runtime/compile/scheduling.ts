@@ -74,6 +74,45 @@ export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority
   }
 }
 
+/** man 2 set_mempolicy */
+const memoryModes: Readonly<Record<string, number>> = {
+  MPOL_DEFAULT: 0,
+  MPOL_PREFERRED: 1,
+  MPOL_BIND: 2,
+  MPOL_INTERLEAVE: 3,
+  MPOL_LOCAL: 4,
+  MPOL_PREFERRED_MANY: 5,
+  MPOL_WEIGHTED_INTERLEAVE: 6,
+};
+const memoryFlags: Readonly<Record<string, number>> = {
+  MPOL_F_NUMA_BALANCING: 1 << 13,
+  MPOL_F_RELATIVE_NODES: 1 << 14,
+  MPOL_F_STATIC_NODES: 1 << 15,
+};
+
+/** `linux.memoryPolicy`: children and programs executed keep it. */
+export function compileMemoryPolicy({ b }: ProcessContext, policy: Linux['memoryPolicy']): void {
+  if (policy === undefined) return;
+  const { mode: name = '', nodes, flags = [] } = policy;
+  let mode = memoryModes[name];
+  if (mode === undefined) throw new TsrunError('USAGE', `invalid memory policy mode ${JSON.stringify(name)}`);
+  for (const flag of flags) {
+    const bit = memoryFlags[flag];
+    if (bit === undefined) throw new TsrunError('USAGE', `invalid memory policy flag ${JSON.stringify(flag)}`);
+    mode |= bit;
+  }
+  const mask = nodes ? bitMask(nodes, 'invalid memory policy node:', 1023) : undefined;
+  b.call(
+    'set_mempolicy',
+    [mode, mask === undefined ? 0 : b.bytes(mask, 'nodemask'), mask === undefined ? 0 : mask.length * 8 + 1],
+    {
+      title: `memory policy ${name}`,
+      why: 'asked for by linux.memoryPolicy',
+      hints: { EINVAL: 'the nodes are not there, or do not go with mode and flags (man 2 set_mempolicy)' },
+    },
+  );
+}
+
 /** `linux.personality` (man 2 personality). */
 export function compilePersonality({ b }: ProcessContext, personality: Linux['personality']): void {
   if (personality === undefined) return;
@@ -92,21 +131,27 @@ export function compilePersonality({ b }: ProcessContext, personality: Linux['pe
 /** man 2 sched_setaffinity with a list of processors such as `0-3,7`. */
 export function setAffinity(b: ProgramBuilder, list: string | undefined, when: string): void {
   if (list === undefined || list === '') return;
-  const numbers = list.split(',').flatMap((part) => {
-    const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
-    const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-    if (match === null || last < first || last > 8191) {
-      throw new TsrunError('USAGE', `execCPUAffinity ${JSON.stringify(list)} is no list of processors`);
-    }
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
-  const mask = Buffer.alloc(8 * (Math.floor(Math.max(...numbers) / 64) + 1));
-  for (const number of numbers) mask[number >> 3] = (mask[number >> 3] ?? 0) | (1 << (number & 7));
+  const mask = bitMask(list, 'execCPUAffinity:', 8191);
   b.call('sched_setaffinity', [0, mask.length, b.bytes(mask, 'cpu_set_t')], {
     title: `processors ${list} ${when}`,
     shell: `taskset --cpu-list --pid ${list} $$`,
     hints: { EINVAL: 'none of these processors may be used: see Cpus_allowed_list in /proc/self/status' },
   });
+}
+
+/** A list such as `0-3,7` as bits, in whole words. `what` begins the message. */
+function bitMask(list: string, what: string, highest: number): Buffer {
+  const numbers = list.split(',').flatMap((part) => {
+    const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
+    const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    if (match === null || last < first || last > highest) {
+      throw new TsrunError('USAGE', `${what} ${JSON.stringify(list)} is no list of numbers up to ${highest}`);
+    }
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+  const mask = Buffer.alloc(8 * (Math.floor(Math.max(...numbers) / 64) + 1));
+  for (const number of numbers) mask[number >> 3] = (mask[number >> 3] ?? 0) | (1 << (number & 7));
+  return mask;
 }
 
 /** Before the namespaces change: what is written to a proc that this process may trust, and what needs its rights. */

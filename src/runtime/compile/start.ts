@@ -17,7 +17,7 @@ import {
 import { type Label, type Load, type Place, type Program, ProgramBuilder } from '../../program/program.ts';
 import type { LinuxNamespace, NamespaceType } from '../spec.ts';
 import { becomeCommand } from './become.ts';
-import { cloneChild, cloneFlags, tellPid } from './clone.ts';
+import { cloneChild, cloneFlags, enterV1, openV1, tellPid } from './clone.ts';
 import {
   type CompileOptions,
   type Context,
@@ -48,7 +48,7 @@ import { loopbackUp } from './loopback.ts';
 import { compileMasks, compileMounts, isBind, makeReadOnly, openBinds } from './mounts.ts';
 import { changeRoot, pivot } from './pivot.ts';
 import { compileRoot } from './rootfs.ts';
-import { compilePersonality, compileScheduling } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, compileScheduling } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
 import { enterUserNamespace, outsideUid } from './user-namespace.ts';
 
@@ -111,6 +111,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   const pid = b.slot('pid');
   const pidfd = b.slot('pidfd');
   const joinedFds: Load[] = [];
+  const v1 = openV1(b, handover?.v1Procs);
   const ownPidNamespace = handover === undefined ? joinPidNamespace(b, joined, joinedFds) : undefined;
   const taken = handover === undefined ? undefined : prepare(context, handover, namespaces, joined);
   const child = clone(b, options, namespaces, pid, pidfd);
@@ -150,6 +151,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   });
   if (handover === undefined) joinNamespaces(context, joined);
   else if (namespaces.has('user')) waitForMappings(context);
+  enterV1(b, v1);
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
   if (handover !== undefined) openProc(context);
@@ -188,6 +190,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     writeLabels(context, handover);
     compileScheduling(context, process);
     compilePersonality(context, spec.linux?.personality);
+    compileMemoryPolicy(context, spec.linux?.memoryPolicy);
     compileRlimits(context, process);
     layOut(b, handover);
   }

@@ -1,7 +1,8 @@
 /** `events`: statistics in the form that runc gives them. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CgroupStats, oomKilled, readStats } from '../../../cgroup/index.ts';
+import { addV1Stats, type CgroupStats, oomKilled, oomKilledV1, readStats } from '../../../cgroup/index.ts';
 import { TsrunError } from '../../../error.ts';
+import { directoriesOf } from '../../../oci/cgroup.ts';
 import type { OciContainer } from '../../../oci/store.ts';
 import { print } from '../../output.ts';
 import { parseDuration } from '../../units.ts';
@@ -54,8 +55,12 @@ function data({ cpu, memory, pids, io }: CgroupStats): Record<string, unknown> {
 }
 
 function printStats({ record }: OciContainer): void {
-  const stats = readStats(record.cgroup);
+  const stats = addV1Stats(readStats(record.cgroup), directoriesOf(record.v1));
   print(`${JSON.stringify({ type: 'stats', id: record.id, data: data(stats) })}\n`);
+}
+
+function ranOut({ record }: OciContainer): boolean {
+  return oomKilled(record.cgroup) || oomKilledV1(directoriesOf(record.v1));
 }
 
 export const events: OciCommand = {
@@ -75,11 +80,11 @@ export const events: OciCommand = {
     const pause = parseDuration(text);
     if (pause === undefined || pause <= 0)
       throw new TsrunError('USAGE', `duration interval must be greater than 0: ${text}`);
-    let killed = oomKilled(container.record.cgroup);
+    let killed = ranOut(container);
     while (container.isAlive()) {
       printStats(container);
       await delay(pause);
-      const now = oomKilled(container.record.cgroup);
+      const now = ranOut(container);
       if (now && !killed) print(`${JSON.stringify({ type: 'oom', id: container.record.id })}\n`);
       killed = now;
     }

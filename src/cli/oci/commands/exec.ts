@@ -35,7 +35,7 @@ export const exec: OciCommand = {
     { name: 'apparmor', type: 'string', description: 'Profile of AppArmor' },
     { name: 'process-label', type: 'string', description: 'Label of SELinux' },
     { name: 'preserve-fds', type: 'uint', description: 'How many further descriptors from 3 on to hand on' },
-    { name: 'cgroup', type: 'string', description: "A cgroup below the container's" },
+    { name: 'cgroup', type: 'list', description: "[CONTROLLER,...:]PATH of a cgroup below the container's" },
     { name: 'ignore-paused', type: 'bool', description: 'Also in a paused container' },
     { name: 'no-subreaper', type: 'bool', description: 'Accepted for compatibility', hidden: true },
   ],
@@ -58,7 +58,7 @@ export const exec: OciCommand = {
     const pid = execProcess(container, {
       process,
       preserveFds: flags.integer('preserve-fds') ?? 0,
-      cgroup: flags.string('cgroup'),
+      cgroup: flags.strings('cgroup'),
       plainTerminal: !detached && !flags.string('console-socket') && !isTty(1),
       onCreated: (created) => {
         writePidFile(flags.string('pid-file'), created);

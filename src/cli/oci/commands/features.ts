@@ -27,7 +27,7 @@ export const features: OciCommand = {
       linux: {
         namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
         capabilities: capabilityNames,
-        cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: true },
+        cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
         seccomp: {
           enabled: true,
           actions: [

@@ -1,8 +1,8 @@
 /** `pause`, `resume` and `update`. */
 import { readFileSync } from 'node:fs';
-import { freezeCgroup, updateCgroup } from '../../../cgroup/index.ts';
+import { freezeCgroup } from '../../../cgroup/index.ts';
 import { TsrunError } from '../../../error.ts';
-import { meaningful } from '../../../oci/cgroup.ts';
+import { meaningful, updateLimits } from '../../../oci/cgroup.ts';
 import type { OciContainer } from '../../../oci/store.ts';
 import { parseExactJson } from '../../../runtime/json.ts';
 import { parseResources } from '../../../runtime/parse-spec.ts';
@@ -72,7 +72,7 @@ export const update: OciCommand = {
     // Device rules come with every update of containerd; the program that holds them stays as it is.
     const { devices: _, ...limits } = meaningful(resources);
     if (Object.values(limits).some((part) => part !== undefined && Object.keys(part).length > 0)) {
-      updateCgroup(cgroupOf(container), limits);
+      updateLimits(cgroupOf(container), container.record.v1, limits);
     }
     return 0;
   },

@@ -1,6 +1,7 @@
 /** `spec`: a config.json to begin with. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findHierarchies } from '../../../cgroup/index.ts';
 import { TsrunError } from '../../../error.ts';
 import { defaultMounts, maskedPaths, readonlyPaths } from '../../../runtime/defaults.ts';
 import { type LinuxNamespace, OCI_VERSION, type Spec } from '../../../runtime/spec.ts';
@@ -10,8 +11,10 @@ const capabilities = ['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE'];
 const shmSize = 65536 * 1024;
 
 function example(rootless: boolean): Spec {
+  // On a hybrid host containers see where they are in the hierarchies of cgroup v1, as runc has it.
+  const hybrid = findHierarchies().length > 0;
   const namespaces: LinuxNamespace[] = (['pid', 'network', 'ipc', 'uts', 'mount', 'cgroup'] as const)
-    .filter((type) => !rootless || type !== 'network')
+    .filter((type) => !(rootless && type === 'network') && !(hybrid && type === 'cgroup'))
     .map((type) => ({ type }));
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return {

@@ -51,8 +51,10 @@ export interface ContainerNetwork {
   attachment: BridgeAttachment | undefined;
   /** Bound sockets that hold the published ports. */
   portFds: number[];
-  /** Of linked containers (--link). */
+  /** Variables of linked containers (--link). */
   variables?: string[];
+  /** Of the container whose network is shared: the names in /etc are its own. */
+  hostname?: string;
   undo(): void;
 }
 
@@ -291,6 +293,7 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
   }
   const network: ContainerNetwork = {
     mode: `container:${other.record.id}`,
+    hostname: other.record.hostname,
     netns,
     attachment: undefined,
     portFds: [],

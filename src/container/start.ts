@@ -162,7 +162,7 @@ export async function startContainer(
     undo.add(() => joined.held.forEach(close));
     const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
-      record: withVariables(record, network.variables),
+      record: asItsNetworkHasIt(record, network),
       user,
       directory,
       networkMode: network.mode,
@@ -226,9 +226,9 @@ export async function startContainer(
 }
 
 /** What the user has set comes before the variables of links. */
-function withVariables(record: ContainerRecord, variables: readonly string[] = []): ContainerRecord {
-  if (variables.length === 0) return record;
-  return { ...record, process: { ...record.process, env: mergeEnvironment(variables, record.process.env) } };
+function asItsNetworkHasIt(record: ContainerRecord, { hostname, variables = [] }: ContainerNetwork): ContainerRecord {
+  const env = variables.length === 0 ? record.process.env : mergeEnvironment(variables, record.process.env);
+  return { ...record, hostname: hostname ?? record.hostname, process: { ...record.process, env } };
 }
 
 /** Loaded late: a start that nobody stops at needs no plan of what comes next. */

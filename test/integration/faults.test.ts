@@ -10,6 +10,7 @@ import { startContainer } from '../../src/container/start.ts';
 import { ContainerStore } from '../../src/container/store.ts';
 import { TsrunError } from '../../src/error.ts';
 import type { Operation, Program } from '../../src/program/program.ts';
+import { failed } from '../../src/program/render.ts';
 import { runOptions } from '../fixtures/run-options.ts';
 import { environment, tsrunOk, tsrunPath } from './tsrun.ts';
 
@@ -118,7 +119,7 @@ test.each(cases)('whatever step fails is named, and nothing is left: %s', { time
       }
       expect(failure, `step ${index + 1}: ${operation?.title}`).toBeInstanceOf(TsrunError);
       if (!(failure instanceof TsrunError) || operation === undefined || index === length - 1) continue;
-      expect(failure.message).toContain(`cannot ${operation.title}: EBADF (step ${index + 1} of ${length}: close(`);
+      expect(failure.message).toContain(`${failed(operation.title)}: EBADF (step ${index + 1} of ${length}: close(`);
       expect(failure.exitCode).toBe(125);
       expect(engine.containers.read(container.record.id)?.state).toMatchObject({
         status: 'created',

@@ -211,6 +211,11 @@ export const programReasons: readonly Entry[] = [
   ],
   ['its end tells the other side that the command runs', 'его конец говорит другой стороне, что команда выполняется'],
   ['a pid namespace is entered by children only', 'в пространство имён PID входят только дети'],
+  ['asked for by linux.memoryPolicy', 'задано в linux.memoryPolicy'],
+  [
+    'a hierarchy of cgroup v1 is entered by a process that is there; 0 is the one that writes',
+    'в иерархию cgroup v1 входит процесс, который уже есть; 0 — тот, кто пишет',
+  ],
   [
     'by its pidfd, all at once; root and working directory become those of its mount namespace',
     'по его pidfd, во все сразу; корень и рабочий каталог становятся такими, как в его пространстве имён монтирования',

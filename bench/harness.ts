@@ -29,17 +29,18 @@ export interface Verdict {
   pass: boolean;
 }
 
-/** Runs every contestant once per round, after one round that does not count. */
+/** Runs every contestant once per round, after `unmeasured` rounds that do not count. TSRUN_BENCH_VERBOSE=1 tells each figure. */
 export async function interleave(
   contestants: readonly Contestant[],
   rounds: number,
+  unmeasured = 1,
 ): Promise<Record<string, number[]>> {
-  const samples: Record<string, number[]> = {};
-  for (let round = -1; round < rounds; round++) {
+  const samples: Record<string, number[]> = Object.fromEntries(contestants.map(({ name }) => [name, []]));
+  for (let round = -unmeasured; round < rounds; round++) {
     for (const contestant of contestants) {
       const cost = await contestant.run();
-      if (round < 0) samples[contestant.name] = [];
-      else samples[contestant.name]?.push(cost);
+      if (process.env.TSRUN_BENCH_VERBOSE === '1') process.stderr.write(`${contestant.name} ${cost.toFixed(3)}\n`);
+      if (round >= 0) samples[contestant.name]?.push(cost);
     }
     process.stderr.write('.');
   }

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--json FILE]`: tsrun beside docker, podman, runc, crun and bubblewrap, as far as
- * they are installed. NAME: start, exec, build, list, machine, memory, many, unpack, pull, pull-heavy, push, push-heavy. Called by scripts/bench.sh, once per name.
+ * they are installed. NAME: start, exec, build, list, machine, memory, fifty, many, unpack, pull, pull-heavy, push, push-heavy. Called by scripts/bench.sh, once per name.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -10,6 +10,7 @@ import { pushLayout } from '../scripts/images/push.ts';
 import { startRegistry } from '../scripts/images/registry.ts';
 import { benchBuild } from './build.ts';
 import { benchExec } from './exec.ts';
+import { benchFifty } from './fifty.ts';
 import { type Comparison, judge, median, render } from './harness.ts';
 import { benchList } from './list.ts';
 import { benchMachine } from './machine.ts';
@@ -34,13 +35,15 @@ const benchmarks: Record<string, Benchmark> = {
   build: { rounds: 5, images: ['busybox'], run: benchBuild },
   list: { rounds: 15, images: ['busybox'], run: benchList },
   machine: { rounds: 20, images: [], run: benchMachine },
-  memory: { rounds: 1, images: ['busybox'], run: benchMemory },
+  memory: { rounds: 5, images: ['busybox'], run: benchMemory },
+  fifty: { rounds: 2, images: ['busybox'], run: benchFifty },
   many: { rounds: 1, images: ['busybox'], run: benchMany },
   unpack: { rounds: 5, images: [], run: benchUnpack },
-  pull: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPull(at, rounds, 'debian') },
+  pull: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPull(at, rounds, 'debian', 1) },
   push: { rounds: 5, images: ['debian'], run: (at, rounds) => benchPush(at, rounds, 'debian') },
   'push-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPush(at, rounds, 'heavy') },
-  'pull-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPull(at, rounds, 'heavy') },
+  // A round takes a minute: none is spent on warming up.
+  'pull-heavy': { rounds: 3, images: ['heavy'], run: (at, rounds) => benchPull(at, rounds, 'heavy', 0) },
 };
 
 /** What the figures depend on. */

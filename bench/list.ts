@@ -1,4 +1,7 @@
-/** `ps -a`, `images` and `inspect` with 200 stopped containers and 50 images, beside the same with few of them. */
+/**
+ * `ps -a`, `images` and `inspect` with 200 stopped containers and 50 images, beside the same with few of them; and what is
+ * looked at most beside the same of docker.
+ */
 import { type Comparison, interleave, output, time } from './harness.ts';
 import { type Engine, withEngines } from './peers.ts';
 import { addContainers, addImages } from './records.ts';
@@ -9,15 +12,27 @@ const images = 50;
 const factor = 1.3;
 
 const commands: readonly (readonly string[])[] = [['ps', '-a'], ['images'], ['inspect', 'made0']];
+/** Measured with few containers and images. */
+const looks: readonly (readonly string[])[] = [['ps'], ['images'], ['version']];
+/** What such a look may take, as a part of docker's. */
+const lookFactor = 0.7;
 
 export async function benchList(directory: string, rounds: number): Promise<Comparison[]> {
   return withEngines(directory, ['busybox'], async (engines) => {
     for (const engine of engines)
       output([...engine.command, 'create', '--name', 'made0', 'busybox', 'true'], { env: engine.env });
-    const few = await measure(engines, rounds, 'with one container and one image');
+    const all = [...commands, ...looks.filter((look) => look.join(' ') !== 'images')];
+    const few = await measure(engines, all, rounds, 'with one container and one image');
     for (const engine of engines) fill(engine);
-    const many = await measure(engines, rounds, `with ${containers} containers and ${images} images`);
-    return commands.map((command) => {
+    const many = await measure(engines, commands, rounds, `with ${containers} containers and ${images} images`);
+    const looked: Comparison[] = looks.map((look) => ({
+      title: `${look.join(' ')}, with one container and one image`,
+      unit: 'ms',
+      ours: 'tsrun',
+      samples: few.get(look.join(' ')) ?? {},
+      target: { peers: ['docker'], factor: lookFactor },
+    }));
+    const listed: Comparison[] = commands.map((command) => {
       const title = command.join(' ');
       return {
         title,
@@ -30,6 +45,7 @@ export async function benchList(directory: string, rounds: number): Promise<Comp
         target: { peers: ['tsrun, few'], factor },
       };
     });
+    return [...looked, ...listed];
   });
 }
 
@@ -39,6 +55,7 @@ function rename(samples: Record<string, number[]>, how: string): Record<string, 
 
 async function measure(
   engines: readonly Engine[],
+  commands: readonly (readonly string[])[],
   rounds: number,
   what: string,
 ): Promise<Map<string, Record<string, number[]>>> {

@@ -33,15 +33,20 @@ function begin(engine: Engine, args: readonly string[]): Promise<void> {
   });
 }
 
-async function startAll(engine: Engine): Promise<number> {
+/** Seconds that `run -d` takes for so many containers, some at a time. `what`: the image and its command. */
+export async function startAll(
+  engine: Engine,
+  names: readonly string[],
+  flagsOf: (index: number) => readonly string[],
+  what: readonly string[],
+): Promise<number> {
   const start = performance.now();
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < count) {
+    while (next < names.length) {
       const index = next++;
-      const ports = ['--publish', `${20_000 + index}:80`];
-      const flags = [...engine.runFlags, '--name', `many${index}`, ...ports];
-      await begin(engine, ['run', '-d', ...flags, 'busybox', 'sh', '-c', service]);
+      const flags = [...engine.runFlags, '--name', names[index] ?? '', ...flagsOf(index)];
+      await begin(engine, ['run', '-d', ...flags, ...what]);
     }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
@@ -77,7 +82,8 @@ export async function benchMany(directory: string): Promise<Comparison[]> {
       };
       run('create', '--name', 'beside', ...engine.runFlags, 'busybox', 'true');
       look('none');
-      samples.start[engine.name] = [await startAll(engine)];
+      const publish = (index: number) => ['--publish', `${20_000 + index}:80`];
+      samples.start[engine.name] = [await startAll(engine, names, publish, ['busybox', 'sh', '-c', service])];
       look('all');
       samples.list[engine.name] = full.ps[`${engine.name}, all`] ?? [];
       const running = output([...engine.command, 'ps', '-q'], { env: engine.env }).split('\n');

@@ -27,6 +27,11 @@ export interface Engine {
 
 export const registryVariable = 'TSRUN_BENCH_REGISTRY';
 
+/** TSRUN_BENCH_ENGINES=podman leaves docker out: for who has less time. */
+function isWanted(name: string): boolean {
+  return (process.env.TSRUN_BENCH_ENGINES ?? 'docker,podman').split(',').includes(name);
+}
+
 function registry(): string {
   const address = process.env[registryVariable];
   if (address === undefined) throw new Error('the registry has not been started');
@@ -58,7 +63,7 @@ export function tsrun(directory: string, storage?: string): Engine {
 
 /** dockerd with everything below `directory`. Undefined where docker is not installed. */
 export async function docker(directory: string): Promise<Engine | undefined> {
-  if (!existsSync('/usr/sbin/dockerd')) return undefined;
+  if (!existsSync('/usr/sbin/dockerd') || !isWanted('docker')) return undefined;
   mkdirSync(directory, { recursive: true });
   const socket = join(directory, 'docker.sock');
   const log = openSync(join(directory, 'dockerd.log'), 'w');
@@ -112,7 +117,7 @@ export async function docker(directory: string): Promise<Engine | undefined> {
  * namespace without v2, which a sleeping process holds. Undefined where it is not installed.
  */
 export function podman(directory: string): Engine | undefined {
-  if (!existsSync('/usr/bin/podman')) return undefined;
+  if (!existsSync('/usr/bin/podman') || !isWanted('podman')) return undefined;
   mkdirSync(directory, { recursive: true });
   const at = (name: string) => join(directory, name);
   const run = mkdtempSync('/var/tmp/tsrun-podman.'); // podman takes no path of more than 50 characters for it

@@ -87,7 +87,13 @@ const targets: readonly (readonly [Step, Target])[] = [
   ['rmi', { peers: ['docker'], factor: 0.1 }],
 ];
 
-export async function benchPull(directory: string, rounds: number, image: string): Promise<Comparison[]> {
+/** `warmUp`: rounds that do not count. */
+export async function benchPull(
+  directory: string,
+  rounds: number,
+  image: string,
+  warmUp: number,
+): Promise<Comparison[]> {
   const lives: Lives = { pull: {}, 'first run': {}, 'read all files': {}, rmi: {} };
   const urls = await layerUrls(image);
   const pulls = await interleave(
@@ -100,18 +106,18 @@ export async function benchPull(directory: string, rounds: number, image: string
       floor(directory, 'curl | gzip | tar', urls, (point) => `| tar -x --numeric-owner -p -C ${point}`),
     ],
     rounds,
+    warmUp,
   );
   const layers = `${urls.length} layer${urls.length === 1 ? '' : 's'}`;
   return targets.map(([step, target]) => ({
     title: `${step} ${image} (${layers})`,
     unit: 's',
     ours: 'tsrun',
-    samples: step === 'pull' ? pulls : withoutWarmUp(lives[step]),
+    samples: step === 'pull' ? pulls : withoutFirst(lives[step], warmUp),
     target,
   }));
 }
 
-/** The first round does not count (interleave). */
-function withoutWarmUp(samples: Record<string, number[]>): Record<string, number[]> {
-  return Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, values.slice(1)]));
+function withoutFirst(samples: Record<string, number[]>, count: number): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, values.slice(count)]));
 }

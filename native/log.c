@@ -87,7 +87,7 @@ static void open_current(int flags)
 {
 	char name[32];
 
-	log_fd = (int)SYS(openat, log_directory, log_name(name, 0), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0600);
+	log_fd = (int)SYS(openat, log_directory, log_name(name, 0), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	log_size = 0;
 }
 

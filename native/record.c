@@ -146,7 +146,7 @@ void event(const char *action, int with_exit_code)
 	while (middle < text + size && *middle != '\n')
 		middle++;
 	fd = (int)SYS(openat, AT_FDCWD, program_memory(program) + self.config.journal,
-		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	SYS(munmap, program, program->size);
 	if (middle < text + size) {
 		SYS(clock_gettime, CLOCK_REALTIME, &time);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `npm run bench [-- NAME…] [--rounds N] [--json FILE] [--chart FILE]`: installs docker.io, podman, runc, crun and bubblewrap where it may
-# and measures tsrun beside them. NAME: start exec build list machine memory many unpack pull pull-heavy push push-heavy; all but many
+# and measures tsrun beside them. NAME: start exec build list machine memory fifty many unpack pull pull-heavy push push-heavy; all but many
 # and the heavy ones without a name.
 #
 # Everything runs in a network and a mount namespace of its own: the bridges, addresses and firewall rules of all
@@ -42,7 +42,7 @@ while (($#)); do
     *) names+=("$1") && shift ;;
   esac
 done
-((${#names[@]})) || names=(start exec build list machine memory unpack pull push)
+((${#names[@]})) || names=(start exec build list machine memory fifty unpack pull push)
 
 need_node
 need_compiler

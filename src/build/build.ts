@@ -1,23 +1,25 @@
 /** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
 import { join } from 'node:path';
-import { completeHistory } from '../container/commit.ts';
-import type { Engine } from '../container/engine.ts';
+import { ensureImage } from '../container/ensure-image.ts';
 import { recordTag } from '../container/image-events.ts';
+import { ownName } from '../container/state.ts';
+import type { ContainerStore } from '../container/store.ts';
 import { messageOf } from '../error.ts';
+import { BuildCache, type Made } from '../image/build-cache.ts';
+import { completeHistory } from '../image/config.ts';
 import { formatConfig, noContainer } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
 import type { PullEvent } from '../image/events.ts';
 import { addLocalImage } from '../image/local-image.ts';
 import { formatPlatform, hostPlatform, type Platform } from '../image/platform.ts';
 import { formatReference, parseReference, type Reference } from '../image/reference.ts';
-import type { StoredImage } from '../image/store.ts';
+import type { ImageStore, StoredImage } from '../image/store.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
-import { BuildCache, type Made } from './cache.ts';
 import { clockOf, formatClock, parseEpoch } from './clock.ts';
 import { openContext } from './context.ts';
 import { parseDockerfile } from './dockerfile/parser.ts';
-import { ownName, scratchPaths, sweepBuilds } from './leftovers.ts';
+import { scratchPaths, sweepBuilds } from './leftovers.ts';
 import { type BuildProgress, withStep } from './progress.ts';
 import { StageBuilder } from './stage-builder.ts';
 import type { StageState } from './stage-state.ts';
@@ -36,6 +38,8 @@ export interface BuildOptions {
   pull: boolean;
   platform: Platform | undefined;
   network: string;
+  /** --allow network.host */
+  allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
   /** SOURCE_DATE_EPOCH of the caller; an argument of that name counts for more. */
   epoch: string | undefined;
@@ -46,9 +50,15 @@ export interface BuildOptions {
   signal: AbortSignal;
 }
 
+/** Those of one data root. */
+export interface BuildStores {
+  images: ImageStore;
+  containers: ContainerStore;
+}
+
 /** Builds. Throws `USAGE` with the place in the Dockerfile, `PROGRAM` for a command that fails, and whatever a part reports. */
-export async function build(engine: Engine, options: BuildOptions): Promise<StoredImage> {
-  const { images, containers } = engine;
+export async function build(stores: BuildStores, options: BuildOptions): Promise<StoredImage> {
+  const { images, containers } = stores;
   const { progress } = options;
   const owner = ownName();
   const scratch = scratchPaths(images.root, containers.state, owner);
@@ -66,8 +76,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
     );
     try {
       const file = parseDockerfile(context.dockerfile.text, context.dockerfile.name);
-      if (file.syntax !== undefined && !/^(docker\.io\/)?docker\/dockerfile(:|$)/.test(file.syntax)) {
-        progress.warn(`# syntax=${file.syntax} is not fetched: tsrun reads Dockerfiles itself`);
+      if (file.syntax !== undefined) {
+        progress.warn(`# syntax=${file.syntax} is ignored: tsrun reads Dockerfiles itself`);
       }
       const host = hostPlatform();
       const platform = options.platform ?? host;
@@ -86,6 +96,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         stages,
         platform,
         network: options.network,
+        allowsHostNetwork: options.allowsHostNetwork || options.network === 'host',
         secrets: options.secrets,
         epoch: parseEpoch(options.args.get('SOURCE_DATE_EPOCH') ?? options.epoch),
         scratch: place,
@@ -94,11 +105,11 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
         signal: stop.signal,
         stage: (stage: Stage) => memory.stage(stage.index, () => new StageBuilder(world, stage).run()),
         image: (name, wanted) =>
-          memory.stage(`${formatPlatform(wanted)} ${name}`, () => baseImage(engine, options, world, name, wanted)),
-        once: (key, make) =>
+          memory.image(`${formatPlatform(wanted)} ${name}`, () => baseImage(options, world, name, wanted)),
+        once: (key, description, make) =>
           memory.once(key, async () => {
             const made = await make();
-            world.cache.keep(key, made);
+            world.cache.keep(key, made, description);
             return made;
           }),
       };
@@ -106,7 +117,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
       const unused = args.unused();
       if (unused.length > 0) progress.warn(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
       return await withStep(progress, 'exporting to image', (step) => {
-        const image = writeImage(engine, options, state);
+        const image = writeImage(images, options, state);
         step.output(Buffer.from(`writing image ${image.id}\n`));
         for (const tag of options.tags) step.output(Buffer.from(`naming to ${formatReference(tag)}\n`));
         return image;
@@ -123,14 +134,15 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Stor
 
 /** What is being made, each thing once; when one fails the others are stopped, and waited for. */
 class Memory {
-  private readonly states = new Map<string | number, Promise<StageState>>();
+  private readonly stages = new Map<number, Promise<StageState>>();
+  private readonly images = new Map<string, Promise<StageState>>();
   private readonly layers = new Map<string, Promise<Made>>();
   private failure: { error: unknown } | undefined;
 
   constructor(private readonly stop: AbortController) {}
 
-  stage(key: string | number, build: () => Promise<StageState>): Promise<StageState> {
-    return remember(this.states, key, () =>
+  stage(index: number, build: () => Promise<StageState>): Promise<StageState> {
+    return remember(this.stages, index, () =>
       build().catch((error: unknown) => {
         // What is stopped because of it fails too; the first is the reason.
         this.failure ??= { error };
@@ -140,7 +152,11 @@ class Memory {
     );
   }
 
-  /** What fails here is told by the stages that wait for it: they know the place. */
+  /** What fails here and in `once` is told by the stages that wait for it: they know the place. */
+  image(key: string, load: () => Promise<StageState>): Promise<StageState> {
+    return remember(this.images, key, load);
+  }
+
   once(key: string, make: () => Promise<Made>): Promise<Made> {
     return remember(this.layers, key, make);
   }
@@ -148,7 +164,7 @@ class Memory {
   /** The state of the target, when nothing is under way any more. Throws the first failure. */
   async settled(target: Promise<StageState>): Promise<StageState> {
     await target.catch(() => {});
-    await Promise.allSettled([...this.states.values(), ...this.layers.values()]);
+    await Promise.allSettled([...this.stages.values(), ...this.images.values(), ...this.layers.values()]);
     if (this.failure !== undefined) throw this.failure.error;
     return target;
   }
@@ -165,16 +181,16 @@ function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T
 }
 
 async function baseImage(
-  engine: Engine,
   options: BuildOptions,
   world: BuildWorld,
   name: string,
   platform: Platform,
 ): Promise<StageState> {
   const image = await withStep(world.progress, `[internal] load metadata for ${formatReferenceOf(name)}`, () =>
-    engine.ensureImage(
+    ensureImage(
+      world.images,
       { image: name, pull: options.pull ? 'always' : 'missing', platform: formatPlatform(platform) },
-      { notice: (line) => world.progress.warn(line), pulling: options.pulling, signal: world.signal },
+      { pulling: options.pulling, signal: world.signal },
     ),
   );
   const { config } = image;
@@ -199,8 +215,7 @@ function formatReferenceOf(name: string): string {
   }
 }
 
-function writeImage(engine: Engine, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
-  const { images } = engine;
+function writeImage(images: ImageStore, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
   const execution = { ...state.execution, labels: { ...state.execution.labels, ...labels } };
   const config = formatConfig({
     ...state.platform,

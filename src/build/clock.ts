@@ -7,8 +7,8 @@
  */
 
 import { TsrunError } from '../error.ts';
-import type { TarMember } from '../image/archive/index.ts';
-import { TarWriter } from '../image/archive/index.ts';
+import type { TarMember } from '../image/archive/tar-header.ts';
+import { TarWriter } from '../image/archive/tar-writer.ts';
 
 /** Seconds since 1970 of RFC 3339; 0 where it says nothing. */
 export function clockOf(created: string): number {

@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errorCode } from '../image/errors.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
-import { archiveKind, readStart, unpackArchive } from './archive.ts';
+import { archiveKind, readStart } from './archive-kind.ts';
 import { IgnorePatterns } from './ignore.ts';
 import { SourceFiles } from './source-files.ts';
 
@@ -121,6 +121,7 @@ async function fromArchive(
   start: Buffer,
   { scratch, file, signal }: ContextOptions,
 ): Promise<BuildContext> {
+  const { unpackArchive } = await import('./archive.ts');
   await unpackArchive(fd, start, scratch, signal);
   const close = (): void => removeTree(scratch);
   try {

@@ -1,19 +1,30 @@
 /** COPY and ADD as a step: the layer that they make (copy.ts says of what). */
+
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import { makeLayer } from '../image/local-image.ts';
 import { MergedView } from '../image/unpack/merged-view.ts';
-import { cacheKey, type Made } from './cache.ts';
 import { ClockedTarWriter } from './clock.ts';
-import { type CollectedCopy, type CopyRequest, collectCopy, copyKey, ownerOf, placeCopy } from './copy.ts';
+import {
+  type CollectedCopy,
+  type CopyRequest,
+  collectCopy,
+  completeEntries,
+  copyKey,
+  ownerOf,
+  placeCopy,
+} from './copy.ts';
 import { LayerTree } from './layer-tree.ts';
 import type { StepProgress } from './progress.ts';
+import { RemoteFile } from './remote-file.ts';
 import type { SourceFiles } from './source-files.ts';
 import { type StageState, topOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
-import { type BuildWorld, openLayers, openSource } from './world.ts';
+import { type BuildWorld, openLayers, openSource, stateOf } from './world.ts';
 
 export class CopyStep {
   private source: { files: SourceFiles; clock: number; close(): void } | undefined;
   private collected: CollectedCopy | undefined;
+  private readonly remotes: RemoteFile[] = [];
 
   constructor(
     private readonly world: BuildWorld,
@@ -22,26 +33,37 @@ export class CopyStep {
     private readonly request: CopyRequest,
   ) {}
 
+  async ready(): Promise<void> {
+    if (this.request.from !== undefined) await stateOf(this.world, this.stage, this.request.from);
+  }
+
   /** Looks at the files; answers the key of the cache. */
-  async open(): Promise<string> {
+  async open(step: StepProgress): Promise<string> {
     const { world, stage, state, request } = this;
     this.source = await openSource(world, stage, request.from);
-    this.collected = collectCopy(request, this.source.files);
+    const time = world.epoch ?? state.clock;
+    this.collected = await collectCopy(request, this.source.files, (source) => {
+      const tell = (line: string): void => step.output(Buffer.from(`${line}\n`));
+      const file = new RemoteFile(source, { scratch: world.scratch('disk'), clock: time, signal: world.signal, tell });
+      this.remotes.push(file);
+      return file;
+    });
     // Files of an image keep their owner, those of a context have none.
     const kind = request.from === undefined ? 'context' : 'image';
     const { workingDir } = state.execution;
-    const time = world.epoch ?? state.clock;
     return cacheKey(['copy', kind, topOf(state), time, copyKey(request), workingDir, this.collected.digest]);
   }
 
   close(): void {
+    for (const file of this.remotes) file.close();
     this.source?.close();
   }
 
   async make(step: StepProgress): Promise<Made> {
     const { world, state, request, source, collected } = this;
     if (source === undefined || collected === undefined) throw new RangeError('a step is opened before it is made');
-    const newest = request.from === undefined ? collected.newest : source.clock;
+    const complete = await completeEntries(request, collected);
+    const newest = request.from === undefined ? complete.newest : source.clock;
     const clock = world.epoch ?? Math.max(state.clock, newest);
     const layers = openLayers(world, state);
     const opened: SourceFiles[] = [];
@@ -50,9 +72,8 @@ export class CopyStep {
       const paths = layers.paths.reverse();
       below = new MergedView(paths);
       const tree = new LayerTree(below, clock);
-      await placeCopy(request, collected, {
+      await placeCopy(request, complete.entries, {
         tree,
-        files: source.files,
         workingDir: state.execution.workingDir,
         owner: request.chown === undefined ? undefined : ownerOf(request.chown, paths),
         scratch: world.scratch('disk'),

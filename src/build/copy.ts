@@ -13,28 +13,31 @@ import { splitLast } from '../image/unpack/layer-access.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { S_IFREG } from '../linux/constants.ts';
 import { createHash } from '../linux/hash.ts';
-import { archiveKind, readStart, unpackArchive } from './archive.ts';
+import { archiveKind, readStart } from './archive-kind.ts';
+import { ModeChange } from './dockerfile/chmod.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { type Heredoc, heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
 import type { Instruction } from './dockerfile/parser.ts';
 import { IgnorePatterns } from './ignore.ts';
 import type { LayerTree, Owner } from './layer-tree.ts';
+import { RemoteFile, type RemoteSource, remoteSource } from './remote-file.ts';
 import { type SourceEntry, SourceFiles, type SourceItem } from './source-files.ts';
 import { wordsOf } from './words.ts';
 
 /** What an instruction asks for, variables put in. */
 export interface CopyRequest {
-  sources: readonly string[];
+  /** Paths and patterns; of ADD URLs too. */
+  sources: readonly (string | RemoteSource)[];
   texts: readonly { name: string; bytes: Buffer }[];
   destination: string;
   from: string | undefined;
   chown: string | undefined;
-  mode: number | undefined;
+  mode: ModeChange | undefined;
   exclude: IgnorePatterns;
   excluded: readonly string[];
   parents: boolean;
-  /** ADD: archives are unpacked. */
-  unpack: boolean;
+  /** Whether archives are unpacked: those of files, and those that are fetched. */
+  unpack: { files: boolean; remote: boolean };
 }
 
 /** Reads a COPY or ADD. Throws `USAGE`, `UNSUPPORTED`. */
@@ -73,21 +76,25 @@ export function parseCopy(
       `When using ${instruction.name} with more than one source file, the destination must be a directory and end with a /`,
     );
   }
-  for (const source of sources) if (isAdd) refuseRemote(source);
+  const checksum = optional(flags.string('checksum'), expand);
+  if (checksum !== undefined && sources.length + texts.length > 1) {
+    throw new TsrunError('USAGE', "checksum can't be specified for multiple sources");
+  }
   const excluded = flags.strings('exclude').map(expand);
   const from = flags.string('from');
-  const unpack = isAdd && (flags.string('unpack') === undefined || flags.boolean('unpack'));
+  const chmod = optional(flags.string('chmod'), expand);
+  const unpack = flags.string('unpack') === undefined ? undefined : flags.boolean('unpack');
   return {
-    sources,
+    sources: sources.map((source) => (isAdd ? (remoteSource(source, checksum) ?? source) : localSource(source))),
     texts,
     destination,
     from,
     chown: optional(flags.string('chown'), expand),
-    mode: modeOf(optional(flags.string('chmod'), expand)),
+    mode: chmod === undefined ? undefined : ModeChange.parse(chmod),
     exclude: new IgnorePatterns(excluded),
     excluded,
     parents: flags.boolean('parents'),
-    unpack,
+    unpack: { files: isAdd && (unpack ?? true), remote: unpack ?? false },
   };
 }
 
@@ -95,49 +102,62 @@ function optional(text: string | undefined, expand: (word: string) => string): s
   return text === undefined ? undefined : expand(text) || undefined;
 }
 
-function modeOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-7]{1,4}$/.test(text)) {
-    throw new TsrunError(
-      'USAGE',
-      `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
-    );
-  }
-  return Number.parseInt(text, 8);
+/** What COPY takes. Throws `USAGE` for URLs. */
+function localSource(source: string): string {
+  if (!/^(https?|git|ssh):\/\/|^git@/i.test(source)) return source;
+  throw new TsrunError('USAGE', `source can't be a URL for COPY: ${source}`, { hint: 'ADD takes URLs' });
 }
 
-function refuseRemote(source: string): void {
-  if (!/^(https?|git|ssh):\/\/|^git@/.test(source)) return;
-  throw new TsrunError('UNSUPPORTED', `tsrun build has no ADD of a URL: ${source}`, {
-    hint: 'fetch it into the context first, or in the image: RUN curl -fLo FILE URL',
-  });
+/** A source as it stands. */
+export function sourceText(source: CopyRequest['sources'][number]): string {
+  return typeof source === 'string' ? source : source.url;
 }
 
 function isDirectoryPath(path: string): boolean {
   return /(^|\/)\.?$/.test(path);
 }
 
+/** What a source names. */
+export interface CopyEntry {
+  files: SourceFiles;
+  entry: SourceEntry;
+  items: SourceItem[];
+  archive: boolean;
+  pivot: string;
+}
+
 /** What was found for a request. */
 export interface CollectedCopy {
-  entries: { entry: SourceEntry; items: SourceItem[]; archive: boolean; pivot: string }[];
+  /** Files that are fetched may not be there yet. */
+  entries: (CopyEntry | RemoteFile)[];
   /** Of names and contents, without times. */
   digest: string;
-  /** Of the newest file, in seconds since 1970. */
+  /** Of the newest file that is there, in seconds since 1970. */
   newest: number;
 }
 
-/** Looks at all files that are to be copied. Throws `USAGE` where there is none. */
-export function collectCopy(request: CopyRequest, files: SourceFiles): CollectedCopy {
+/** Looks at all files that are to be copied. Throws `USAGE` where there is none; `remote` makes what fetches a file. */
+export async function collectCopy(
+  request: CopyRequest,
+  files: SourceFiles,
+  remote: (source: RemoteSource) => RemoteFile,
+): Promise<CollectedCopy> {
   const hash = createHash('sha256');
   const entries: CollectedCopy['entries'] = [];
   let newest = 0;
   for (const source of request.sources) {
+    if (typeof source !== 'string') {
+      const file = remote(source);
+      entries.push(file);
+      hash.update(JSON.stringify(['remote', source.name, await file.digest()]));
+      continue;
+    }
     for (const entry of files.find(source)) {
       const items = [...files.items(entry, (relative) => isExcluded(request, entry, relative))];
       const [first] = items;
-      const archive = request.unpack && first?.stat.type === S_IFREG && isArchive(files, first.path);
+      const archive = request.unpack.files && first?.stat.type === S_IFREG && isArchive(files, first.path);
       const pivot = source.includes('/./') ? source.slice(0, source.indexOf('/./')) : '';
-      entries.push({ entry, items, archive, pivot });
+      entries.push({ files, entry, items, archive, pivot });
       hash.update(JSON.stringify([entry.shown, pivot, archive]));
       for (const item of items) {
         hash.update(JSON.stringify([item.relative]));
@@ -147,10 +167,42 @@ export function collectCopy(request: CopyRequest, files: SourceFiles): Collected
     }
   }
   if (entries.length === 0 && request.texts.length === 0) {
-    throw new TsrunError('USAGE', `no source files were specified: nothing matches ${request.sources.join(' ')}`);
+    throw new TsrunError(
+      'USAGE',
+      `no source files were specified: nothing matches ${request.sources.map(sourceText).join(' ')}`,
+    );
   }
   for (const { name, bytes } of request.texts) hash.update(JSON.stringify([name, bytes.toString('base64')]));
   return { entries, digest: hash.digest('hex'), newest };
+}
+
+/** All entries, with what has to be fetched for them, and the time of the newest file. Throws what a fetch throws. */
+export async function completeEntries(
+  { unpack, destination }: CopyRequest,
+  { entries, newest }: CollectedCopy,
+): Promise<{ entries: CopyEntry[]; newest: number }> {
+  const complete: CopyEntry[] = [];
+  let latest = newest;
+  for (const each of entries) {
+    if (!(each instanceof RemoteFile)) {
+      complete.push(each);
+      continue;
+    }
+    const { files, modified } = await each.files();
+    latest = Math.max(latest, modified);
+    const { name, url } = each.source;
+    const [entry] = files.find('content');
+    if (entry === undefined) throw new RangeError(`${url} has been fetched and is not there`);
+    const archive = unpack.remote && isArchive(files, entry.path);
+    if (name === undefined && !archive && isDirectoryPath(destination)) {
+      throw new TsrunError('USAGE', `cannot determine filename for source ${url}`, {
+        hint: `name the file as the destination: ${destination}NAME`,
+      });
+    }
+    const items = [...files.items(entry)];
+    complete.push({ files, entry: { ...entry, shown: name ?? '' }, items, archive, pivot: '' });
+  }
+  return { entries: complete, newest: latest };
 }
 
 function isArchive(files: SourceFiles, path: BytePath): boolean {
@@ -166,6 +218,7 @@ async function unpackSource(
 ): Promise<SourceFiles> {
   const fd = files.withOpen(path, (open) => openSync(`/proc/self/fd/${open}`, 'r'));
   try {
+    const { unpackArchive } = await import('./archive.ts');
     await unpackArchive(fd, readStart(fd), scratch, signal);
   } finally {
     closeSync(fd);
@@ -179,7 +232,7 @@ function isExcluded({ exclude }: CopyRequest, entry: SourceEntry, relative: Byte
 
 /** What a request depends on beside the digest of its files. */
 export function copyKey({ destination, chown, mode, excluded, parents, unpack }: CopyRequest): unknown {
-  return { destination, chown, mode, excluded, parents, unpack };
+  return { destination, chown, mode: mode?.text, excluded, parents, unpack };
 }
 
 /** Who --chown means, by the image's passwd and group; a name or number without a group stands for both (Dockerfile reference). */
@@ -200,7 +253,6 @@ export function ownerOf(chown: string, layers: readonly string[]): Owner {
 
 export interface Placement {
   tree: LayerTree;
-  files: SourceFiles;
   workingDir: string;
   /** Of --chown; absent: root for a context, as they are for a stage. */
   owner: Owner | undefined;
@@ -211,24 +263,24 @@ export interface Placement {
 }
 
 /** Puts everything into the layer. Throws `USAGE` where something is in the way. */
-export async function placeCopy(request: CopyRequest, collected: CollectedCopy, place: Placement): Promise<void> {
-  const { tree, files, workingDir } = place;
+export async function placeCopy(request: CopyRequest, entries: readonly CopyEntry[], place: Placement): Promise<void> {
+  const { tree, workingDir } = place;
   const { destination, mode, texts } = request;
   const root: Owner = { uid: 0, gid: 0 };
   const madeBy = place.owner ?? root;
-  const owner = place.owner ?? (files.isContext ? root : undefined);
   const whole = destination.startsWith('/') ? destination : `${workingDir || '/'}/${destination}`;
   const target = tree.resolve(whole);
-  const several = collected.entries.length + texts.length > 1;
+  const several = entries.length + texts.length > 1;
   const intoDirectory = isDirectoryPath(destination) || target.kind === 'directory' || request.parents;
-  if (several && !intoDirectory && collected.entries.some(({ entry }) => !entry.isDirectory)) {
+  if (several && !intoDirectory && entries.some(({ entry }) => !entry.isDirectory)) {
     throw new TsrunError('USAGE', `${destination}: more than one file needs a directory, whose name ends with a /`);
   }
   const under = (name: BytePath): BytePath => (intoDirectory ? joinPath(target.path, name) : target.path);
   const prepare = (): void => {
     if (intoDirectory) tree.makeDirectory(target.path, madeBy);
   };
-  for (const { entry, items, archive, pivot } of collected.entries) {
+  for (const { files, entry, items, archive, pivot } of entries) {
+    const owner = place.owner ?? (files.isContext ? root : undefined);
     if (archive) {
       tree.makeDirectory(target.path, madeBy);
       const unpacked = await unpackSource(files, entry.path, `${place.scratch}-${place.opened.length}`, place.signal);
@@ -251,7 +303,7 @@ export async function placeCopy(request: CopyRequest, collected: CollectedCopy, 
   }
   for (const { name, bytes } of texts) {
     prepare();
-    tree.addText(under(bytePath(splitLast(name)[1])), bytes, mode ?? 0o644, madeBy);
+    tree.addText(under(bytePath(splitLast(name)[1])), bytes, mode?.apply(0o644, false) ?? 0o644, madeBy);
   }
 }
 
@@ -261,7 +313,7 @@ function addItems(
   files: SourceFiles,
   items: readonly SourceItem[],
   base: BytePath,
-  attributes: { owner: Owner | undefined; mode: number | undefined },
+  attributes: { owner: Owner | undefined; mode: ModeChange | undefined },
 ): void {
   for (const item of items) {
     const path = item.relative === '' ? base : joinPath(base, item.relative);

@@ -3,12 +3,15 @@
  * inside their root. Written as an archive in which the directories above stand as they are below, names sorted.
  */
 import { TsrunError } from '../error.ts';
-import { LinkTable, type TarMember, type TarWriter, TreeNode } from '../image/archive/index.ts';
+import { LinkTable, TreeNode } from '../image/archive/node.ts';
+import type { TarMember } from '../image/archive/tar-header.ts';
+import type { TarWriter } from '../image/archive/tar-writer.ts';
 import { type BytePath, bytePath, joinPath, printable } from '../image/unpack/byte-path.ts';
 import { closeDescriptor, type Stat } from '../image/unpack/calls.ts';
 import { splitLast } from '../image/unpack/layer-access.ts';
 import type { MergedView } from '../image/unpack/merged-view.ts';
 import { S_IFDIR } from '../linux/constants.ts';
+import type { ModeChange } from './dockerfile/chmod.ts';
 import { cleanPath } from './ignore.ts';
 import type { SourceFiles } from './source-files.ts';
 
@@ -25,7 +28,7 @@ type NewFile =
       files: SourceFiles;
       path: BytePath;
       isDirectory: boolean;
-      mode: number | undefined;
+      mode: ModeChange | undefined;
       owner: Owner | undefined;
     };
 
@@ -96,7 +99,7 @@ export class LayerTree {
     path: BytePath,
     files: SourceFiles,
     from: { path: BytePath; stat: Stat },
-    { owner, mode }: { owner: Owner | undefined; mode: number | undefined },
+    { owner, mode }: { owner: Owner | undefined; mode: ModeChange | undefined },
   ): void {
     const isDirectory = from.stat.type === S_IFDIR;
     this.expectPlace(path, isDirectory);
@@ -160,7 +163,8 @@ export class LayerTree {
       if (type === undefined) return;
       const member: TarMember = { ...node.member(type, path), ...file.owner };
       member.xattrs = file.files.xattrs(member.xattrs);
-      if (file.mode !== undefined && type !== 'symlink') member.mode = file.mode;
+      if (file.mode !== undefined && type !== 'symlink')
+        member.mode = file.mode.apply(member.mode, type === 'directory');
       const linkPath = table.seen(node.stat, path);
       if (linkPath !== undefined) {
         const { mode, uid, gid, mtime: time } = member;

@@ -1,7 +1,6 @@
 /** What builds that were killed have left: containers that still run a command, copies, secrets. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeContainer } from '../container/remove.ts';
 import { processStartTime } from '../container/state.ts';
 import type { ContainerStore } from '../container/store.ts';
 import { messageOf } from '../error.ts';
@@ -9,11 +8,6 @@ import { removeTree } from '../image/unpack/remove-tree.ts';
 
 /** Says in `ps`, and to a later build, whose a container is. */
 export const buildLabel = 'io.tsrun.build';
-
-/** A name for this process that no later one has: `PID-START TIME`. */
-export function ownName(): string {
-  return `${process.pid}-${processStartTime(process.pid) ?? '0'}`;
-}
 
 /** Where a build has its copies and its secrets. */
 export function scratchPaths(root: string, state: string, owner: string): { disk: string; secret: string } {
@@ -38,6 +32,7 @@ export async function sweepBuilds(store: ContainerStore, onNotice: (line: string
   for (const container of store.list()) {
     if (!isGone(container.record.labels[buildLabel] ?? '')) continue;
     try {
+      const { removeContainer } = await import('../container/remove.ts');
       await removeContainer(store, container, true);
     } catch (error) {
       onNotice(`cannot remove the container of a build that was killed: ${messageOf(error)}`);

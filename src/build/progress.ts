@@ -4,7 +4,8 @@ export interface StepProgress {
   /** What the step's command prints. */
   output(bytes: Uint8Array): void;
   done(result: 'done' | 'cached'): void;
-  failed(message: string): void;
+  /** What it failed with; `INTERRUPTED` where it was another one's failure, or somebody's wish. */
+  failed(error: unknown): void;
 }
 
 export interface BuildProgress {
@@ -26,7 +27,7 @@ export async function withStep<T>(
     step.done('done');
     return result;
   } catch (error) {
-    step.failed(error instanceof Error ? error.message : String(error));
+    step.failed(error);
     throw error;
   }
 }

@@ -3,7 +3,7 @@
  * and of nothing else, made anew for each command, so that no command can write to a context or to another stage.
  */
 
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MountOption } from '../container/run-options.ts';
@@ -14,16 +14,11 @@ import { flock } from '../linux/fs.ts';
 import { createHash } from '../linux/hash.ts';
 import { copyOut } from './copy-out.ts';
 import type { RunMount } from './dockerfile/run-mount.ts';
+import type { MountRequest } from './mount-key.ts';
 import type { SourceFiles } from './source-files.ts';
 
-export interface MountRequest {
-  mount: RunMount;
-  /** Of what `from` names, or the context; undefined for mounts without a source. */
-  files: SourceFiles | undefined;
-}
-
 export interface MountWorld {
-  /** `cache/build` of the data root. */
+  /** Where directories of type cache are. */
   cache: string;
   /** Where copies are made: the data root's disk. */
   scratch: string;
@@ -45,19 +40,6 @@ export interface PreparedMounts {
 
 /** Milliseconds between two looks at a lock. */
 const lockPollInterval = 50;
-
-/** Digest of what a mount reads, for the key of the cache; the content of caches and secrets does not count. */
-export function mountKey({ mount, files }: MountRequest): unknown {
-  if (mount.type !== 'bind' || files === undefined) return mount;
-  const hash = createHash('sha256');
-  for (const entry of files.find(mount.source === '' ? '/' : mount.source)) {
-    for (const item of files.items(entry)) {
-      hash.update(JSON.stringify([item.relative]));
-      files.hash(hash, item);
-    }
-  }
-  return { ...mount, digest: hash.digest('hex') };
-}
 
 /** Makes everything that the mounts need. Throws `USAGE` for secrets and sources that are missing. */
 export async function prepareMounts(requests: readonly MountRequest[], world: MountWorld): Promise<PreparedMounts> {
@@ -145,7 +127,7 @@ class Preparation {
 
   /** A directory that outlives the build. One that several commands may not have at a time is locked by its own file. */
   private async cache(mount: Extract<RunMount, { type: 'cache' }>, files: SourceFiles | undefined): Promise<void> {
-    const parent = join(this.world.cache, 'mounts');
+    const parent = this.world.cache;
     mkdirSync(parent, { recursive: true, mode: 0o700 });
     const name = createHash('sha256')
       .update(JSON.stringify([mount.id, mount.from ?? '']))
@@ -166,6 +148,8 @@ class Preparation {
         chmodSync(path, mount.mode);
       } else copySource(files, mount.source, path);
     }
+    // When it was used last, for who clears up.
+    utimesSync(path, new Date(), new Date());
     const source = files === undefined ? path : join(path, 'content');
     this.mounts.push({ ...this.option(mount.target, mount.readOnly), source });
   }

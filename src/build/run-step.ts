@@ -1,25 +1,19 @@
 /** RUN: the command with its here-documents and mounts, and the layer of what it has changed. */
 
-import { containerChanges } from '../container/changes.ts';
-import { writeLayerOfChanges } from '../container/layer-of-changes.ts';
 import { TsrunError } from '../error.ts';
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import { parseArray, splitOnce } from '../image/instructions.ts';
-import type { ReadableLayers } from '../image/readable-layers.ts';
 import { expandWord } from '../image/shell-word.ts';
-import { cacheKey, type Made } from './cache.ts';
-import { makeClockedLayer } from './copy-step.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import { heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
 import type { Instruction } from './dockerfile/parser.ts';
 import { parseRunMount, type RunMount } from './dockerfile/run-mount.ts';
-import { MountPoints } from './mount-points.ts';
+import { type MountRequest, mountKey } from './mount-key.ts';
 import type { StepProgress } from './progress.ts';
-import { type CommandRequest, type EndedCommand, runCommand } from './run-container.ts';
-import { type MountRequest, mountKey, type PreparedMounts, prepareMounts } from './run-mounts.ts';
 import { type StageState, topOf, variablesOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
 import { shellCommand } from './words.ts';
-import { type BuildWorld, openLayers, openSource } from './world.ts';
+import { type BuildWorld, openSource, stateOf } from './world.ts';
 
 /** What a RUN asks for. */
 export interface RunRequest {
@@ -31,7 +25,12 @@ export interface RunRequest {
 }
 
 /** Reads a RUN. Throws `USAGE`, `UNSUPPORTED`. */
-export function parseRun(instruction: Instruction, escapeToken: string, state: StageState): RunRequest {
+export function parseRun(
+  instruction: Instruction,
+  escapeToken: string,
+  state: StageState,
+  { allowsHostNetwork }: Pick<BuildWorld, 'allowsHostNetwork'>,
+): RunRequest {
   const flags = new InstructionFlags(instruction, { mount: 'list', network: 'string', security: 'string' });
   const variables = variablesOf(state);
   const expand = (word: string): string => expandWord(word, variables, { escapeToken });
@@ -39,6 +38,11 @@ export function parseRun(instruction: Instruction, escapeToken: string, state: S
   const network = flags.string('network');
   if (network !== undefined && !['default', 'none', 'host'].includes(network)) {
     throw new TsrunError('USAGE', `unsupported network mode: "${network}"`, { hint: 'there are default, none, host' });
+  }
+  if (network === 'host' && !allowsHostNetwork) {
+    throw new TsrunError('USAGE', 'granting entitlement network.host is not allowed by build configuration', {
+      hint: 'services of 127.0.0.1 can be reached from there: if you trust the Dockerfile, build with --allow network.host',
+    });
   }
   const security = flags.string('security');
   if (security !== undefined && security !== 'sandbox') {
@@ -88,6 +92,12 @@ export class RunStep {
     this.clock = state.clock;
   }
 
+  async ready(): Promise<void> {
+    for (const mount of this.request.mounts) {
+      if ('from' in mount && mount.from !== undefined) await stateOf(this.world, this.stage, mount.from);
+    }
+  }
+
   /** Opens what the mounts read; answers the key of the cache. */
   async open(): Promise<string> {
     for (const mount of this.request.mounts) {
@@ -134,87 +144,9 @@ export class RunStep {
 
   /** Runs it. Throws `PROGRAM` where the command fails. */
   async make(step: StepProgress): Promise<Made> {
-    const { world, state } = this;
-    if (state.layers.length === 0) {
-      throw new TsrunError('USAGE', 'RUN needs a command, and nothing has been put into scratch yet', {
-        hint: 'COPY something into it before, or begin with another image',
-      });
-    }
-    const layers = openLayers(world, state);
-    try {
-      const prepared = await prepareMounts(this.requests, {
-        cache: world.cache.directory,
-        scratch: world.scratch('disk'),
-        secretScratch: world.scratch('secret'),
-        secrets: world.secrets,
-        script:
-          this.request.script === undefined
-            ? undefined
-            : { path: this.request.args[0] ?? '', text: this.request.script },
-        workingDir: state.execution.workingDir,
-        signal: world.signal,
-      });
-      try {
-        return await this.runOver(layers, prepared, step);
-      } finally {
-        prepared.close();
-      }
-    } finally {
-      layers.close();
-    }
-  }
-
-  private async runOver(layers: ReadableLayers, prepared: PreparedMounts, step: StepProgress): Promise<Made> {
-    const { request } = this;
-    const points = new MountPoints(
-      layers.paths,
-      prepared.mounts.map(({ target }) => target),
-    );
-    const ended = await runCommand(this.world.containers, layers, this.command(prepared, step));
-    try {
-      if (ended.status !== 0) {
-        const shown = JSON.stringify(request.args.join(' '));
-        throw new TsrunError('PROGRAM', `process ${shown} did not complete successfully: exit code: ${ended.status}`, {
-          hint: 'what it has printed stands above; what the steps before it made is kept, and not made again',
-        });
-      }
-      points.removeFrom(ended.container.directory);
-      return { layer: await this.layerOf(ended, layers, step), clock: this.time };
-    } finally {
-      ended.discard();
-    }
-  }
-
-  private command({ mounts, env }: PreparedMounts, step: StepProgress): CommandRequest {
-    const { world, state, request } = this;
-    const { workingDir, user } = state.execution;
-    const proxies = [...world.args.proxies()].map(([name, value]) => `${name}=${value}`);
-    return {
-      args: request.args,
-      env: [...proxies, ...this.env, ...env],
-      workingDir: workingDir || '/',
-      user,
-      mounts,
-      network: this.network,
-      image: { id: state.base?.id ?? `sha256:${'0'.repeat(64)}`, name: state.base?.name ?? 'scratch' },
-      chainIds: state.layers.map(({ chainId }) => chainId),
-      owner: world.owner,
-      signal: world.signal,
-      onOutput: (bytes) => step.output(bytes),
-      onNotice: (line) => world.progress.warn(line),
-    };
-  }
-
-  private async layerOf(ended: EndedCommand, layers: ReadableLayers, step: StepProgress): Promise<Made['layer']> {
-    const { directory } = ended.container;
-    const changes = containerChanges(directory, layers.paths, { everyFile: true });
-    if (changes.length === 0) return undefined;
-    return makeClockedLayer(
-      this.world,
-      this.state,
-      this.time,
-      (writer) => writeLayerOfChanges(writer, directory, changes),
-      step,
-    );
+    // What starts containers takes longer to load than a build that finds all in its cache.
+    const { makeRun } = await import('./run-make.ts');
+    const { world, state, request, requests, env, time, network } = this;
+    return makeRun({ world, state, request, requests, env, time, network }, step);
   }
 }

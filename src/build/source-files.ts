@@ -4,7 +4,7 @@
  */
 
 import { TsrunError } from '../error.ts';
-import { TreeNode } from '../image/archive/index.ts';
+import { TreeNode } from '../image/archive/node.ts';
 import { type BytePath, bytePath, joinPath, printable } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
 import { unpackError } from '../image/unpack/failures.ts';

@@ -1,15 +1,15 @@
 /** Builds one stage: its instructions one after the other, each a step with a layer or a change of the config. */
 
 import { TsrunError } from '../error.ts';
+import { cacheKey, type Made } from '../image/build-cache.ts';
 import type { HistoryEntry } from '../image/config.ts';
 import { emptyExecution } from '../image/config-json.ts';
 import { applyInstruction, isConfigInstruction } from '../image/instructions.ts';
 import { parsePlatform } from '../image/platform.ts';
 import { expandWord } from '../image/shell-word.ts';
 import { signalNumber } from '../linux/signals.ts';
-import { cacheKey, type Made } from './cache.ts';
 import { formatClock } from './clock.ts';
-import { parseCopy } from './copy.ts';
+import { parseCopy, sourceText } from './copy.ts';
 import { CopyStep } from './copy-step.ts';
 import { argumentsOf } from './dockerfile/arg.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
@@ -30,7 +30,9 @@ const shown = new Set(['RUN', 'COPY', 'ADD', 'WORKDIR']);
 
 /** Something that is opened for its key, and made where the cache does not have it. */
 export interface LayerStep {
-  open(): Promise<string>;
+  /** Waits for the stages that it reads from: until then it has not begun. */
+  ready?(): Promise<void>;
+  open(step: StepProgress): Promise<string>;
   make(step: StepProgress): Promise<Made>;
   close(): void;
 }
@@ -49,7 +51,11 @@ export class StageBuilder {
 
   async run(): Promise<StageState> {
     prefetchSources(this.world, this.stage);
-    this.state = await this.begin();
+    try {
+      this.state = await this.begin();
+    } catch (error) {
+      throw this.world.file.source.located(this.stage.at, error);
+    }
     const { onBuild } = this.state.execution;
     this.state.execution.onBuild = [];
     for (const trigger of onBuild) {
@@ -112,7 +118,7 @@ export class StageBuilder {
   }
 
   private async runCommand(instruction: Instruction, title: string): Promise<void> {
-    const request = parseRun(instruction, this.escapeToken, this.state);
+    const request = parseRun(instruction, this.escapeToken, this.state, this.world);
     const made = await this.layer(title, new RunStep(this.world, this.stage, this.state, request));
     const { args } = this.state;
     const declared = [...args].map(([key, value]) => `${key}=${value}`);
@@ -124,16 +130,16 @@ export class StageBuilder {
     const request = parseCopy(instruction, this.escapeToken, variablesOf(this.state));
     const made = await this.layer(title, new CopyStep(this.world, this.stage, this.state, request));
     this.note(
-      `${instruction.name} ${[...instruction.flags, ...request.sources, ...request.texts.map(({ name }) => name), request.destination].join(' ')}`,
+      `${instruction.name} ${[...instruction.flags, ...request.sources.map(sourceText), ...request.texts.map(({ name }) => name), request.destination].join(' ')}`,
       made,
     );
   }
 
   private async workDir(instruction: Instruction, title: string): Promise<void> {
     this.configure(instruction, false);
-    const { workingDir } = this.state.execution;
+    const { workingDir, user } = this.state.execution;
     const made = await this.layer(title, {
-      open: async () => cacheKey(['workdir', topOf(this.state), this.state.clock, workingDir]),
+      open: async () => cacheKey(['workdir', topOf(this.state), this.state.clock, workingDir, user]),
       make: () => makeWorkingDirectory(this.world, this.state, workingDir),
       close: () => {},
     });
@@ -143,17 +149,18 @@ export class StageBuilder {
   /** Takes a layer from the cache or makes it, and puts it on the stage. */
   private async layer(title: string, work: LayerStep): Promise<Made> {
     const { world } = this;
+    await work.ready?.();
     const step = world.progress.begin(title);
     try {
-      const key = await work.open();
+      const key = await work.open(step);
       const known = world.noCache ? undefined : world.cache.find(key);
-      const made = known ?? (await world.once(key, () => work.make(step)));
+      const made = known ?? (await world.once(key, title, () => work.make(step)));
       step.done(known === undefined ? 'done' : 'cached');
       if (made.layer !== undefined) this.state.layers.push(made.layer);
       this.state.clock = world.epoch ?? made.clock;
       return made;
     } catch (error) {
-      step.failed(error instanceof Error ? error.message : String(error));
+      step.failed(error);
       throw error;
     } finally {
       work.close();

@@ -1,10 +1,10 @@
 /** What all stages of one build share. */
 import type { ContainerStore } from '../container/store.ts';
+import type { BuildCache, Made } from '../image/build-cache.ts';
 import type { Platform } from '../image/platform.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import type { ImageStore } from '../image/store.ts';
 import type { BuildArguments } from './arguments.ts';
-import type { BuildCache, Made } from './cache.ts';
 import type { BuildContext } from './context.ts';
 import type { Dockerfile } from './dockerfile/parser.ts';
 import type { BuildProgress } from './progress.ts';
@@ -24,6 +24,8 @@ export interface BuildWorld {
   platform: Platform;
   /** As --network takes it. */
   network: string;
+  /** A Dockerfile may ask for the network of the host: whoever builds has said so. */
+  allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
   /** SOURCE_DATE_EPOCH. */
   epoch: number | undefined;
@@ -37,8 +39,8 @@ export interface BuildWorld {
   stage(stage: Stage): Promise<StageState>;
   /** An image as a stage that does nothing; pulled where it is missing. */
   image(name: string, platform: Platform): Promise<StageState>;
-  /** Makes something once, however many ask for it at the same time. */
-  once(key: string, make: () => Promise<Made>): Promise<Made>;
+  /** Makes something once, however many ask for it at the same time, and remembers it by `description`. */
+  once(key: string, description: string, make: () => Promise<Made>): Promise<Made>;
 }
 
 /** The layers of a state as directories; the caller closes them. */

@@ -1,5 +1,6 @@
 /** A build as it is shown on stderr: as lines, in the form of BuildKit's plain progress, or on a terminal as a list that moves. */
 import type { BuildProgress, StepProgress } from '../build/progress.ts';
+import { messageOf, TsrunError } from '../error.ts';
 import type { PullEvent } from '../image/events.ts';
 import { TerminalProgress } from './build-terminal.ts';
 import { escapeControls, printError } from './output.ts';
@@ -9,8 +10,14 @@ import { terminalSize } from './terminal.ts';
 export interface ShownProgress extends BuildProgress {
   /** Where the events of a pull go. */
   pulling: (reference: string) => (event: PullEvent) => void;
-  /** Ends the showing, whatever came of the build. */
-  finish(): void;
+  /** Ends the showing; `success` says what came of the build. */
+  finish(success: boolean): void;
+}
+
+/** What is said of a step that failed: one that was stopped did not. */
+export function failureOf(error: unknown): { mark: string; message: string } {
+  if (error instanceof TsrunError && error.code === 'INTERRUPTED') return { mark: 'CANCELED', message: '' };
+  return { mark: 'ERROR', message: messageOf(error).split('\n', 1)[0] ?? '' };
 }
 
 /** `mode`: `auto`, `plain`, `tty`, `quiet`. */
@@ -75,9 +82,10 @@ class PlainStep implements StepProgress {
     this.print(result === 'cached' ? 'CACHED' : `DONE ${this.seconds(1)}s`);
   }
 
-  failed(message: string): void {
+  failed(error: unknown): void {
     this.flush();
-    this.print(`ERROR: ${message.split('\n', 1)[0]}`);
+    const { mark, message } = failureOf(error);
+    this.print(message === '' ? mark : `${mark}: ${message}`);
     this.onFailure();
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { BuildProgress, StepProgress } from '../build/progress.ts';
 import type { PullEvent } from '../image/events.ts';
+import { failureOf } from './build-progress.ts';
 import { escapeControls, printError, writeBytes } from './output.ts';
 import { showPull } from './pull-progress.ts';
 import { hasColours, painter } from './style.ts';
@@ -20,12 +21,15 @@ interface Running {
   start: number;
   lines: string[];
   rest: string;
+  staysShown: boolean;
   decoder: { decode(bytes: Uint8Array, options: { stream: boolean }): string };
 }
 
 export class TerminalProgress implements BuildProgress {
   private readonly running = new Set<Running>();
   private drawn = 0;
+  private begunSteps = 0;
+  private endedSteps = 0;
   private readonly begun = performance.now();
   private readonly timer = setInterval(() => this.draw(), interval);
   private readonly paint = painter(hasColours(2));
@@ -37,18 +41,24 @@ export class TerminalProgress implements BuildProgress {
       lines: [],
       rest: '',
       decoder: new TextDecoder(),
+      staysShown: title.startsWith('exporting '),
     };
     this.running.add(step);
+    this.begunSteps++;
     this.draw();
+    const printed = (): string[] => [...step.lines, step.rest].filter((line) => line !== '');
     return {
       output: (bytes) => takeOutput(step, bytes),
-      done: (result) => this.end(step, result === 'cached' ? this.paint('dim', 'CACHED ') : '', []),
-      failed: () =>
-        this.end(
-          step,
-          this.paint('red', 'ERROR '),
-          [...step.lines, step.rest].filter((line) => line !== ''),
-        ),
+      done: (result) => {
+        this.endedSteps++;
+        // What a command has printed goes, and what is said of the result stays.
+        this.end(step, result === 'cached' ? this.paint('dim', 'CACHED ') : '', step.staysShown ? printed() : []);
+      },
+      failed: (error) => {
+        const { mark } = failureOf(error);
+        if (mark === 'ERROR') this.end(step, this.paint('red', 'ERROR '), printed());
+        else this.end(step, this.paint('dim', `${mark} `), []);
+      },
     };
   }
 
@@ -61,10 +71,11 @@ export class TerminalProgress implements BuildProgress {
   /** A pull draws lines of its own; it is told in one. */
   pulling = (): ((event: PullEvent) => void) => showPull(2, true);
 
-  finish(): void {
+  finish(success: boolean): void {
     clearInterval(this.timer);
     this.erase();
-    printError(`[+] ${seconds(this.begun)}s`);
+    const count = `(${this.endedSteps}/${this.begunSteps})`;
+    printError(`[+] Building ${seconds(this.begun)}s ${count}${success ? ' FINISHED' : ''}`);
   }
 
   private end(step: Running, mark: string, output: readonly string[]): void {
@@ -103,7 +114,8 @@ export class TerminalProgress implements BuildProgress {
   }
 
   private erase(): void {
-    if (this.drawn > 0) writeBytes(2, Buffer.from(`\x1b[${this.drawn}A\x1b[J`));
+    // A ^C that the terminal has shown stands before the cursor.
+    if (this.drawn > 0) writeBytes(2, Buffer.from(`\r\x1b[${this.drawn}A\x1b[J`));
     this.drawn = 0;
   }
 }

@@ -4,6 +4,7 @@ import { networkCommands } from './network-commands.ts';
 import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
+  { name: 'builder', summary: 'Manage builds' },
   { name: 'container', summary: 'Manage containers' },
   { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
@@ -30,9 +31,14 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/attach.ts')).attach,
   },
   {
-    names: ['build', 'image build'],
+    names: ['build', 'image build', 'builder build'],
     summary: 'Build an image from a Dockerfile',
     load: async () => (await import('./commands/build.ts')).buildImage,
+  },
+  {
+    names: ['builder prune'],
+    summary: 'Remove build cache',
+    load: async () => (await import('./commands/prune.ts')).builderPrune,
   },
   {
     names: ['commit', 'container commit'],
@@ -268,7 +274,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     names: ['system df'],
-    summary: 'Show what images, containers and volumes take on disk',
+    summary: 'Show what images, containers, volumes and the build cache take on disk',
     load: async () => (await import('./commands/system-df.ts')).systemDf,
   },
   {

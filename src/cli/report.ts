@@ -1,8 +1,35 @@
 /** Errors as people see them on stderr: what was tried, what came of it, and on a line of its own what to do. */
-import { messageOf, TsrunError } from '../error.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
+import { errnoName, SyscallError } from '../linux/errno.ts';
 import { CommandLineError } from './arguments.ts';
 import { interruptedBy } from './interrupt.ts';
 import { printError } from './output.ts';
+
+/** What to do about an answer of the kernel that is no fault of tsrun, for errors that do not say it themselves. */
+function refusalOf(error: unknown): string | undefined {
+  if (error instanceof TsrunError && error.hint !== undefined) return undefined;
+  // It is not the store that is full: what is written to is named, and may be anything (stdout).
+  if (error instanceof TsrunError && error.code === 'NO_SPACE' && !(error instanceof SyscallError)) return undefined;
+  const code = [error, error instanceof Error ? error.cause : undefined]
+    .map((each) => (each instanceof SyscallError ? errnoName(each.errno) : codeOf(each)))
+    .find((each) => each !== undefined && (answers.has(each) || each === 'EPERM'));
+  if ((code === 'EACCES' || code === 'EPERM') && process.geteuid?.() !== 0) return 'tsrun needs root: run it with sudo';
+  return code === undefined ? undefined : answers.get(code);
+}
+
+const answers: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'the disk is full: tsrun system df shows what takes space, tsrun system prune removes what nobody uses'],
+  ['EDQUOT', 'the quota of the disk is used up: tsrun system prune removes what nobody uses'],
+  [
+    'EROFS',
+    'the filesystem is read-only: remount it, or name another place with --root (TSRUN_ROOT) and --state (TSRUN_STATE)',
+  ],
+  ['EACCES', 'what is in the way is not the user: look at the mount, its options and security modules'],
+  ['EIO', 'the disk fails: the kernel says more (dmesg)'],
+  ['EMFILE', 'too many open files: raise the limit (ulimit -n)'],
+  ['ENFILE', 'too many open files on this machine'],
+  ['ENOMEM', 'the machine has no memory left'],
+]);
 
 /** What a `TsrunError` has unless its code says something more telling. */
 const generalExitCode = 125;
@@ -16,6 +43,12 @@ export function report(error: unknown, command: string, failure: number): number
     printError(error.message);
     if (error.hint !== undefined) printError(error.hint);
     return error.exitCode;
+  }
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) {
+    printError(`tsrun: ${messageOf(error)}`);
+    printError(`  ${refusal}`);
+    return failure;
   }
   if (!(error instanceof TsrunError)) {
     printError(`tsrun: ${messageOf(error)}`);

@@ -19,6 +19,7 @@ import {
   checkMac,
   checkSearchDomain,
   parseExtraHost,
+  parseLink,
   parseNetwork,
 } from './options/network.ts';
 import { parseBytes } from './units.ts';
@@ -30,6 +31,7 @@ function checkStream(text: string): void {
 /** What `create` and `run` have in common. */
 export const createFlags: readonly Flag[] = [
   { name: 'add-host', type: 'list', description: 'Add a line to /etc/hosts (host:ip)', check: parseExtraHost },
+  { name: 'annotation', type: 'map', description: "Set an annotation of the container's OCI config" },
   { name: 'attach', short: 'a', type: 'list', description: 'Attach to STDIN, STDOUT or STDERR', check: checkStream },
   {
     name: 'blkio-weight',
@@ -115,6 +117,12 @@ export const createFlags: readonly Flag[] = [
   { name: 'ipc', type: 'string', description: 'IPC namespace to use' },
   { name: 'label', short: 'l', type: 'list', description: 'Set metadata on the container', check: checkLabel },
   { name: 'label-file', type: 'list', description: 'Read labels from a file' },
+  {
+    name: 'link',
+    type: 'list',
+    description: 'Know another container by a name (CONTAINER[:ALIAS]); networks of users know all names',
+    check: parseLink,
+  },
   { name: 'log-driver', type: 'string', description: 'Where the log goes (json-file|none)' },
   { name: 'log-opt', type: 'list', description: 'Options of the log: max-size, max-file, labels, env, tag' },
   { name: 'mac-address', type: 'string', description: 'MAC address of the container', check: checkMac },
@@ -203,18 +211,21 @@ const foregroundFlags: readonly Flag[] = [
 
 /** Docker's flags that tsrun knows and refuses: a reason is more useful than "unknown flag". */
 const refused: readonly (readonly [name: string, type: Flag['type'], reason: string])[] = [
-  ['annotation', 'map', 'annotations are not there yet'],
   ['cgroup-parent', 'string', 'containers have their cgroups below tsrun'],
+  ['cpu-count', 'int', 'it belongs to Windows; --cpus says how many'],
+  ['cpu-percent', 'int', 'it belongs to Windows; --cpus limits processors'],
   ['cpu-rt-period', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['cpu-rt-runtime', 'int', 'cgroup v2 has no limits of real-time scheduling'],
   ['gpus', 'string', 'requests for GPUs are not there yet; --device gives single devices'],
+  ['io-maxbandwidth', 'bytes', 'it belongs to Windows; --device-write-bps and --device-read-bps limit disks'],
+  ['io-maxiops', 'uint', 'it belongs to Windows; --device-write-iops and --device-read-iops limit disks'],
   ['isolation', 'string', 'it belongs to Windows'],
   ['kernel-memory', 'bytes', 'cgroup v2 has no limit of kernel memory alone'],
-  ['link', 'list', 'links between containers are not there yet'],
   ['link-local-ip', 'list', 'link-local addresses are not there yet'],
   ['memory-swappiness', 'int', 'cgroup v2 has no swappiness of a container'],
   ['oom-kill-disable', 'bool', 'cgroup v2 cannot disable the OOM killer'],
   ['runtime', 'string', 'tsrun is the runtime'],
+  ['use-api-socket', 'bool', 'there is no daemon, and so no socket to give'],
   ['storage-opt', 'list', 'quotas of the root filesystem are not there yet'],
 ];
 

@@ -1,7 +1,7 @@
 /** `commit`: a container's changes as a layer, and an image of it over those of the container's own image. */
 import { TarWriter } from '../image/archive/index.ts';
 import type { StoredLayer } from '../image/catalogue.ts';
-import type { ImageConfig, ImageExecution, ImageHealthcheck } from '../image/config.ts';
+import { completeHistory, type ImageExecution, type ImageHealthcheck } from '../image/config.ts';
 import { type ContainerSide, formatConfig } from '../image/config-json.ts';
 import type { Digest } from '../image/digest.ts';
 import { throwIfInterrupted } from '../image/errors.ts';
@@ -85,14 +85,6 @@ export async function commitContainer(
   } finally {
     hold.release();
   }
-}
-
-/** An image without a history gets entries for its layers: a reader counts them. */
-export function completeHistory(config: ImageConfig): ImageConfig['history'] {
-  const missing = config.diffIds.length - config.history.filter((entry) => !entry.emptyLayer).length;
-  if (missing <= 0) return config.history;
-  const unknown = { created: config.created, createdBy: '', author: '', comment: '', emptyLayer: false };
-  return [...Array.from({ length: missing }, () => unknown), ...config.history];
 }
 
 /** The container's changes as a layer of the store; undefined where there are none. */

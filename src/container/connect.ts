@@ -18,6 +18,7 @@ import {
   endpointsOf,
   type LiveNetworks,
   networkMode,
+  prioritized,
   readLive,
   wayOut,
   writeLive,
@@ -166,7 +167,7 @@ function plug(
   store: ContainerStore,
   container: Container,
   found: NetworkRecord,
-  { ip, ip6, mac }: EndpointOption,
+  { ip, ip6, mac, gatewayPriority }: EndpointOption,
   live: LiveNetworks,
   onNotice: (line: string) => void,
 ): void {
@@ -175,12 +176,13 @@ function plug(
   const before = wayOut(live.attachments);
   const candidate = {
     network: found.name,
+    ...prioritized(gatewayPriority),
     ...(network?.internal ? { internal: true } : {}),
     ...(network?.ipv6 === undefined ? {} : { address6: '' }),
   };
   const isGateway = wayOut([...live.attachments, candidate]) === candidate;
   withNetworkOf(container, (netns) => {
-    const { attachment } = attachUnderLock({
+    const made = attachUnderLock({
       containerId: record.id,
       netns,
       network,
@@ -195,6 +197,7 @@ function plug(
       onWarning: onNotice,
       portOwner: () => undefined,
     });
+    const attachment = { ...made.attachment, ...prioritized(gatewayPriority) };
     const moved = withPortsAt(isGateway ? attachment : before, [...live.attachments, attachment], live.ports);
     writeLive(directory, { ...live, attachments: moved });
     if (isGateway && live.ports.length > 0) {

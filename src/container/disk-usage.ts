@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { ImageStore, StoredImage } from '../image/store.ts';
 import { isUp } from './active.ts';
+import { buildCacheUsage, type CacheUsage } from './build-cache-usage.ts';
 import { directorySize } from './directory-size.ts';
 import type { Container } from './record.ts';
 import { type VolumeUsage, volumeUsage } from './volume-usage.ts';
@@ -34,6 +35,7 @@ export interface DiskUsage {
   layers: number;
   containers: ContainerUsage[];
   volumes: VolumeUsage[];
+  buildCache: CacheUsage[];
 }
 
 /** Looks at everything: walks what containers have written. */
@@ -56,6 +58,7 @@ export function diskUsage(root: string, containers: readonly Container[], images
       written: directorySize(join(container.directory, 'upper')),
     })),
     volumes: volumeUsage(root, containers),
+    buildCache: buildCacheUsage(images),
   };
 }
 
@@ -87,4 +90,10 @@ export function sumVolumes({ volumes }: DiskUsage): UsageSum {
     size: sum(sizes.map(({ size }) => size)),
     reclaimable: sum(sizes.filter(({ used }) => !used).map(({ size }) => size)),
   };
+}
+
+/** Layers that an image has are counted there. All of the rest could go. */
+export function sumBuildCache({ buildCache }: DiskUsage): UsageSum {
+  const size = sum(buildCache.filter(({ shared }) => !shared).map((entry) => entry.size));
+  return { total: buildCache.length, active: 0, size, reclaimable: size };
 }

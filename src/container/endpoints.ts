@@ -3,10 +3,9 @@
  * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
  * away by the one who cleans up, each under the network lock.
  */
-
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import type { BridgeAttachment, PublishedPort } from '../network/index.ts';
 import { parseLiveNetworks } from './parse-record.ts';
 import type { ContainerRecord, ContainerState } from './record.ts';
@@ -22,7 +21,7 @@ export function endpointsOf({ endpoints, options }: ContainerRecord): EndpointOp
 }
 
 /** The network mode, `default` being that of the default bridge. */
-export function networkMode({ network }: ContainerRecord['options']): string {
+export function networkMode({ network }: Pick<ContainerRecord['options'], 'network'>): string {
   return network === 'default' ? 'bridge' : network;
 }
 
@@ -46,7 +45,7 @@ const fileIn = (directory: string): string => join(directory, 'networks.json');
  */
 export function readLive(directory: string): LiveNetworks | undefined {
   try {
-    return parseLiveNetworks(readFileSync(fileIn(directory), 'utf8'), fileIn(directory));
+    return parseLiveNetworks(readOwnText(fileIn(directory)), fileIn(directory));
   } catch {
     return undefined;
   }
@@ -69,15 +68,21 @@ export function attachmentsOf(state: Pick<ContainerState, 'attachments' | 'start
   return attachment === undefined ? [] : [attachment];
 }
 
+/** The field that remembers a priority; records of containers without one stay as they were. */
+export function prioritized(gatewayPriority: number | undefined): { gatewayPriority?: number } {
+  return gatewayPriority === undefined ? {} : { gatewayPriority };
+}
+
 /**
- * The way out of a container that has several: docker's rule. Internal networks are none; one with both families comes
- * before one with IPv4 alone; then the first by name. Undefined: there is none.
+ * The way out of a container that has several: docker's rule. Internal networks are none; the highest --gw-priority comes first,
+ * then one with both families before one with IPv4 alone, then the first by name. Undefined: there is none.
  */
-export function wayOut<T extends Pick<BridgeAttachment, 'network' | 'internal' | 'address6'>>(
+export function wayOut<T extends Pick<BridgeAttachment, 'network' | 'internal' | 'gatewayPriority' | 'address6'>>(
   attachments: readonly T[],
 ): T | undefined {
   const rank = ({ address6 }: T): number => (address6 === undefined ? 1 : 0);
+  const priority = ({ gatewayPriority = 0 }: T): number => gatewayPriority;
   return attachments
     .filter(({ internal }) => internal !== true)
-    .sort((a, b) => rank(a) - rank(b) || (a.network < b.network ? -1 : 1))[0];
+    .sort((a, b) => priority(b) - priority(a) || rank(a) - rank(b) || (a.network < b.network ? -1 : 1))[0];
 }

@@ -1,19 +1,17 @@
 /** What the commands call: the stores of one data root, and the operations that need more than one of them. */
 import { writeFileSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
-// Not by way of its index: most starts need no HTTP and no unpacking, which take milliseconds to load.
-import type { PullEvent } from '../image/events.ts';
-import { parsePlatform, platformMatches } from '../image/platform.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
-import { familiarName, parseReference } from '../image/reference.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { stepAsync } from '../trace.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
 import { discardContainer } from './discard.ts';
+import { ensureImage, type PullIo } from './ensure-image.ts';
 import { recordContainerEvent } from './events.ts';
 import { asClient, type ClientEnd, foregroundOf, rawTerminal } from './foreground.ts';
 import { finishForeground } from './launch.ts';
+import { withContainerIds } from './links.ts';
 import { planMounts } from './mount-plan.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
@@ -27,12 +25,9 @@ import { checkUserns } from './userns.ts';
 const defaultDetachKeys = 'ctrl-p,ctrl-q';
 
 /** How an operation speaks to the user while it works. */
-export interface EngineIo {
+export interface EngineIo extends PullIo {
   /** A line for stderr: a warning, a notice. */
   notice(line: string): void;
-  /** Called before a pull that a missing image makes necessary; returns where its events go. */
-  pulling(reference: string): (event: PullEvent) => void;
-  signal?: AbortSignal;
   /** Of the start of a container. */
   observer?: StartObserver | undefined;
 }
@@ -47,25 +42,8 @@ export class Engine {
   }
 
   /** The image that a container is to be made from, pulled when the options say so. */
-  async ensureImage(options: Pick<RunOptions, 'image' | 'pull' | 'platform'>, io: EngineIo): Promise<StoredImage> {
-    const present = this.images.resolve(options.image);
-    const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
-    const fits = present !== undefined && (wanted === undefined || platformMatches(wanted, present.platform));
-    if (fits && options.pull !== 'always') return present;
-    if (options.pull === 'never') {
-      throw new TsrunError('NOT_FOUND', `No such image: ${familiarName(parseReference(options.image))}`, {
-        hint: `tsrun pull ${options.image} gets it; --pull=missing does so by itself`,
-      });
-    }
-    const [{ pull }, { recordPull }] = await Promise.all([import('../image/pull.ts'), import('./image-events.ts')]);
-    const reference = parseReference(options.image);
-    const image = await pull(this.images, reference, {
-      ...(wanted === undefined ? {} : { platform: wanted }),
-      onProgress: io.pulling(options.image),
-      ...(io.signal === undefined ? {} : { signal: io.signal }),
-    });
-    recordPull(this.images.root, image, reference);
-    return image;
+  ensureImage(options: Pick<RunOptions, 'image' | 'pull' | 'platform'>, io: PullIo): Promise<StoredImage> {
+    return ensureImage(this.images, options, io);
   }
 
   /** `create`: makes the container, and its image when that is missing. */
@@ -112,7 +90,8 @@ export class Engine {
   }
 
   /** Volumes are there, and held, before the record names them. */
-  private async createWithVolumes(options: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+  private async createWithVolumes(given: RunOptions, image: ImageForContainer, io: EngineIo): Promise<Container> {
+    const options = withContainerIds(this.containers, given);
     const plan = planMounts(options, image.volumes, (text) => this.containers.resolve(text).record);
     const onNotice = (line: string): void => io.notice(line);
     if (!plan.some((mount) => mount.type === 'volume')) {

@@ -5,11 +5,11 @@
  */
 import { fstatSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { O_APPEND, O_CREAT, O_WRONLY } from '../linux/constants.ts';
+import { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat, writeAll } from '../linux/fs.ts';
 import type { ContainerRecord } from './record.ts';
 
-export type EventType = 'container' | 'image' | 'network' | 'volume';
+export type EventType = 'builder' | 'container' | 'image' | 'network' | 'volume';
 
 export interface EngineEvent {
   type: EventType;
@@ -73,18 +73,21 @@ export function monitorEvent(record: ContainerRecord): string {
   return `${first}\n${second.slice(0, second.lastIndexOf('}},"scope"'))}`;
 }
 
+/** No link is followed, and no reader of a fifo waited for: then there is no journal. */
+const appending = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+
 /** Opens the journal for appending; the caller closes it. */
 function openJournal(root: string): number {
   mkdirSync(root, { recursive: true, mode: 0o700 });
   const path = journalPath(root);
-  const fd = openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+  const fd = openat(AT_FDCWD, path, appending, 0o600);
   if (fstatSync(fd).size < maxSize) return fd;
   // Whoever gets the full file's lock, and finds it still in its place, sets it aside.
   if (flock(fd, 'exclusive', false) && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) {
     renameSync(path, `${path}.1`);
   }
   close(fd);
-  return openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0o600);
+  return openat(AT_FDCWD, path, appending, 0o600);
 }
 
 /** Appends an event. What cannot be written (a full disk) is lost: no command fails for its journal. */

@@ -2,12 +2,13 @@
  * `exec`: a further process in a container that runs. The host's side: who it becomes, what it joins, and the conversation
  * with its monitor, which is the same program as the container's (native/monitor.h) with another list of system calls.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { leaveService } from '../cgroup/service.ts';
 import { TsrunError } from '../error.ts';
 import { errnoName, SyscallError } from '../linux/errno.ts';
 import { close } from '../linux/fs.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { randomHex } from '../linux/random.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
@@ -301,7 +302,7 @@ export function reapExec(store: ContainerStore, id: string, execId: string): voi
   const path = join(execDirectory(store, id, execId), 'exit.json');
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readOwnText(path);
   } catch {
     return;
   }

@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../error.ts';
-import { readBytes } from '../linux/read-bytes.ts';
+import { readOwn } from '../linux/own-file.ts';
 
 const name = 'seccomp.bpf';
 
@@ -19,7 +19,7 @@ export function keepFilter(directory: string, filter: Uint8Array | undefined): v
 /** The filter, 'none' where the container has none, undefined where it is not known. */
 export function readKeptFilter(directory: string): Uint8Array | 'none' | undefined {
   try {
-    const filter = readBytes(join(directory, name));
+    const filter = readOwn(join(directory, name));
     return filter.length === 0 ? 'none' : filter;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;

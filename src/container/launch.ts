@@ -6,6 +6,7 @@ import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { endHugePages } from '../linux/process.ts';
 import { encodeProgram } from '../program/encode.ts';
 import type { Program } from '../program/program.ts';
 import { describeFailure } from '../program/render.ts';
@@ -203,6 +204,8 @@ export async function finishForeground(
   onNotice: (line: string) => void,
 ): Promise<ClientEnd> {
   const { monitor, lock } = started;
+  // Cleaning up touches a few pages here and there, each of which would be 2 MiB otherwise.
+  endHugePages();
   try {
     const end = await monitor.onExit;
     if (end === 'detached' || end === 'unread') {

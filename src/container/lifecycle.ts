@@ -6,7 +6,7 @@ import { isUp } from './active.ts';
 import { readLive } from './endpoints.ts';
 import type { Engine, EngineIo } from './engine.ts';
 import { monitorEvent, recordContainerEvent } from './events.ts';
-import { hasNames, refreshNames } from './network-names.ts';
+import { refreshNames } from './network-names.ts';
 import type { Container } from './record.ts';
 import { stopContainer } from './signal.ts';
 import { readStopMark } from './stop-mark.ts';
@@ -60,8 +60,8 @@ export async function restartContainer(
 /** `rename`. A monitor that runs puts the new name into its events from now on. */
 export function renameContainer(store: ContainerStore, { record, directory }: Container, name: string): void {
   const renamed = store.rename(record.id, name, (after) => writeText(join(directory, 'event'), monitorEvent(after)));
-  // Its neighbours on networks of users know it by its name.
-  if (readLive(directory)?.attachments.some(hasNames)) refreshNames(store);
+  // Its neighbours on networks of users know it by its name, and so do those that are linked to it.
+  if (readLive(directory) !== undefined) refreshNames(store);
   recordContainerEvent(store.root, renamed, 'rename', { oldName: `/${record.name}` });
 }
 

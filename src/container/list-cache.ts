@@ -4,7 +4,8 @@
  * container's own directory has not changed since, which every record's rename does to it. Whether one that ran still does
  * is asked of the kernel. Whoever finds the cache missing, old or damaged reads the records instead.
  */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, statSync, writeFileSync } from 'node:fs';
+import { readOwnText } from '../linux/own-file.ts';
 import type { Container, ContainerRecord, ContainerState } from './record.ts';
 import { stillRunning } from './state.ts';
 
@@ -44,7 +45,7 @@ export class ListCache {
   constructor(root: string) {
     this.path = `${root}/cache/containers`;
     try {
-      const content = JSON.parse(readFileSync(this.path, 'utf8')) as { format: number; entries: Entry[] };
+      const content = JSON.parse(readOwnText(this.path)) as { format: number; entries: Entry[] };
       if (content.format !== format) return;
       for (const entry of content.entries) this.known.set(entry.record.id, entry);
     } catch {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { codeOf } from '../error.ts';
 import { type BridgeAttachment, bridgeName, withNetworkLock, writeInPlace } from '../network/index.ts';
 import { aliasesOf, attachmentsOf, endpointsOf, readLive } from './endpoints.ts';
+import { linkLines } from './links.ts';
 import type { Container } from './record.ts';
 import type { ContainerStore } from './store.ts';
 
@@ -45,10 +46,10 @@ export function refreshNamesUnderLock(store: ContainerStore, containers = liveCo
   const blocks = new Map<string, string[]>();
   for (const { record, attachments } of containers) {
     const named = attachments.filter(hasNames);
-    blocks.set(
-      record.id,
-      named.flatMap(({ bridge }) => lines.get(bridge) ?? []),
-    );
+    blocks.set(record.id, [
+      ...linkLines(record, attachments, containers),
+      ...named.flatMap(({ bridge }) => lines.get(bridge) ?? []),
+    ]);
   }
   for (const { record, directory, state } of containers) {
     // One that shares the network of another knows what that one knows.

@@ -17,8 +17,18 @@ import {
   withNetworkLock,
   writeNetworkFiles,
 } from '../network/index.ts';
-import { attachmentsOf, dropLive, endpointsOf, networkMode, readLive, wayOut, writeLive } from './endpoints.ts';
+import {
+  attachmentsOf,
+  dropLive,
+  endpointsOf,
+  networkMode,
+  prioritized,
+  readLive,
+  wayOut,
+  writeLive,
+} from './endpoints.ts';
 import { openNamespace } from './join.ts';
+import { haveLinks, linkVariables } from './links.ts';
 import { recordNetworkEvent } from './network-events.ts';
 import {
   copyNames,
@@ -29,7 +39,7 @@ import {
   refreshNamesUnderLock,
 } from './network-names.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
-import type { PublishOption } from './run-options.ts';
+import type { EndpointOption, PublishOption } from './run-options.ts';
 import type { ContainerStore } from './store.ts';
 
 export interface ContainerNetwork {
@@ -41,6 +51,8 @@ export interface ContainerNetwork {
   attachment: BridgeAttachment | undefined;
   /** Bound sockets that hold the published ports. */
   portFds: number[];
+  /** Of linked containers (--link). */
+  variables?: string[];
   undo(): void;
 }
 
@@ -94,6 +106,7 @@ function connectBridges(
   const portFds: number[] = [];
   try {
     if (own >= 0) prepareNetns(own);
+    let variables: string[] = [];
     const attachments = withNetworkLock(() => {
       // `network connect` may have changed it a moment ago: from here on it finds a container that is being started.
       const now = store.read(id);
@@ -106,7 +119,7 @@ function connectBridges(
       };
       const made: BridgeAttachment[] = [];
       try {
-        for (const plan of plansOf(record)) {
+        for (const { gatewayPriority, ...plan } of plansOf(record)) {
           const { attachment, portFds: fds } = attachUnderLock({
             ...plan,
             containerId: id,
@@ -116,7 +129,7 @@ function connectBridges(
             onWarning: onNotice,
             portOwner: (port) => portOwnerAmong(others(), port),
           });
-          made.push(attachment);
+          made.push({ ...attachment, ...prioritized(gatewayPriority) });
           portFds.push(...fds);
         }
         const address = wayOut(made) ?? made[0];
@@ -128,7 +141,9 @@ function connectBridges(
           otherAddresses: ownAddresses(made).filter((own) => own !== address?.address),
         });
         writeLive(directory, { attachments: made, ports: made.flatMap(({ ports }) => ports) });
-        if (made.some(hasNames)) refreshNamesUnderLock(store, [...others(), { ...now, attachments: made }]);
+        variables = linkVariables(store, record, made, others);
+        if (made.some(hasNames) || record.options.links !== undefined || haveLinks(others()))
+          refreshNamesUnderLock(store, [...others(), { ...now, attachments: made }]);
       } catch (error) {
         portFds.splice(0).forEach(close);
         for (const attachment of made) detachUnderLock(attachment, id);
@@ -140,6 +155,7 @@ function connectBridges(
     recordNetworks(store, attachments, 'connect', id);
     const network: ContainerNetwork = {
       mode: networkMode(options),
+      variables,
       netns,
       attachment: wayOut(attachments) ?? attachments[0],
       portFds,
@@ -164,7 +180,8 @@ function ownAddresses(attachments: readonly BridgeAttachment[]): string[] {
 /** How each of a container's networks is to be attached: published ports go by the way out, or wait at the first. */
 export function plansOf(
   record: ContainerRecord,
-): Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'>[] {
+): (Pick<AttachOptions, 'network' | 'interface' | 'isGateway' | 'ports' | 'address' | 'address6' | 'mac'> &
+  Pick<EndpointOption, 'gatewayPriority'>)[] {
   const endpoints = endpointsOf(record).map((endpoint, index) => {
     const found = networkFor(endpoint);
     if (found.driver !== 'bridge')
@@ -173,8 +190,9 @@ export function plansOf(
     return { endpoint, index, network };
   });
   const first = wayOut(
-    endpoints.map(({ index, network }) => ({
+    endpoints.map(({ endpoint, index, network }) => ({
       index,
+      ...prioritized(endpoint.gatewayPriority),
       network: network?.name ?? 'bridge',
       ...(network?.internal ? { internal: true } : {}),
       ...(network?.ipv6 === undefined ? {} : { address6: '' }),
@@ -189,6 +207,7 @@ export function plansOf(
     address: endpoint.ip,
     address6: endpoint.ip6,
     mac: endpoint.mac ?? (index === 0 ? record.options.macAddress : undefined),
+    ...prioritized(endpoint.gatewayPriority),
   }));
 }
 

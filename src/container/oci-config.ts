@@ -51,6 +51,7 @@ export function buildSpec(inputs: SpecInputs): Spec {
     process: buildProcess(record, inputs.user, { terminal: record.process.terminal, term: inputs.term }),
     root: { path: 'rootfs', readonly: options.readOnly },
     hostname: record.hostname,
+    ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
     ...(options.domainname === undefined ? {} : { domainname: options.domainname }),
     mounts: mounts(inputs),
     linux: {

@@ -1,5 +1,15 @@
 /** Reading the journal of events (events.ts): what is there, and what comes, over its rotation. */
-import { closeSync, type FSWatcher, fstatSync, mkdirSync, openSync, readSync, statSync, watch } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  type FSWatcher,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+  watch,
+} from 'node:fs';
 import { journalPath } from './events.ts';
 
 /** An event as it was recorded. */
@@ -56,7 +66,7 @@ class JournalFile {
 
   static open(path: string, from: 'start' | 'end'): JournalFile | undefined {
     try {
-      const fd = openSync(path, 'r');
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       return new JournalFile(fd, from === 'start' ? 0 : fstatSync(fd).size);
     } catch {
       return undefined;

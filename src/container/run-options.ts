@@ -81,6 +81,15 @@ export interface EndpointOption {
   ip?: string;
   ip6?: string;
   mac?: string;
+  /** The way out is by the network with the highest; absent: 0. */
+  gatewayPriority?: number;
+}
+
+/** Another container that is known by a name of one's own. */
+export interface LinkOption {
+  /** As typed; in a record its id. */
+  target: string;
+  alias: string;
 }
 
 export interface RunOptions {
@@ -108,6 +117,8 @@ export interface RunOptions {
   /** `NAME=value`, files of --env-file first; `NAME` alone was resolved from the caller's environment. */
   env: string[];
   labels: Record<string, string>;
+  /** Of the OCI config, for whoever reads it; absent: none. */
+  annotations?: Record<string, string>;
   user?: string;
   groupAdd: string[];
   workingDir?: string;
@@ -121,6 +132,8 @@ export interface RunOptions {
   network: string;
   /** All networks, where there is more to say than the mode. */
   endpoints?: EndpointOption[];
+  /** --link; absent: none. */
+  links?: LinkOption[];
   publish: PublishOption[];
   publishAll: boolean;
   expose: string[];

@@ -21,6 +21,7 @@ import type { IdMappings } from '../runtime/user-namespace.ts';
 import { type Phase, type Step, step } from '../trace.ts';
 import { isUp } from './active.ts';
 import { networkMode } from './endpoints.ts';
+import { mergeEnvironment } from './environment.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
 import type { HostLook } from './host-look.ts';
@@ -161,7 +162,7 @@ export async function startContainer(
     undo.add(() => joined.held.forEach(close));
     const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
-      record,
+      record: withVariables(record, network.variables),
       user,
       directory,
       networkMode: network.mode,
@@ -222,6 +223,12 @@ export async function startContainer(
     lock.release();
     throw error;
   }
+}
+
+/** What the user has set comes before the variables of links. */
+function withVariables(record: ContainerRecord, variables: readonly string[] = []): ContainerRecord {
+  if (variables.length === 0) return record;
+  return { ...record, process: { ...record.process, env: mergeEnvironment(variables, record.process.env) } };
 }
 
 /** Loaded late: a start that nobody stops at needs no plan of what comes next. */

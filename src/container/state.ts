@@ -1,7 +1,9 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
 import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
@@ -19,6 +21,11 @@ export function processStartTime(pid: number): string | undefined {
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
 
+/** A name for this process that no later one has: `PID-START TIME`. */
+export function ownName(): string {
+  return `${process.pid}-${processStartTime(process.pid) ?? '0'}`;
+}
+
 let boot: string | undefined;
 
 /** Names this boot of the machine: pids of an earlier one mean nothing. */
@@ -29,8 +36,9 @@ export function bootId(): string {
 
 function readOptional(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
-  } catch {
+    return readOwnText(path);
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
     return undefined;
   }
 }

@@ -5,12 +5,12 @@
  * The monitor looks at it before each restart, and again between writing down the new process and letting it run. So who
  * marks first and then reads the state misses no process: either the monitor sees the mark, or the reader the process.
  */
-
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { signals } from '../linux/signals.ts';
 import { step } from '../trace.ts';
 import { tellStopped } from './monitor-control.ts';
@@ -30,7 +30,7 @@ export interface StopMark {
 export function readStopMark(directory: string): StopMark {
   let words: string[] = [];
   try {
-    words = readFileSync(join(directory, 'stop'), 'utf8').trim().split(' ');
+    words = readOwnText(join(directory, 'stop')).trim().split(' ');
   } catch {
     // Nobody has stopped it.
   }

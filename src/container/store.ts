@@ -7,14 +7,15 @@
  *     $TSRUN_ROOT/names/<name>       see names.ts
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { namesIn, readIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { randomHex } from '../linux/random.ts';
 import { ListCache } from './list-cache.ts';
@@ -290,7 +291,7 @@ export class ContainerStore {
     for (;;) {
       let fd: number;
       try {
-        fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o600);
+        fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
       } catch (error) {
         if (!(error instanceof SyscallError && error.errno === errno.ENOENT)) throw error;
         // Never made, or taken away in between.
@@ -366,7 +367,7 @@ export class ContainerStore {
   /** The name in a container's record; a `create` that was killed may not have come to it, and so not to its name. */
   private nameIn(path: string, id: string): string | undefined {
     try {
-      return parseContainerRecord(readFileSync(join(path, 'container.json'), 'utf8'), path, id).name;
+      return parseContainerRecord(readOwnText(join(path, 'container.json')), path, id).name;
     } catch {
       return undefined;
     }

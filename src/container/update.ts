@@ -89,8 +89,9 @@ export function updateContainer(
 export function heedUpdate(store: ContainerStore, record: ContainerRecord): void {
   const now = store.read(record.id)?.record;
   if (now === undefined) return;
-  const { isDeepStrictEqual } = process.getBuiltinModule('node:util');
-  const changed = updatable.filter((name) => !isDeepStrictEqual(now.options[name], record.options[name]));
+  // Not by node:util, which every start would load for it. Equal values that read differently are set once more, no harm.
+  const written = (options: RunOptions, name: keyof Update): string => JSON.stringify(options[name]) ?? '';
+  const changed = updatable.filter((name) => written(now.options, name) !== written(record.options, name));
   if (changed.length === 0) return;
   apply(store, now, Object.fromEntries(changed.map((name) => [name, now.options[name]])));
 }

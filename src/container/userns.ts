@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, lockByte, openat } from '../linux/fs.ts';
 import { kernelAtLeast } from '../linux/release.ts';
 import type { IdMapping } from '../runtime/spec.ts';
@@ -161,7 +161,7 @@ export function holdUserNamespace(state: string, choice: UserNamespaceChoice, wi
 /** One file for all: each range is a byte of it, locked by an open file description that ends with its last holder. */
 function takeRange(state: string): { lock: number; bases: { uid: number; gid: number } } {
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  const lock = openat(AT_FDCWD, join(state, 'userns.lock'), O_RDWR | O_CREAT, 0o600);
+  const lock = openat(AT_FDCWD, join(state, 'userns.lock'), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   const pools = allPools();
   for (let index = 0; ; index++) {
     const bases = rangeAt(index, pools);

@@ -2,21 +2,12 @@
  * `images.json`: which images there are and what they are called. It has one writer at a time (flock on images.lock) and
  * changes by rename, so that readers need no lock and a kill at any moment leaves the old or the new file.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { errorCode, storeError } from './errors.ts';
 import { type Json, parseJson } from './json.ts';
@@ -198,7 +189,7 @@ export class CatalogueFile {
   read(): Catalogue {
     let text: string;
     try {
-      text = readFileSync(this.path, 'utf8');
+      text = readOwnText(this.path);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return emptyCatalogue();
       if (errorCode(error) === 'EISDIR')
@@ -220,7 +211,7 @@ export class CatalogueFile {
   ): T {
     try {
       mkdirSync(this.#root, { recursive: true, mode: 0o700 });
-      const lock = openat(AT_FDCWD, join(this.#root, 'images.lock'), O_RDWR | O_CREAT, 0o600);
+      const lock = openat(AT_FDCWD, join(this.#root, 'images.lock'), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
       try {
         flock(lock, 'exclusive', true);
         const catalogue = this.#readOrSetAside(onDamaged);

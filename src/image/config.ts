@@ -121,6 +121,14 @@ function parseDiffId(json: Json): Digest {
   return diffId;
 }
 
+/** An image without a history gets entries for its layers: a reader counts them. */
+export function completeHistory(config: ImageConfig): HistoryEntry[] {
+  const missing = config.diffIds.length - config.history.filter((entry) => !entry.emptyLayer).length;
+  if (missing <= 0) return config.history;
+  const unknown = { created: config.created, createdBy: '', author: '', comment: '', emptyLayer: false };
+  return [...Array.from({ length: missing }, () => unknown), ...config.history];
+}
+
 /** Reads a configuration. Throws with the source's code when it is malformed. */
 export function parseConfig(bytes: Uint8Array, source: JsonSource): ImageConfig {
   const json = parseJson(bytes, source);

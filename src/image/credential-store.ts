@@ -3,9 +3,10 @@
  * in the file itself. What else is in the file stays as it is.
  */
 
-import { chownSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, TsrunError } from '../error.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { randomHex } from '../linux/random.ts';
 import { callHelper } from './credential-helper.ts';
 import { type Credentials, dockerConfigPath, hostOfKey, tokenUser } from './credentials.ts';
@@ -85,8 +86,9 @@ class ConfigFile {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readOwnText(path);
   } catch (cause) {
+    if (cause instanceof TsrunError) throw cause;
     if (errorCode(cause) === 'ENOENT') return undefined;
     throw new TsrunError('PERMISSION', `cannot read "${path}": ${errorCode(cause)}`, { cause });
   }

@@ -2,9 +2,10 @@
  * Credentials as docker keeps them: `$DOCKER_CONFIG/config.json` (by default ~/.docker), in the file itself (`auths`) or
  * with a helper program (`credHelpers` by host, `credsStore` for the rest; credential-helper.ts).
  */
-import { readFileSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { readOwnText } from '../linux/own-file.ts';
 import { callHelper } from './credential-helper.ts';
 import { errorCode } from './errors.ts';
 import { type Json, parseJson } from './json.ts';
@@ -76,7 +77,8 @@ export async function credentialsFor(
 ): Promise<Credentials | undefined> {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    // People link to the file from elsewhere.
+    text = readOwnText(realpathSync(path));
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error) ?? '')) return undefined;
     throw error;

@@ -39,6 +39,8 @@ export interface HttpRequest {
   /** As a whole, or piece by piece; pieces are asked for as fast as the connection takes them. */
   body?: string | Uint8Array | AsyncIterable<Uint8Array>;
   signal?: AbortSignal | undefined;
+  /** Where the caller named an address without TLS, whether redirects to such are followed; absent: by the settings. */
+  clear?: 'followed';
 }
 
 /** An answer whose body has not been read. The caller reads or drops it. */
@@ -98,7 +100,7 @@ export class HttpClient {
       discard(answer);
       if (hop === maxRedirects)
         throw new RequestError('REGISTRY', `${target.host}: more than ${maxRedirects} redirects`);
-      const next = this.resolve(url, location);
+      const next = this.resolve(url, location, request.clear === 'followed');
       if (next.origin !== url.origin) current = { ...current, authorization: undefined };
       url = next;
     }
@@ -108,7 +110,7 @@ export class HttpClient {
    * Where an answer of `from` leads. Throws `REGISTRY` for what is no URL, and for one that would be spoken to in the clear
    * without anybody having allowed that.
    */
-  resolve(from: URL, location: string): URL {
+  resolve(from: URL, location: string, mayBeClear = false): URL {
     if (!URL.canParse(location, from.href)) {
       throw new RequestError('REGISTRY', `${from.host}: redirects to ${JSON.stringify(location)}, which is no URL`);
     }
@@ -116,7 +118,8 @@ export class HttpClient {
     // A registry behind a proxy that ends TLS, and does not know of it: it means itself.
     if (next.protocol === 'http:' && from.protocol === 'https:' && next.host === from.host) next.protocol = 'https:';
     // A registry elsewhere must not make this machine ask itself, or give up encryption.
-    const allowed = next.protocol === 'https:' || (from.protocol === 'http:' && allowsPlainHttp(this.#settings, next));
+    const clear = from.protocol === 'http:' && (mayBeClear || allowsPlainHttp(this.#settings, next));
+    const allowed = next.protocol === 'https:' || clear;
     if ((next.protocol !== 'https:' && next.protocol !== 'http:') || !allowed) {
       throw new RequestError('REGISTRY', `${from.host}: redirects to ${next.origin}, which is not https`);
     }

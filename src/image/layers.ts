@@ -16,12 +16,12 @@
  *
  * A layer appears by rename, complete or not at all. Contents are not forced to disk: they can be pulled again.
  */
-
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import { O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { randomHex } from '../linux/random.ts';
 import { type Digest, digestHex, isDigest } from './digest.ts';
 import { archiveFile, metadataFile } from './erofs/names.ts';
@@ -137,7 +137,7 @@ export class LayerStore {
   /** The layer's record; undefined where it is absent or does not read. */
   record(chainId: Digest): StoredRecord | undefined {
     try {
-      const text = readFileSync(this.#recordPath(chainId), 'utf8');
+      const text = readOwnText(this.#recordPath(chainId));
       const json = parseJson(text, { name: this.#recordPath(chainId), code: 'CORRUPT' });
       if (json.get('chainId').string() !== chainId) return undefined;
       const diffId = json.get('diffId').string();
@@ -156,7 +156,7 @@ export class LayerStore {
 
   #openLock(): number {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    return openat(AT_FDCWD, join(this.directory, '.lock'), O_RDWR | O_CREAT, 0o600);
+    return openat(AT_FDCWD, join(this.directory, '.lock'), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   }
 
   /** As long as this is held no layer is deleted: by who pulls, and by who makes a container and has not recorded it yet. */

@@ -12,7 +12,7 @@ import { throwIfInterrupted } from './errors.ts';
 import { type Json, parseJson } from './json.ts';
 import { addLocalImage, makeLayer, presentLayer } from './local-image.ts';
 import { chooseEntry, type Descriptor, maxManifestBytes, parseManifest } from './manifest.ts';
-import { hostPlatform } from './platform.ts';
+import { formatPlatform, hostPlatform, type Platform, platformMatches } from './platform.ts';
 import { parseReference, type Reference } from './reference.ts';
 import type { ImageStore, StoredImage } from './store.ts';
 
@@ -41,7 +41,7 @@ interface Described {
 export async function loadImages(
   store: ImageStore,
   fd: number,
-  options: { signal?: AbortSignal; onDiscard(chainIds: Digest[]): void },
+  options: { signal?: AbortSignal; platform?: Platform; onDiscard(chainIds: Digest[]): void },
 ): Promise<LoadedImage[]> {
   const made: Digest[] = [];
   const hold = store.hold();
@@ -52,7 +52,10 @@ export async function loadImages(
     try {
       const index = new ArchiveIndex(archive.fd);
       const loaded: LoadedImage[] = [];
-      for (const described of describeImages(index)) {
+      const { platform } = options;
+      const all = describeImages(index, platform ?? hostPlatform());
+      if (platform !== undefined) for (const { config } of all) requirePlatform(platform, config.platform);
+      for (const described of all) {
         const layers = await unpackLayers(store, index, described, made, options.signal);
         const { bytes, references } = described;
         loaded.push({ ...addLocalImage(store, { config: bytes, layers, references }), references });
@@ -68,11 +71,19 @@ export async function loadImages(
   }
 }
 
-function describeImages(index: ArchiveIndex): Described[] {
+function requirePlatform(wanted: Platform, actual: Platform): void {
+  if (platformMatches(wanted, actual)) return;
+  throw new TsrunError(
+    'NOT_FOUND',
+    `the archive has an image for ${formatPlatform(actual)}, and none for ${formatPlatform(wanted)}`,
+  );
+}
+
+function describeImages(index: ArchiveIndex, platform: Platform): Described[] {
   const manifest = index.bytes('manifest.json', maxManifestBytes);
   if (manifest !== undefined) return dockerImages(index, manifest);
   const layout = index.bytes('index.json', maxManifestBytes);
-  if (layout !== undefined) return layoutImages(index, layout);
+  if (layout !== undefined) return layoutImages(index, layout, platform);
   const old = index.find('repositories') !== undefined;
   throw new TsrunError('ARCHIVE', `the archive holds no image: it has neither manifest.json nor index.json`, {
     hint: old
@@ -125,7 +136,7 @@ function describe(bytes: Buffer, names: readonly string[], layers: MemberContent
 const refName = 'org.opencontainers.image.ref.name';
 const containerdName = 'io.containerd.image.name';
 
-function layoutImages(index: ArchiveIndex, layout: Buffer): Described[] {
+function layoutImages(index: ArchiveIndex, layout: Buffer, platform: Platform): Described[] {
   const json = parseJson(layout, { name: 'index.json of the archive', code: 'ARCHIVE', hint: wrongArchive });
   const names = new Map<Digest, string[]>();
   for (const item of json.get('manifests').array(maxImages)) {
@@ -141,13 +152,13 @@ function layoutImages(index: ArchiveIndex, layout: Buffer): Described[] {
   const images = new Map<Digest, Described>();
   for (const entry of parsed.entries) {
     if (images.has(entry.digest)) continue;
-    images.set(entry.digest, layoutImage(index, entry, names.get(entry.digest) ?? []));
+    images.set(entry.digest, layoutImage(index, entry, names.get(entry.digest) ?? [], platform));
   }
   if (images.size === 0) throw archiveFault('the archive holds no image: its index is empty');
   return [...images.values()];
 }
 
-function layoutImage(index: ArchiveIndex, top: Descriptor, names: readonly string[]): Described {
+function layoutImage(index: ArchiveIndex, top: Descriptor, names: readonly string[], platform: Platform): Described {
   let descriptor = top;
   for (let depth = 0; depth < 4; depth++) {
     const source = {
@@ -157,7 +168,7 @@ function layoutImage(index: ArchiveIndex, top: Descriptor, names: readonly strin
     } as const;
     const parsed = parseManifest(blob(index, descriptor.digest, maxManifestBytes), descriptor.mediaType, source);
     if (parsed.kind === 'index') {
-      descriptor = chooseEntry(parsed, hostPlatform(), names[0] ?? 'the archive');
+      descriptor = chooseEntry(parsed, platform, names[0] ?? 'the archive');
       continue;
     }
     const layers = parsed.layers.map(({ digest }) => {

@@ -12,8 +12,7 @@ import { ociConfig, ociManifest } from './media-types.ts';
 import { OpenedLayers } from './readable-layers.ts';
 import type { Reference } from './reference.ts';
 import type { ImageStore, StoredImage } from './store.ts';
-import { defaultMaxBytes, defaultMaxEntries } from './unpack/index.ts';
-import { LayerUnpacker } from './unpack/unpacker.ts';
+import type { LayerUnpacker } from './unpack/unpacker.ts';
 
 const tarLayer = 'application/vnd.oci.image.layer.v1.tar';
 
@@ -50,7 +49,12 @@ async function unpackLayer(
   below: readonly StoredLayer[],
   options: LayerSource,
 ): Promise<StoredLayer> {
-  const form = await store.form();
+  // A build that finds all in its cache makes no layer: it does not load what unpacks.
+  const [form, { defaultMaxBytes, defaultMaxEntries }, { LayerUnpacker }] = await Promise.all([
+    store.form(),
+    import('./unpack/index.ts'),
+    import('./unpack/unpacker.ts'),
+  ]);
   const draft = store.beginUnnamed();
   const opened = new OpenedLayers(store);
   let record: LayerRecord;
@@ -111,7 +115,7 @@ function layerOf({ digest, mediaType, size, diffId, chainId, bytes }: LayerRecor
 /** A layer that the store has, as an image that is made here names it; undefined where it is not there. */
 export function presentLayer(store: LayerStore, chainId: Digest): StoredLayer | undefined {
   const record = store.record(chainId);
-  if (record?.archiveSize === undefined || !store.has(chainId)) return undefined;
+  if (record?.archiveSize === undefined || store.place(chainId) === undefined) return undefined;
   const { diffId, bytes, archiveSize } = record;
   return { digest: diffId, mediaType: tarLayer, size: archiveSize, diffId, chainId, bytes };
 }

@@ -3,9 +3,10 @@
  *
  *     manifests/<sha256 of the list's full name>.json   {"version": 1, "name", "entries": [...]}
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { digestHex, digestOf, isDigest } from './digest.ts';
 import { errorCode, storeError } from './errors.ts';
 import { type Json, parseJson } from './json.ts';
@@ -72,7 +73,7 @@ export class ManifestLists {
     const path = this.#path(reference);
     let text: string;
     try {
-      text = readFileSync(path, 'utf8');
+      text = readOwnText(path);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       throw storeError(error, `cannot read "${path}"`);

@@ -5,8 +5,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { readOwn } from '../linux/own-file.ts';
 import { rootDirectory } from '../linux/paths.ts';
-import { readBytes } from '../linux/read-bytes.ts';
 import { type Catalogue, CatalogueFile, type ImageEntry, type StoredLayer } from './catalogue.ts';
 import { type ImageConfig, parseConfig } from './config.ts';
 import { type Digest, digestAlgorithm, digestHex, matchesDigest } from './digest.ts';
@@ -249,10 +249,10 @@ export class ImageStore {
 
   /**
    * Deletes layers that no image has: what a pull or a load left that was killed after its layers and before its image.
-   * Those of one that is under way stay, since it holds them. Returns the bytes of their files.
+   * Those of one that is under way stay, since it holds them, and so do `kept`. Returns the bytes of their files.
    */
-  removeOrphans(layerInUse: (chainId: Digest) => boolean): number {
-    const layers = this.layers.chainIds();
+  removeOrphans(layerInUse: (chainId: Digest) => boolean, kept: ReadonlySet<Digest>): number {
+    const layers = this.layers.chainIds().filter((chainId) => !kept.has(chainId));
     const bytes = new Map(layers.map((chainId) => [chainId, this.layers.record(chainId)?.bytes ?? 0]));
     this.layers.sweep();
     this.discardLayers(layers, layerInUse);
@@ -335,7 +335,7 @@ export class ImageStore {
   /** A document by its digest; undefined where it is absent or its content is another one. */
   readBlob(digest: Digest): Buffer | undefined {
     try {
-      const bytes = readBytes(this.#blobPath(digest));
+      const bytes = readOwn(this.#blobPath(digest));
       return matchesDigest(bytes, digest) ? bytes : undefined;
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;

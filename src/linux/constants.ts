@@ -104,6 +104,7 @@ export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 
 // sched.h
 export const CLONE_NEWTIME = 0x80;
+export const CLONE_VM = 0x100;
 export const CLONE_FS = 0x200;
 export const CLONE_PIDFD = 0x1000;
 export const CLONE_NEWNS = 0x20000;
@@ -167,6 +168,7 @@ export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_CHILD_SUBREAPER = 36;
 export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_SET_THP_DISABLE = 41;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_RAISE = 2;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
@@ -193,3 +195,6 @@ export const RENAME_EXCHANGE = 2;
 // fcntl.h: locks that belong to an open file description, not to a process
 export const F_OFD_SETLK = 37;
 export const F_WRLCK = 1;
+
+// linux/wait.h
+export const WALL = 0x40000000;

@@ -21,6 +21,9 @@ interface BunFfi {
 
 /** Seven longs to a long, which becomes a bigint only where a number cannot hold it. */
 const signature = { args: Array.from({ length: 7 }, () => 'i64'), returns: 'i64_fast' };
+const childSignature = { args: ['i64', 'i64'], returns: 'i64_fast' };
+/** CHILD_PLACE of native/syscall.c. */
+const childPlace = 256;
 
 const pageSize = 4096;
 
@@ -37,5 +40,9 @@ export function loadWithBun(): Native {
       hint: 'tsrun can run with Node from its checkout: TSRUN_RUNTIME=node bin/tsrun',
     });
   }
-  return { syscall: ffi.CFunction({ ...signature, ptr: page }), address: ffi.ptr };
+  return {
+    syscall: ffi.CFunction({ ...signature, ptr: page }),
+    child: ffi.CFunction({ ...childSignature, ptr: page + childPlace }),
+    address: ffi.ptr,
+  };
 }

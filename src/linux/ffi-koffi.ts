@@ -23,9 +23,11 @@ export function loadWithKoffi(): Native {
     const koffi = loadKoffi(createRequire(join(import.meta.dirname, 'ffi.js')));
     const library = koffi.load(path);
     const syscallFunction = library.func('long tsrun_syscall(long, long, long, long, long, long, long)');
+    const child = library.func('long tsrun_child(long, long)');
     const address = library.func('intptr_t tsrun_address(void *)');
     return {
       syscall: syscallFunction as unknown as Native['syscall'],
+      child: child as unknown as Native['child'],
       address: address as unknown as Native['address'],
     };
   } catch (cause) {

@@ -14,6 +14,8 @@ export type SyscallArgument = number | bigint | string | Uint8Array;
 /** What the two ways have in common. */
 export interface Native {
   syscall(nr: number, ...args: (number | bigint)[]): number | bigint;
+  /** clone(2) with these flags; the child makes the calls at an address and nothing else. */
+  child(flags: number, calls: number | bigint): number | bigint;
   address(bytes: Uint8Array): number | bigint;
 }
 
@@ -85,6 +87,15 @@ export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
 /** `rawSyscall` by name. */
 export function syscall(name: CommonSyscall, ...args: SyscallArgument[]): number {
   return rawSyscall(NR[name], ...args);
+}
+
+/**
+ * A process that shares this one's memory, and makes system calls from a list and nothing else (native/syscall.c). Returns its
+ * pid, or a negative errno. `calls` must stay referenced until the process has ended.
+ */
+export function rawChild(flags: number, calls: Uint8Array): number {
+  native ??= load();
+  return Number(native.child(flags, native.address(calls)));
 }
 
 /**

@@ -1,10 +1,11 @@
 /** Files and directories that somebody may take away at any moment: what is not there is no error. */
-import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { readdirSync, unlinkSync } from 'node:fs';
 import { codeOf } from '../error.ts';
+import { readOwnText } from './own-file.ts';
 
 /** The text of a file; undefined where there is none. Throws what else keeps it from being read. */
 export function readIfThere(path: string): string | undefined {
-  return ifThere(() => readFileSync(path, 'utf8'));
+  return ifThere(() => readOwnText(path));
 }
 
 /** The names in a directory; none where there is no directory. */

@@ -1,5 +1,6 @@
 /** Processes by number, and how to be sure that it is still the same one (man 5 proc, man 2 pidfd_open). */
 import { readFileSync } from 'node:fs';
+import { PR_SET_THP_DISABLE } from './constants.ts';
 import { errno } from './errno.ts';
 import { syscall } from './ffi.ts';
 import { check, close } from './fs.ts';
@@ -42,4 +43,12 @@ export function signalPidfd(pidfd: number, signal: number): boolean {
   if (result === -errno.ESRCH) return false;
   check(result, 'pidfd_send_signal');
   return true;
+}
+
+/**
+ * What this process touches from now on comes in pages of the base size, not in huge ones (man 2 PR_SET_THP_DISABLE): for one
+ * that has little left to do. Its children inherit that.
+ */
+export function endHugePages(): void {
+  syscall('prctl', PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }

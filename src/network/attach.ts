@@ -49,6 +49,8 @@ export interface BridgeAttachment {
   gateway6?: string;
   /** Of a network without a way out. */
   internal?: boolean;
+  /** Absent: 0. The way out of a container on several networks is by the highest. */
+  gatewayPriority?: number;
   mac: string;
   /** The host's end of the veth pair. */
   hostInterface: string;

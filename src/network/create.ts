@@ -1,11 +1,11 @@
 /** `network create` and `network rm` below the command line. Both run under the network lock. */
-
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { AF_INET6 } from '../linux/constants.ts';
 import { addressText, isIpv4 } from '../linux/ip-address.ts';
 import type { NetlinkSocket } from '../linux/netlink.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { rootDirectory } from '../linux/paths.ts';
 import { randomBytes } from '../linux/random.ts';
 import { type AddressInUse, ensureBridgeNetwork } from './attach.ts';
@@ -142,7 +142,7 @@ function ipv6Of(
 function localPrefix(): string {
   const path = join(rootDirectory(), 'networks', 'ipv6-prefix');
   try {
-    const kept = readFileSync(path, 'utf8').trim();
+    const kept = readOwnText(path).trim();
     if (/^fd[0-9a-f]{2}(:[0-9a-f]{1,4}){2}$/.test(kept)) return kept;
   } catch {
     // the first network with IPv6

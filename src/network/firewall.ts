@@ -3,11 +3,11 @@
  * opposite when the last container goes. The only file that starts other programs: each firewall keeps its rules in a
  * form of its own, and loses what is written behind its back.
  */
-
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { stateDirectory } from '../linux/paths.ts';
 import { step } from '../trace.ts';
 import type { FirewallTool, ForeignFirewall } from './foreign-firewall.ts';
@@ -109,7 +109,7 @@ export function stopCooperating(): void {
 function readUndos(): Command[] {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(undoFile(), 'utf8'));
+    value = JSON.parse(readOwnText(undoFile()));
   } catch {
     return [];
   }

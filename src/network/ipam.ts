@@ -2,13 +2,13 @@
  * Addresses: the subnet of the bridge, chosen once so that it overlaps no route of the host, and the addresses of its
  * containers, handed out in turn under the network lock.
  */
-
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { ipv4Number, ipv4Text, isIpv4 } from '../linux/ip-address.ts';
 import { type Route, RTN_LOCAL, RTN_UNICAST } from '../linux/netlink-route.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwnText } from '../linux/own-file.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { addressAt, type Cidr, cidrHas, cidrOf, cidrsOverlap, parseCidr } from './cidr.ts';
 
@@ -71,7 +71,7 @@ export function loadNetwork(name: string): BridgeNetwork | undefined {
   const path = networkFile(name);
   let content: string;
   try {
-    content = readFileSync(path, 'utf8');
+    content = readOwnText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -244,7 +244,7 @@ export function address6For(network: BridgeNetwork, address: string, inUse: Read
 /** The address handed out last, so that one is not used again at once: caches of neighbours would be wrong. */
 export function lastAddress(network: BridgeNetwork): string | undefined {
   try {
-    return readFileSync(cursorFile(network), 'utf8').trim();
+    return readOwnText(cursorFile(network)).trim();
   } catch {
     return undefined; // the first container since the boot
   }

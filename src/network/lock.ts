@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOCK_EX, O_CREAT, O_RDWR } from '../linux/constants.ts';
+import { LOCK_EX, O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { AT_FDCWD, check, close, openat, uninterrupted } from '../linux/fs.ts';
 import { stateDirectory } from '../linux/paths.ts';
@@ -17,7 +17,7 @@ export function withNetworkLock<T>(work: () => T): T {
   const directory = stateDirectory();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'network.lock');
-  const fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o600);
+  const fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   try {
     check(
       uninterrupted(() => syscall('flock', fd, LOCK_EX)),

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { availableCapabilities, capabilityNames } from '../linux/capabilities.ts';
+import { checkSysctl } from '../runtime/compile/sysctl.ts';
 import { parseExactJson } from '../runtime/json.ts';
 import { parseSpec } from '../runtime/parse-spec.ts';
 import type { IdMapping, LinuxCapabilities, LinuxNamespace, Mount, Process, Spec } from '../runtime/spec.ts';
@@ -82,24 +83,12 @@ function namespace({ type, path }: LinuxNamespace): LinuxNamespace {
   return path === undefined || path === '' ? { type } : { type, path };
 }
 
-function checkOwnNamespaces({ hostname, domainname, linux }: Spec, types: readonly string[]): void {
+function checkOwnNamespaces(spec: Spec, types: readonly string[]): void {
+  const { hostname, domainname, linux } = spec;
   if ((hostname || domainname) && !types.includes('uts')) {
     throw new TsrunError('USAGE', 'unable to set hostname or domainname without a private UTS namespace');
   }
-  for (const name of Object.keys(linux?.sysctl ?? {})) {
-    const key = name.replaceAll('/', '.');
-    const needs = /^net\./.test(key)
-      ? 'network'
-      : /^(kernel\.(msg|sem|shm)|fs\.mqueue\.)/.test(key)
-        ? 'ipc'
-        : key === 'kernel.domainname' || key === 'kernel.hostname'
-          ? 'uts'
-          : undefined;
-    if (needs === undefined) throw new TsrunError('USAGE', `sysctl "${name}" is not in a separate kernel namespace`);
-    if (!types.includes(needs)) {
-      throw new TsrunError('USAGE', `sysctl "${name}" is not allowed in the ${needs} namespace of the host`);
-    }
-  }
+  for (const name of Object.keys(linux?.sysctl ?? {})) checkSysctl(name, spec);
 }
 
 function checkMappings({ linux }: Spec, namespaces: readonly LinuxNamespace[]): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
 import type { Program } from '../program/program.ts';
+import { failed } from '../program/render.ts';
 import { list, map, object, text } from '../runtime/schema.ts';
 import { stepFailed } from './machine.ts';
 import { readJson, writeJson } from './store.ts';
@@ -39,6 +40,6 @@ export function keptFailure(directory: string, operation: number, errno: number,
   const step = steps[operation - Number(first)];
   if (step === undefined) return new TsrunError('PROGRAM', `the container failed in step ${operation + 1} of ${total}`);
   const name = errnoName(errno);
-  const message = `cannot ${step.title}: ${name} (step ${operation + 1} of ${total})`;
+  const message = `${failed(step.title)}: ${name} (step ${operation + 1} of ${total})`;
   return stepFailed(step.call, message, step.hints[name], errno, args);
 }

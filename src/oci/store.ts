@@ -7,21 +7,13 @@
  *   start.sock    where the first process waits; gone when it was started
  * What is not stored is computed: a process that runs is created or running, by whether it still waits.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isFrozen } from '../cgroup/control.ts';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
+import { readOwn, readOwnText } from '../linux/own-file.ts';
 import { isRunning } from '../linux/process.ts';
 import { parseExactJson, stringifyExactJson } from '../runtime/json.ts';
 import { parseSpec } from '../runtime/parse-spec.ts';
@@ -97,7 +89,7 @@ export class OciContainer {
 
   filter(): Uint8Array | undefined {
     const path = join(this.directory, 'filter');
-    return existsSync(path) ? readFileSync(path) : undefined;
+    return existsSync(path) ? readOwn(path) : undefined;
   }
 
   /** Waits for its lock: two commands that change it come one after the other. Returns what lets it go. */
@@ -188,7 +180,7 @@ export function checkId(id: string): void {
 }
 
 export function readJson(path: string): unknown {
-  return parseExactJson(readFileSync(path, 'utf8'));
+  return parseExactJson(readOwnText(path));
 }
 
 /** A file of the container's directory: complete or not there. */

@@ -43,6 +43,15 @@ export function renderProgram(program: Program, format: ProgramFormat): string {
     .join('\n');
 }
 
+/** Titles that name what a step gives rather than what it does. */
+const noun =
+  /^(an?|as|the|it|no|none|not|new|those|children|console|device|hostname|IPv6|layer|loopback|NIS|out-of-memory|overlay|pid|pidfd|pipe|private|read-only|slave|socket|std(in|out|err),?|supplementary|sysctl|tell:|\/dev\/null|monitor:) /;
+
+/** The beginning of a message about a step that failed: `cannot mount proc`, but `sysctl kernel.x=1`. */
+export function failed(title: string): string {
+  return noun.test(title) ? title : `cannot ${title}`;
+}
+
 /**
  * What a failed step means: `cannot attach proc at /proc: EPERM (step 23 of 172)`, with the hint that belongs to it.
  * `error` is an errno; 0 or below, the call succeeded with the result -error, which was not the expected one.
@@ -58,7 +67,7 @@ export function describeFailure(
   const answer = error > 0 ? errnoName(error) : `the answer was ${-error}, not the expected one`;
   const hints: Readonly<Record<string, string | undefined>> = operation.hints;
   return {
-    message: `cannot ${operation.title}: ${answer} (step ${index + 1} of ${program.operations.length}: ${renderCall(operation)})`,
+    message: `${failed(operation.title)}: ${answer} (step ${index + 1} of ${program.operations.length}: ${renderCall(operation)})`,
     hint: hints[answer],
   };
 }

@@ -1,16 +1,12 @@
 /** User namespaces (man 7 user_namespaces): their maps, and how one is made for a container that is to enter it. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
-import { O_RDONLY, SOCK_SEQPACKET } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat, sealedMemfd } from '../linux/fs.ts';
-import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { CallingChild, type ChildCall, scratch } from '../linux/child.ts';
+import { CLONE_NEWNET, CLONE_NEWUSER, O_RDONLY, SOCK_SEQPACKET } from '../linux/constants.ts';
+import { errno, errnoName } from '../linux/errno.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
-import { encodeProgram } from '../program/encode.ts';
-import { describeFailure } from '../program/render.ts';
 import { type Step, step } from '../trace.ts';
-import { fdProgram, fdSync, messageError } from './compile/context.ts';
-import { compileNamespaceHolder } from './compile/holder.ts';
 import type { IdMapping } from './spec.ts';
 
 export interface IdMappings {
@@ -84,42 +80,22 @@ export function makeNamespaceStep(withNetwork: boolean): Step {
  */
 export function makeUserNamespace(mappings: IdMappings, withNetwork: boolean): { user: number; network: number } {
   return step(makeNamespaceStep(withNetwork), () => {
-    const program = compileNamespaceHolder(withNetwork);
     const [own, theirs] = socketPair(SOCK_SEQPACKET);
-    const memfd = sealedMemfd('tsrun-program', encodeProgram(program));
-    let child: ChildProcess | undefined;
     const fds: number[] = [];
+    let child: CallingChild | undefined;
     try {
-      const stdio: (number | 'ignore')[] = ['ignore', 'ignore', 'ignore'];
-      stdio[fdProgram] = memfd;
-      stdio[fdSync] = theirs;
-      child = spawn(`/proc/${process.pid}/fd/${monitorExecutable()}`, ['run'], {
-        argv0: 'tsrun-monitor',
-        cwd: '/',
-        detached: true,
-        env: {},
-        stdio,
-      });
-      child.on('error', () => {});
-      child.unref();
+      child = new CallingChild(CLONE_NEWUSER, holderCalls(theirs, withNetwork));
       close(theirs);
       const { pid } = child;
-      if (pid === undefined)
-        throw new TsrunError('SYSCALL', 'cannot start a process', { hint: 'is ulimit -u reached?' });
-      const next = (): void => {
-        while (!waitReadable(own, 3_600_000));
-        const bytes = receive(own, 16);
-        if (bytes === undefined || bytes.length < 16) {
-          throw new TsrunError('PROGRAM', 'the process that was to make a user namespace has ended');
-        }
-        if (bytes.readUInt32LE(0) !== messageError) return;
-        const { message, hint } = describeFailure(program, bytes.readUInt32LE(4), bytes.readInt32LE(12));
-        throw new TsrunError('PROGRAM', message, { hint });
-      };
-      next();
+      if (pid < 0) throw refused('user', -pid);
       writeMappings(pid, mappings.uids, mappings.gids);
       send(own, Uint8Array.of(1));
-      next();
+      while (!waitReadable(own, 3_600_000));
+      if (receive(own, 1)?.length !== 1) {
+        throw new TsrunError('PROGRAM', 'the process that was to hold a user namespace has ended');
+      }
+      const answer = withNetwork ? child.result(unshareIndex) : 0;
+      if (answer < 0) throw refused('network', -answer);
       const open = (name: string): number => {
         const fd = openat(AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY);
         fds.push(fd);
@@ -132,7 +108,37 @@ export function makeUserNamespace(mappings: IdMappings, withNetwork: boolean): {
     } finally {
       // The process reads the end of it, and goes.
       close(own);
-      close(memfd);
+      child?.end();
     }
+  });
+}
+
+const unshareIndex = 3;
+
+/** What the process does that holds the namespaces until they are open, with its end of a socket. */
+function holderCalls(socket: number, withNetwork: boolean): readonly ChildCall[] {
+  return [
+    // Who has made it may be killed at any time, and its end of the socket with it: no copy of that may stay.
+    ['close_range', socket + 1, 0xffffffff, 0],
+    ['close_range', 0, Math.max(socket - 1, 0), 0],
+    // The maps are written from outside. The network namespace is made behind that: its files belong to who is root then.
+    ['read', socket, scratch, 1],
+    ...(withNetwork ? [['unshare', CLONE_NEWNET] as const] : []),
+    ['write', socket, scratch, 1],
+    ['read', socket, scratch, 1],
+  ];
+}
+
+function refused(kind: 'user' | 'network', number: number): TsrunError {
+  const files = kind === 'user' ? 'user' : 'net';
+  return new TsrunError('PROGRAM', `cannot make a ${kind} namespace: ${errnoName(number)}`, {
+    hint:
+      number === errno.ENOSPC
+        ? `the limit of ${kind} namespaces is reached: sysctl user.max_${files}_namespaces`
+        : number === errno.EAGAIN
+          ? 'the limit of processes is reached: pids.max of the cgroup, or ulimit -u'
+          : number === errno.EPERM
+            ? 'this needs root (CAP_SYS_ADMIN), and a kernel that allows user namespaces'
+            : undefined,
   });
 }

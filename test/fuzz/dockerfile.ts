@@ -1,7 +1,7 @@
 /** Dockerfiles, and the flags in them that name mounts. */
 import { parseDockerfile } from '../../src/build/dockerfile/parser.ts';
 import { parseRunMount } from '../../src/build/dockerfile/run-mount.ts';
-import { holds, refusing, type Target } from './target.ts';
+import { holds, processorTime, refusing, type Target } from './target.ts';
 
 const dockerfile: Target = {
   name: 'dockerfile',
@@ -42,10 +42,10 @@ const dockerfile: Target = {
       '# escape=`\nFROM a\nRUN <<EOF\necho hi\nEOF\nENV A=b C="d e"\nONBUILD RUN x\n',
     ].map((text) => Buffer.from(text)),
   run(input) {
-    const began = performance.now();
+    const began = processorTime();
     refusing(() => parseDockerfile(input.toString(), 'Dockerfile'));
     refusing(() => parseRunMount(input.toString().slice(0, 200), (word) => word));
-    holds(performance.now() - began < 1000, `${input.length} bytes took more than a second`);
+    holds(processorTime() - began < 1000, `${input.length} bytes took more than a second`);
   },
 };
 

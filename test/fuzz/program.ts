@@ -3,7 +3,7 @@
  * A second opinion is written here, and both must agree. The machine's source runs under the sanitizers of gcc.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -90,19 +90,41 @@ function program(random: () => number): Buffer {
 let directory: string | undefined;
 let checker = '';
 
+const source = (name: string): string => join(import.meta.dirname, '../../test/fuzz', name);
+
 function build(): void {
   if (checker !== '') return;
   directory = mkdtempSync(join(tmpdir(), 'fuzz-program.'));
   checker = join(directory, 'checker');
   const flags = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-Wno-unused-function'];
-  execFileSync('gcc', [...flags, '-o', checker, join(import.meta.dirname, '../../test/fuzz/checker.c')]);
+  execFileSync('gcc', [...flags, '-o', checker, source('checker.c')]);
+}
+
+function close(): void {
+  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  directory = undefined;
+  checker = '';
+}
+
+/** Both opinions of each input. */
+function compare(inputs: readonly Buffer[]): void {
+  const framed = inputs.flatMap((bytes) => {
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(bytes.length);
+    return [size, bytes];
+  });
+  const { status, stdout, stderr } = spawnSync(checker, { input: Buffer.concat(framed), maxBuffer: 1 << 24 });
+  holds(status === 0, `the machine has read or written where nothing is:\n${stderr.toString().slice(0, 2000)}`);
+  const expected = inputs.map((bytes) => (isWellFormed(bytes) ? '1' : '0')).join('');
+  const differs = [...expected].findIndex((verdict, index) => stdout[index] !== verdict.charCodeAt(0));
+  holds(differs < 0, `opinions differ on ${inputs[differs]?.toString('hex')}`);
 }
 
 /** So many programs go through the checker at once: starting it takes longer than all of them. */
 const batch = 400;
 
 /** The input is what the batch is made from. */
-export const programTarget: Target = {
+const programTarget: Target = {
   name: 'program',
   words: ['\xff\xff\xff\xff', '\0\0\0\0', '\x08\0\0\0'],
   seeds: () => {
@@ -121,18 +143,56 @@ export const programTarget: Target = {
       if (random() < 0.8 && changed.length >= 40) changed.writeBigUInt64LE(BigInt(changed.length), 32);
       return changed;
     });
-    const framed = inputs.flatMap((bytes) => {
-      const size = Buffer.alloc(4);
-      size.writeUInt32LE(bytes.length);
-      return [size, bytes];
-    });
-    const { status, stdout, stderr } = spawnSync(checker, { input: Buffer.concat(framed), maxBuffer: 1 << 20 });
-    holds(status === 0, `the machine has read or written where nothing is:\n${stderr.toString().slice(0, 2000)}`);
-    const expected = inputs.map((bytes) => (isWellFormed(bytes) ? '1' : '0')).join('');
-    const differs = [...expected].findIndex((verdict, index) => stdout[index] !== verdict.charCodeAt(0));
-    holds(differs < 0, `opinions differ on ${inputs[differs]?.toString('hex')}`);
+    compare(inputs);
   },
-  close: () => {
-    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
-  },
+  close,
 };
+
+/** The input is a program. What leads further into the machine's check is found by coverage, where clang is there. */
+const machineTarget: Target = {
+  name: 'machine',
+  words: programTarget.words,
+  seeds: () => {
+    build();
+    return [program(randomNumbers(1))];
+  },
+  run: (input) => compare([input]),
+  /** libFuzzer begins with what encode.ts writes; what it has kept as interesting is compared with the second opinion. */
+  guided(seconds, seed, corpus) {
+    build();
+    const work = mkdtempSync(join(tmpdir(), 'fuzz-machine.'));
+    try {
+      const fuzzer = join(work, 'fuzzer');
+      const flags = ['-O1', '-g', '-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=all'];
+      const built = spawnSync('clang', [...flags, '-Wno-unused-function', '-o', fuzzer, source('coverage.c')]);
+      if (built.status !== 0) return undefined;
+      const grown = join(work, 'corpus');
+      mkdirSync(grown);
+      const random = randomNumbers(seed);
+      for (let index = 0; index < 32; index++) writeFileSync(join(grown, `seed-${index}`), program(random));
+      const limits = [`-max_total_time=${seconds}`, `-seed=${seed}`, '-max_len=8192', '-print_final_stats=1'];
+      const places = [`-artifact_prefix=${work}/found-`, grown, ...(existsSync(corpus) ? [corpus] : [])];
+      const { status, stderr } = spawnSync(fuzzer, [...limits, ...places], { maxBuffer: 1 << 26 });
+      const found = readdirSync(work).find((name) => name.startsWith('found-'));
+      if (found !== undefined)
+        return { tried: 0, input: readFileSync(join(work, found)), error: stderr.toString().slice(-4000) };
+      holds(status === 0, `libFuzzer has ended with ${status}: ${stderr.toString().slice(-1000)}`);
+      const tried = Number(/number_of_executed_units:\s*(\d+)/.exec(stderr.toString())?.[1] ?? 0);
+      for (const name of readdirSync(grown)) {
+        const input = readFileSync(join(grown, name));
+        try {
+          compare([input]);
+        } catch (error) {
+          return { tried, input, error };
+        }
+      }
+      return { tried };
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  },
+  guide: 'clang with libFuzzer: apt install clang libclang-rt-14-dev',
+  close,
+};
+
+export const programTargets: readonly Target[] = [programTarget, machineTarget];

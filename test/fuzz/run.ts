@@ -1,5 +1,5 @@
 /** `npm run fuzz -- [--seconds N] [--seed N] [TARGET…]`: fuzzes all targets, or those, N seconds each (60 unless told). */
-import { fuzz, targets } from './session.ts';
+import { fuzz, fuzzGuided, targets } from './session.ts';
 
 const names: string[] = [];
 let seconds = 60;
@@ -19,7 +19,10 @@ const unknown = names.find((name) => !chosen.some((target) => target.name === na
 if (unknown !== undefined)
   throw new Error(`no target ${unknown}; there are ${targets.map(({ name }) => name).join(', ')}`);
 for (const target of chosen) {
-  const { tried, finding } = await fuzz(target, { milliseconds: seconds * 1000, seed });
+  const guided = fuzzGuided(target, seconds, seed);
+  if (guided === undefined && target.guide !== undefined)
+    console.log(`${target.name}: without coverage, since this machine lacks ${target.guide}`);
+  const { tried, finding } = guided ?? (await fuzz(target, { milliseconds: seconds * 1000, seed }));
   console.log(`${target.name}: ${tried} inputs, seed ${seed}${finding === undefined ? '' : `: FOUND ${finding.path}`}`);
   if (finding !== undefined) {
     console.error(finding.error);

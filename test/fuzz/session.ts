@@ -7,16 +7,16 @@ import { randomNumbers } from '../fixtures/archives.ts';
 import { dockerfileTargets } from './dockerfile.ts';
 import { mutate } from './mutate.ts';
 import { netlinkTarget } from './netlink.ts';
-import { programTarget } from './program.ts';
+import { programTargets } from './program.ts';
 import { tarTarget } from './tar.ts';
-import type { Target } from './target.ts';
+import { processorTime, type Target } from './target.ts';
 import { textTargets } from './texts.ts';
 
 export const targets: readonly Target[] = [
   ...textTargets,
   ...dockerfileTargets,
   netlinkTarget,
-  programTarget,
+  ...programTargets,
   // Owners and devices are made: by root only.
   ...(process.geteuid?.() === 0 ? [tarTarget] : []),
 ];
@@ -62,10 +62,10 @@ export async function fuzz(target: Target, options: SessionOptions): Promise<{ t
     const from = chosen ?? seeds[Math.floor(random() * seeds.length)] ?? Buffer.alloc(0);
     const input = isSeed ? (seeds[tried] ?? from) : mutate(from, seeds, target.words, random);
     tried++;
-    const began = Date.now();
+    const began = processorTime();
     try {
       await target.run(input);
-      const seconds = (Date.now() - began) / 1000;
+      const seconds = (processorTime() - began) / 1000;
       if (seconds > longestSeconds) throw new Error(`one input took ${seconds.toFixed(1)} s`);
     } catch (error) {
       return { tried, finding: { target: target.name, path: keepInput(target, input, options.keep), error } };
@@ -73,6 +73,18 @@ export async function fuzz(target: Target, options: SessionOptions): Promise<{ t
     // Changes on top of changes reach further; the beginnings are never lost.
     if (!isSeed && random() < 0.05) grown[Math.floor(random() * 200)] = input;
   }
+}
+
+/** As `fuzz`, by what inputs reach: undefined where the target has no such fuzzer, or this machine has not. */
+export function fuzzGuided(
+  target: Target,
+  seconds: number,
+  seed: number,
+): { tried: number; finding?: Finding } | undefined {
+  const result = target.guided?.(seconds, seed, join(corpus, target.name));
+  if (result === undefined || !('input' in result)) return result;
+  const { tried, input, error } = result;
+  return { tried, finding: { target: target.name, path: keepInput(target, input), error } };
 }
 
 function keepInput(target: Target, input: Buffer, directory = join(corpus, target.name)): string {

@@ -9,6 +9,12 @@ export interface Target {
   run(input: Buffer): void | Promise<void>;
   /** Of seeds that are made and not kept as files. */
   seeds?: () => Buffer[];
+  /**
+   * A session of a fuzzer that sees what its inputs reach, for so many seconds; `corpus` is the directory of what is kept.
+   * Undefined where `guide` is not there: then the session goes on with mutations that see nothing.
+   */
+  guided?: (seconds: number, seed: number, corpus: string) => Guided | undefined;
+  guide?: string;
   /** To be called at the end. */
   close?: () => void;
 }
@@ -23,7 +29,16 @@ export function refusing<T>(action: () => T): T | undefined {
   }
 }
 
+/** Milliseconds of processor time that this process has used: what others do on the machine does not count. */
+export function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** What does not hold. */
 export function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
+
+/** What such a session has tried, and the input that has broken a promise. */
+export type Guided = { tried: number } | { tried: number; input: Buffer; error: unknown };

@@ -4,7 +4,7 @@ import { parseChallenges } from '../../src/image/challenge.ts';
 import { parseConfig } from '../../src/image/config.ts';
 import { parseManifest } from '../../src/image/manifest.ts';
 import { familiarName, formatReference, parseReference, repositoryName } from '../../src/image/reference.ts';
-import { holds, refusing, type Target } from './target.ts';
+import { holds, processorTime, refusing, type Target } from './target.ts';
 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
@@ -94,13 +94,13 @@ const challenge: Target = {
   name: 'challenge',
   words: ['Bearer ', 'Basic ', 'realm="', '"', ',', '=', '\\"', 'scope="repository:a:pull"', '\t', ' ', 'service='],
   run(input) {
-    const began = performance.now();
+    const began = processorTime();
     const text = input.toString('latin1');
     for (const { scheme, parameters } of parseChallenges(text)) {
       holds(/^[!-~]+$/.test(scheme), 'a scheme that is no token');
       for (const name of parameters.keys()) holds(name === name.toLowerCase(), 'a name that is not in lower case');
     }
-    holds(performance.now() - began < 1000, `${text.length} characters took more than a second`);
+    holds(processorTime() - began < 1000, `${text.length} characters took more than a second`);
   },
 };
 

@@ -1,9 +1,11 @@
 /** Attacks on a container's start: by its image, and by a neighbour that shares a volume with it. Known holes of other runtimes. */
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attack, Host } from './attack-fixture.ts';
-import { tsrun, tsrunOk } from './tsrun.ts';
+import { OciWorld, removeCgroupParent } from './oci-fixture.ts';
+import { type Result, tsrun, tsrunOk } from './tsrun.ts';
 
 const host = new Host();
 beforeAll(() => tsrunOk(['pull', '-q', 'busybox']));
@@ -86,21 +88,43 @@ test('CVE-2025-31133: masks come from the null device of the host, whatever lies
   expect(stdout.match(/Read-only file system/g)).toHaveLength(2);
 });
 
-test('CVE-2025-52565: /dev/console is the own terminal, whatever the container has laid in its way', async () => {
+test('CVE-2025-52565: /dev/console is the own terminal, whatever lies or is laid in its way', async () => {
+  const world = await OciWorld.make();
   const dev = join(host.directory, 'console-dev');
-  mkdirSync(join(dev, 'pts'), { recursive: true });
-  mkdirSync(join(dev, 'shm'));
+  for (const name of ['pts', 'shm', 'mqueue']) mkdirSync(join(dev, name), { recursive: true });
+  // What is said to the console arrives at the terminal, and is no write to a file of proc.
+  const script =
+    'grep " - proc " /proc/self/mountinfo; grep -c " - devpts .*ptmxmode" /proc/self/mountinfo; echo said >/dev/console';
+  const start = async (id: string): Promise<Result> => {
+    const result = await world.run(id, script, (spec) => {
+      spec.process.terminal = true;
+      spec.mounts = spec.mounts.map((mount) =>
+        mount.destination === '/dev'
+          ? { destination: '/dev', type: 'bind', source: dev, options: ['bind', 'rw'] }
+          : mount,
+      );
+      spec.linux.readonlyPaths = ['/proc/sys', '/proc/sysrq-trigger'];
+    });
+    await world.delete(id);
+    const shown = result.stdout.split(/\r?\n/).filter((line) => / - proc /.test(line));
+    for (const line of shown.filter((text) => !/ \/proc rw/.test(text))) expect(line).toMatch(/ \/proc\/sys\S* ro,/);
+    return result;
+  };
+  const core = readFileSync('/proc/sys/kernel/core_pattern', 'utf8');
   symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
-  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; exit 0';
-  const { stdout } = await tsrun(
-    ['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script],
-    { tty: true },
-  );
-  // What is mounted there is a terminal, or the read-only copy over it: never a part of proc that can be written to.
-  for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
-    expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+  const fixed = await start('linked');
+  expect(fixed.stdout).toContain('said');
+  const swap =
+    'while :; do rm -f console; : >console; rm -f console; ln -s /proc/sys/kernel/core_pattern console; done 2>/dev/null';
+  const swapper = spawn('sh', ['-c', swap], { cwd: dev, stdio: 'ignore' });
+  try {
+    for (let round = 0; round < 4; round++) await start(`swapped-${round}`);
+  } finally {
+    swapper.kill('SIGKILL');
+    await world.dispose();
+    removeCgroupParent();
   }
-  expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
+  expect(readFileSync('/proc/sys/kernel/core_pattern', 'utf8')).toBe(core);
 });
 
 test('CVE-2025-52881: settings are written into proc itself, not into what is mounted over it', async () => {
@@ -132,6 +156,43 @@ test('CVE-2022-0811: a sysctl has one name and one value, and belongs to a names
     else expect({ sysctl, code, stdout }).toEqual({ sysctl, code: 125, stdout: '' });
   }
   expect(readFileSync(core, 'utf8')).toBe(before);
+});
+
+test('CVE-2022-0811: no setting of a namespace that is shared with the machine, and none by a detour', async () => {
+  const path = '/proc/sys/net/ipv4/ip_default_ttl';
+  const [ttl, core] = [readFileSync(path, 'utf8'), readFileSync('/proc/sys/kernel/core_pattern', 'utf8')];
+  const shared: readonly (readonly [flags: string[], sysctl: string])[] = [
+    [['--network=host'], 'net.ipv4.ip_default_ttl=7'],
+    [['--ipc=host'], 'kernel.shm_rmid_forced=1'],
+    [['--ipc=host'], 'fs.mqueue.queues_max=7'],
+  ];
+  for (const [flags, sysctl] of shared) {
+    const words = ['run', '--rm', ...(flags.includes('--network=host') ? [] : ['--network=none']), ...flags];
+    const { code, stdout, stderr } = await tsrun([...words, '--sysctl', sysctl, 'busybox', 'echo', 'started']);
+    expect({ sysctl, code, stdout }).toEqual({ sysctl, code: 125, stdout: '' });
+    expect(stderr).toMatch(/not allowed in (host network namespace|the hosts ipc namespace)/);
+  }
+  const world = await OciWorld.make();
+  try {
+    const detours: readonly (readonly [name: string, path: string | undefined])[] = [
+      ['net/../kernel/core_pattern', undefined],
+      ['net.ipv4/../../kernel/core_pattern', undefined],
+      ['net/ipv4/ip_default_ttl', '/proc/self/ns/net'],
+    ];
+    for (const [name, joined] of detours) {
+      const { code, stdout, stderr } = await world.run('detour', 'echo started', (spec) => {
+        spec.linux.sysctl = { [name]: '7' };
+        const network = spec.linux.namespaces.find(({ type }) => type === 'network');
+        if (network !== undefined && joined !== undefined) network.path = joined;
+      });
+      expect({ name, code: code > 0, stdout }).toEqual({ name, code: true, stdout: '' });
+      expect(stderr).toMatch(/separate kernel namespace|host network namespace/);
+    }
+  } finally {
+    await world.dispose();
+    removeCgroupParent();
+  }
+  expect([readFileSync(path, 'utf8'), readFileSync('/proc/sys/kernel/core_pattern', 'utf8')]).toEqual([ttl, core]);
 });
 
 test('links of an image on the way to mounts, files and the working directory stay inside', async () => {

@@ -2,38 +2,61 @@
  * The judges of `tsrun build`: docker's classic builder and buildah build the same Dockerfiles, and the images have the same
  * files, modes, owners, links and config. They are compared as skopeo copies and umoci unpacks them, which so judge too.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, layoutDirectory } from '../../scripts/images/paths.ts';
 import { type Config, readTree, type TreeEntry } from './image-tree.ts';
+import { isInstalled, PeerHome, removePeerCgroups, stopDaemon } from './peer-home.ts';
 import { type Result, run, tsrun, tsrunOk } from './tsrun.ts';
-
-function isInstalled(command: string): boolean {
-  return ['/usr/bin', '/usr/sbin', '/bin', '/sbin'].some((directory) => existsSync(join(directory, command)));
-}
 
 /** All ten, and buildah too: minutes, which not every run has. */
 const asked = process.env.TSRUN_TEST_BUILD_PEERS ?? '';
 const isWhole = asked !== '';
 
-/** `plain`: which peers build Dockerfile.plain, since they know less. */
-const all: { name: string; args?: string[]; plain?: ('docker' | 'buildah')[]; base?: true }[] = [
+interface Case {
+  name: string;
+  args?: string[];
+  /** Which peers build Dockerfile.plain, since they know less. */
+  plain?: ('docker' | 'buildah')[];
+  base?: true;
+  /** What docker's classic builder makes otherwise than BuildKit, buildah and tsrun. */
+  classic?: Readonly<Record<string, TreeEntry>>;
+}
+
+/** A directory that WORKDIR makes belongs to USER, but with the classic builder, which leaves it the set-group-id bit of its parent. */
+const workdir = { 'home/worker/work': { type: 'directory', mode: 0o2755, uid: 0, gid: 0 } };
+
+const all: Case[] = [
   { name: 'node-service' },
   { name: 'python-venv', args: ['--build-arg', 'VERSION=1.2.3'] },
   { name: 'static-c' },
   { name: 'nginx-config' },
   { name: 'multi-stage', args: ['--build-arg', 'TOOL=busybox'] },
   { name: 'cache-mounts', plain: ['docker', 'buildah'] },
-  { name: 'users' },
+  { name: 'users', classic: workdir },
   { name: 'add-archives' },
   { name: 'heredocs', plain: ['docker', 'buildah'] },
   { name: 'onbuild', base: true },
 ];
 const some = isWhole ? asked.split(',') : ['static-c', 'multi-stage'];
 const dockerfiles = asked === '1' ? all : all.filter(({ name }) => some.includes(name));
+
+const has = (image: string): boolean => dockerfiles.some(({ name }) => name === image);
+
+/** Images that engines run, what they run, and what that prints. */
+const runnable = [
+  { name: 'static-c', command: ['there'], prints: /^static there\n$/ },
+  { name: 'multi-stage', command: ['ls', '/opt/library'], prints: /^library\.a\nlibrary\.hard\n$/ },
+  { name: 'users', command: ['id'], prints: /^uid=3001\b.* gid=0\b/ },
+].filter(({ name }) => has(name));
+
+function expectRun({ prints }: (typeof runnable)[number], ran: Result): void {
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(ran.stdout).toMatch(prints);
+}
 
 let directory: string;
 let contexts: string;
@@ -103,7 +126,6 @@ describe.skipIf(!hasTools)(
       const base = join(contexts, 'onbuild', 'Dockerfile.base');
       await tsrunOk(['build', '-q', '-f', base, '-t', 'onbuild-base', join(contexts, 'onbuild')]);
       for (const { name, args = [] } of dockerfiles) await buildHere(name, args);
-      const has = (image: string): boolean => dockerfiles.some(({ name }) => name === image);
       if (has('static-c')) expect(ours('static-c').tree.get('program')).toMatchObject({ type: 'file', mode: 0o755 });
       if (has('node-service')) expect(ours('node-service').tree.has('app/src/debug.log')).toBe(false);
       if (!has('cache-mounts')) return;
@@ -112,6 +134,56 @@ describe.skipIf(!hasTools)(
         expect([absent, ours('cache-mounts').tree.has(absent)]).toEqual([absent, false]);
       }
     });
+
+    test.skipIf(!isInstalled('crun'))(
+      'run by crun, from what umoci unpacks (skipped where it is not installed)',
+      async () => {
+        for (const each of runnable) {
+          const bundle = join(directory, `bundle-${each.name}`);
+          execFileSync('umoci', [
+            '--log',
+            'error',
+            'unpack',
+            '--image',
+            `${join(directory, 'ours')}:${each.name}`,
+            bundle,
+          ]);
+          const file = join(bundle, 'config.json');
+          const config: { process: { terminal: boolean; args: string[] } } = JSON.parse(readFileSync(file, 'utf8'));
+          config.process.terminal = false;
+          const entrypoint = ours(each.name).config.Entrypoint as string[] | undefined;
+          config.process.args = [...(entrypoint ?? []), ...each.command];
+          writeFileSync(file, JSON.stringify(config));
+          const crun = ['--root', join(directory, 'crun'), '--cgroup-manager', 'disabled'];
+          expectRun(each, await run('crun', [...crun, 'run', '-b', bundle, `tsrun-${each.name}`]));
+          rmSync(bundle, { recursive: true });
+        }
+      },
+    );
+
+    test.skipIf(!isWhole || !isInstalled('podman') || !isInstalled('conmon') || !isInstalled('crun'))(
+      'run under podman, by crun (skipped without TSRUN_TEST_BUILD_PEERS)',
+      { timeout: 120_000 },
+      async () => {
+        const home = await PeerHome.start();
+        try {
+          const data = join(home.directory, 'podman');
+          const places = ['--root', `${data}/root`, '--runroot', `${data}/run`, '--tmpdir', `${data}/tmp`];
+          const flags = ['--storage-driver', 'overlay', '--cgroup-manager', 'cgroupfs', '--events-backend', 'file'];
+          const podman = (...args: string[]) => home.run(['podman', ...places, ...flags, '--runtime', 'crun', ...args]);
+          const own = join(home.directory, 'own.tar');
+          await saveRunnable(own);
+          const loaded = await podman('load', '-q', '-i', own);
+          expect(loaded.code, loaded.stderr).toBe(0);
+          for (const each of runnable) {
+            const how = ['--rm', '--network', 'none', '--cgroups', 'disabled'];
+            expectRun(each, await podman('run', ...how, `localhost/peers/${each.name}`, ...each.command));
+          }
+        } finally {
+          await home.stop();
+        }
+      },
+    );
 
     test.skipIf(!isInstalled('buildah'))(
       'are the same as those of buildah (skipped where it is not installed)',
@@ -161,116 +233,75 @@ describe.skipIf(!hasTools)(
       "are the same as those of docker's classic builder (skipped where docker is not installed)",
       { timeout: 600_000 },
       async () => {
-        const home = await namespaces();
+        const home = await PeerHome.start();
         try {
-          const peer = (command: readonly string[]): Promise<Result> =>
-            run('nsenter', [...inside(home), ...command], { env: { DOCKER_BUILDKIT: '0' }, timeout: 120_000 });
-          const data = join(directory, 'docker');
+          const data = join(home.directory, 'docker');
           mkdirSync(data);
-          const docker = (...args: string[]) => ['/usr/bin/docker', '-H', `unix://${data}/socket`, ...args];
-          const must = async (command: string[]): Promise<void> => {
-            const result = await peer(command);
-            expect(result.code, `${command.join(' ')}\n${result.stdout}${result.stderr}`).toBe(0);
+          const socket = `unix://${data}/socket`;
+          const docker = (...args: string[]) => home.run(['env', 'DOCKER_BUILDKIT=0', 'docker', '-H', socket, ...args]);
+          const must = async (...args: string[]): Promise<void> => {
+            const result = await docker(...args);
+            expect(result.code, `docker ${args.join(' ')}\n${result.stdout}${result.stderr}`).toBe(0);
           };
-          const daemon = await startDockerd(home, data, () => peer(docker('info')));
-          for (const image of ['busybox']) {
-            const archive = join(directory, 'image.tar');
-            const to = `docker-archive:${archive}:${image}:latest`;
-            execFileSync('skopeo', ['copy', '-q', `oci:${layoutDirectory(image)}:library/${image}:latest`, to]);
-            await must(docker('load', '-q', '-i', archive));
-            rmSync(archive);
-          }
-          const build = (...args: string[]) => docker('build', '-q', '--network', 'none', ...args);
-          await must(
-            build('-f', join(contexts, 'onbuild/Dockerfile.base'), '-t', 'onbuild-base', join(contexts, 'onbuild')),
+          const places = ['--data-root', `${data}/root`, '--exec-root', `${data}/exec`, '--pidfile', `${data}/pid`];
+          const flags = ['-H', socket, '--storage-driver', 'overlay2', '--log-level', 'warn'];
+          const daemon = await home.daemon(
+            ['dockerd', ...places, ...flags, '--cgroup-parent', '/tsrun-build-docker'],
+            ['docker', '-H', socket, 'info'],
           );
+          const archive = join(home.directory, 'image.tar');
+          const to = `docker-archive:${archive}:busybox:latest`;
+          execFileSync('skopeo', ['copy', '-q', `oci:${layoutDirectory('busybox')}:library/busybox:latest`, to]);
+          await must('load', '-q', '-i', archive);
+          rmSync(archive);
+          const build = (...args: string[]) => must('build', '-q', '--network', 'none', ...args);
+          await build('-f', join(contexts, 'onbuild/Dockerfile.base'), '-t', 'onbuild-base', join(contexts, 'onbuild'));
           const layout = join(directory, 'of-docker');
-          for (const { name, args = [], plain = [] } of dockerfiles) {
+          for (const { name, args = [], plain = [], classic = {} } of dockerfiles) {
             const file = join(contexts, name, plain.includes('docker') ? 'Dockerfile.plain' : 'Dockerfile');
-            await must(build(...args, '-f', file, '-t', `peer-${name}`, join(contexts, name)));
-            const archive = join(directory, 'docker.tar');
-            await must(docker('save', '-o', archive, `peer-${name}`));
+            await build(...args, '-f', file, '-t', `peer-${name}`, join(contexts, name));
+            await must('save', '-o', archive, `peer-${name}`);
             execFileSync('skopeo', ['copy', '-q', `docker-archive:${archive}`, `oci:${layout}:${name}`]);
             rmSync(archive);
-            compare(name, readTree(layout, name, join(directory, 'unpacked')));
+            compare(name, readTree(layout, name, join(directory, 'unpacked')), classic);
           }
-          // What was built here runs there.
-          if (asked === '1') {
-            await tsrunOk(['save', '-o', join(directory, 'own.tar'), 'peers/static-c', 'peers/multi-stage']);
-            await must(docker('load', '-q', '-i', join(directory, 'own.tar')));
-            const ran = await peer(docker('run', '--rm', '--network', 'none', 'peers/static-c', 'there'));
-            expect(ran).toMatchObject({ code: 0, stdout: 'static there\n' });
-            const library = await peer(
-              docker('run', '--rm', '--network', 'none', 'peers/multi-stage', 'ls', '/opt/library'),
-            );
-            expect(library.stdout).toBe('library.a\nlibrary.hard\n');
+          // What was built here runs there, by runc.
+          const own = join(home.directory, 'own.tar');
+          await saveRunnable(own);
+          await must('load', '-q', '-i', own);
+          for (const each of isWhole ? runnable : runnable.slice(0, 1)) {
+            const image = `peers/${each.name}`;
+            expectRun(each, await docker('run', '--rm', '--network', 'none', image, ...each.command));
           }
-          const ended = new Promise((resolve) => daemon.once('exit', resolve));
-          daemon.kill('SIGTERM');
-          await ended;
+          await stopDaemon(daemon);
         } finally {
-          const ended = new Promise((resolve) => home.once('exit', resolve));
-          home.kill('SIGKILL');
-          await ended;
-          await removeCgroups();
+          await home.stop();
+          await removePeerCgroups(['tsrun-build-docker']);
         }
       },
     );
   },
 );
 
-function compare(name: string, peer: { tree: Map<string, TreeEntry>; config: Config }): void {
+/** As an archive that docker and podman load. */
+async function saveRunnable(path: string): Promise<void> {
+  await tsrunOk(['save', '-o', path, ...runnable.map(({ name }) => `peers/${name}`)]);
+}
+
+/** `other`: what a peer has otherwise, which is known. */
+function compare(
+  name: string,
+  peer: { tree: Map<string, TreeEntry>; config: Config },
+  other: Readonly<Record<string, TreeEntry>> = {},
+): void {
   const own = ours(name);
   const differences: string[] = [];
   for (const path of new Set([...own.tree.keys(), ...peer.tree.keys()])) {
-    const [here, there] = [own.tree.get(path), peer.tree.get(path)].map((entry) => JSON.stringify(entry));
+    const [here, there] = [other[path] ?? own.tree.get(path), peer.tree.get(path)].map((entry) =>
+      JSON.stringify(entry),
+    );
     if (here !== there) differences.push(`${path}\n  here:  ${here}\n  there: ${there}`);
   }
   expect.soft(differences.join('\n'), name).toBe('');
   expect.soft(own.config, name).toEqual(peer.config);
-}
-
-/** Namespaces of their own for dockerd: its bridge, mounts and processes end with their first process. */
-async function namespaces(): Promise<ChildProcess> {
-  const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
-  const script = 'mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec sleep infinity';
-  const home = spawn('unshare', [...flags, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise<void>((resolve, reject) => {
-    home.stdout?.once('data', () => resolve());
-    home.once('exit', () => reject(new Error('no namespaces for the peers')));
-  });
-  return home;
-}
-
-/** dockerd leaves its parent cgroup. */
-async function removeCgroups(): Promise<void> {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    if (!/ - cgroup2? /.test(line)) continue;
-    const path = join(line.split(' ')[4] ?? '', 'tsrun-docker');
-    for (let attempt = 0; attempt < 50 && existsSync(path); attempt++) {
-      try {
-        execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'], { stdio: 'ignore' });
-      } catch {
-        await delay(100);
-      }
-    }
-  }
-}
-
-function inside(home: ChildProcess): string[] {
-  const pid = readFileSync(`/proc/${home.pid}/task/${home.pid}/children`, 'latin1').trim();
-  return ['-t', pid, '--net', '--mount', '--pid'];
-}
-
-async function startDockerd(home: ChildProcess, data: string, info: () => Promise<Result>): Promise<ChildProcess> {
-  const log = join(data, 'log');
-  writeFileSync(log, '');
-  const command = `exec dockerd --data-root ${data}/root --exec-root ${data}/exec --pidfile ${data}/pid -H unix://${data}/socket --storage-driver overlay2 --cgroup-parent /tsrun-docker --log-level warn >>${log} 2>&1`;
-  const child = spawn('nsenter', [...inside(home), 'sh', '-c', command], { stdio: 'ignore' });
-  const look = async (): Promise<string> => {
-    if (child.exitCode !== null) throw new Error(`dockerd has ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
-    return (await info()).code === 0 ? 'ready' : readFileSync(log, 'utf8').slice(-500);
-  };
-  await expect.poll(look, { timeout: 60_000, interval: 300 }).toBe('ready');
-  return child;
 }

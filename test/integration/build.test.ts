@@ -1,5 +1,6 @@
 /** `tsrun build`: Dockerfiles and contexts into images, the cache, mounts, errors, and what must not get out of a context. */
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   mkdirSync,
@@ -11,6 +12,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { Terminal } from './terminal.ts';
@@ -143,11 +146,13 @@ describe('an image', () => {
   });
 
   test('on a terminal the text of a Dockerfile does not drive it, with a coloured mark before it either', async () => {
-    const hostile = 'FROM busybox\nRUN echo \x1b]2;driven\x07 \x1b[8mhidden > /x';
+    const hostile = 'FROM busybox\nRUN echo "\x1b]2;driven\x07 \x1b[8mhidden" > /x';
     await buildOk(hostile);
     using terminal = Terminal.tsrun(['build', '--network', 'none', '-t', 'built', context], { columns: 120, rows: 24 });
     expect(await terminal.exit()).toBe(0);
-    expect(terminal.screen()).toMatch(/CACHED .*RUN echo \\x1b\]2;driven\\x07 \\x1b\[8mhidden/);
+    expect(terminal.screen()).toMatch(/CACHED .*RUN echo "\\x1b\]2;driven\\x07 \\x1b\[8mhidden"/);
+    expect(terminal.screen()).toMatch(/ => => writing image sha256:[0-9a-f]{64}\n => => naming to \S+built:latest/);
+    expect(terminal.screen()).toMatch(/^\[\+\] Building \d+\.\ds \(4\/4\) FINISHED$/m);
   });
 
   test('SOURCE_DATE_EPOCH is the time of everything', async () => {
@@ -186,6 +191,55 @@ describe('the cache', () => {
     // An argument counts for commands, and not for files; what a command makes is the same, and so is what follows.
     expect(cached(await buildOk(text, ['--build-arg', 'V=1']))).toBe(2);
     expect(cached(await buildOk(text, ['--build-arg', 'HTTP_PROXY=http://proxy']))).toBe(4);
+  });
+
+  test('is a line of system df, and what builder prune takes, and not image prune', async () => {
+    const size = async (): Promise<unknown> => {
+      const rows = (await tsrunOk(['system', 'df', '--format', 'json'])).split('\n').map((line) => JSON.parse(line));
+      return rows.find(({ Type }) => Type === 'Build Cache');
+    };
+    const prune = (...args: string[]) => tsrunOk(['builder', 'prune', '-f', ...args]);
+    await prune('-a');
+    const lines = [
+      'FROM busybox AS made',
+      'RUN --mount=type=cache,target=/c head -c 100000 /dev/zero >/c/kept && head -c 5000 /dev/zero >/big && touch /only',
+      'FROM busybox',
+      'COPY --from=made /big /big',
+    ];
+    await buildOk(lines.join('\n'));
+    const whole = { TotalCount: '3', Active: '0', Size: '105kB', Reclaimable: '105kB' };
+    expect(await size()).toMatchObject(whole);
+    const details = JSON.parse(await tsrunOk(['system', 'df', '-v', '--format', '{{json .BuildCache}}']));
+    const shown = details.map((row: Record<string, string>) => [row.CacheType, row.Size, row.Shared]);
+    expect(shown.sort()).toEqual([
+      ['exec.cachemount', '100kB', 'false'],
+      ['regular', '5kB', 'false'],
+      ['regular', '5kB', 'true'],
+    ]);
+    await tsrunOk(['image', 'prune', '-f']);
+    expect(await prune('--filter', 'until=1h')).toBe('Total reclaimed space: 0B');
+    // As long as somebody counts on layers, none goes.
+    const holder = spawn('flock', ['-s', join(inject('root'), 'layers/.lock'), 'sh', '-c', 'echo held; read x'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => holder.stdout.once('data', resolve));
+    expect((await tsrun(['builder', 'prune', '-f'])).stderr).toContain('the build cache stays');
+    const ended = new Promise((resolve) => holder.once('exit', resolve));
+    holder.stdin.end();
+    await ended;
+    expect(await size()).toMatchObject(whole);
+    expect(cached((await build()).stderr)).toBe(2);
+
+    const some = await prune();
+    expect(some).toMatch(/^Deleted build cache objects:\n([0-9a-f]+\n){2}\nTotal reclaimed space: 105kB$/);
+    expect(await size()).toMatchObject({ TotalCount: '1', Size: '0B' });
+    expect(cached((await build()).stderr)).toBe(1);
+    expect(await prune('-a', '--keep-storage', '1g')).toBe('Total reclaimed space: 0B');
+    const system = await tsrunOk(['system', 'prune', '-f']);
+    expect(system).toMatch(/Deleted build cache objects:\n([0-9a-f]+\n){2}\n/);
+    expect(cached((await build()).stderr)).toBe(1);
+    expect(await prune('-a')).toMatch(/^Deleted build cache objects:\n([0-9a-f]+\n){3}/);
+    expect(cached((await build()).stderr)).toBe(0);
   });
 
   test('a layer that has been removed is made again', async () => {
@@ -347,6 +401,17 @@ describe('what is hostile', () => {
     );
   });
 
+  test('the network of the host is given by whoever builds, not taken by a Dockerfile', async () => {
+    write({ Dockerfile: 'FROM busybox\nRUN --network=host true' });
+    const refused = await build();
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('granting entitlement network.host is not allowed');
+    expect(refused.stderr).toContain('--allow network.host');
+    expect((await build(['--allow', 'network.host'])).code).toBe(0);
+    write({ Dockerfile: 'FROM busybox\nRUN --security=insecure true' });
+    expect((await build()).stderr).toContain('no --security=insecure');
+  });
+
   test('a mount point that the command replaces by a link', async () => {
     // The mount itself cannot be moved, what is above it can.
     await buildOk(
@@ -378,6 +443,9 @@ describe('errors', () => {
     ['FROM busybox\nRUN ["/nope"]', '/nope'],
     ['FROM busybox\nCOPY Dockerfile /bin/busybox/x', 'a part of it is no directory'],
     ['FROM scratch\nRUN x', 'nothing has been put into scratch yet'],
+    ['FROM 127.0.0.1:1/nope', 'cannot reach 127.0.0.1:1'],
+    ['FROM busybox\nCOPY --from=127.0.0.1:1/nope a b', 'cannot reach 127.0.0.1:1'],
+    ['FROM --platform=a/b/c/d busybox', '"a/b/c/d" is not a platform'],
   ])('%j', async (text, message) => {
     write({ Dockerfile: text });
     const result = await build();
@@ -399,12 +467,13 @@ describe('errors', () => {
 
   test('Ctrl-C ends the command that runs; a build that was killed is cleaned up after by the next one', async () => {
     write({ Dockerfile: 'FROM busybox\nRUN echo started; sleep 1000' });
+    let stderr = '';
     const start = async (): Promise<ReturnType<typeof spawn>> => {
+      stderr = '';
       const child = spawn(tsrunPath, ['build', '--network', 'none', context], {
         env: environment(),
         stdio: ['ignore', 'ignore', 'pipe'],
       });
-      let stderr = '';
       await new Promise<void>((resolve, reject) => {
         child.stderr?.on('data', (chunk: Buffer) => {
           stderr += chunk;
@@ -420,6 +489,7 @@ describe('errors', () => {
     const end = ended(first);
     first.kill('SIGINT');
     expect(await end).toBe(130);
+    await expect.poll(() => stderr).toMatch(/^#3 CANCELED$/m);
     expect(await tsrunOk(['ps', '-aq'])).toBe('');
     const second = await start();
     const killed = ended(second);
@@ -509,6 +579,92 @@ test('COPY and ADD: wildcards, --parents, --exclude, --chmod, archives, links at
       'file',
     ],
   ]);
+});
+
+describe('ADD of a URL', () => {
+  const archive = (): Buffer =>
+    execFileSync('tar', ['-cz', '--owner=7', '--group=8', '--mode=640', '-C', context, 'inside'], {
+      encoding: 'buffer',
+    });
+  const modified = 'Wed, 21 Oct 2015 07:28:00 GMT';
+  let server: Server;
+  let address: string;
+  let requests: string[];
+  let content: Buffer;
+  beforeAll(async () => {
+    server = createServer(({ url = '', headers }, response) => {
+      requests.push(url);
+      const allowed = `Basic ${Buffer.from('me:p@ss').toString('base64')}`;
+      if (url === '/file/y' && headers.authorization !== allowed) return void response.writeHead(401).end();
+      if (url.startsWith('/moved/')) return void response.writeHead(302, { location: `/file/${url.slice(7)}` }).end();
+      if (!url.startsWith('/file/')) return void response.writeHead(404).end();
+      // One byte less than it says: the first time only.
+      const broken = url.endsWith('broken') && requests.filter((each) => each === url).length === 1;
+      response.writeHead(200, { 'last-modified': modified, 'content-length': content.length });
+      if (!broken) return void response.end(content);
+      response.write(content.subarray(1), () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    address = `http://127.0.0.1:${port}`;
+  });
+  afterAll(() => server.close());
+  beforeEach(() => {
+    requests = [];
+    write({ inside: 'in' });
+    content = archive();
+  });
+
+  test('is fetched as a file: its name, mode, owner and time; with --unpack as what is in it', async () => {
+    write({ other: 'o' });
+    const sum = createHash('sha256').update(content).digest('hex');
+    const lines = [
+      'FROM busybox',
+      'RUN echo five:x:5:5::/:/bin/sh >>/etc/passwd; echo five:x:5: >>/etc/group',
+      `ARG AT=${address}`,
+      'ADD $AT/moved/a%20b.tgz?q other /d/',
+      'ADD --chown=five --chmod=u=rwX,g+r $AT/file/x /named',
+      `ADD --checksum=sha256:${sum} $AT/file/broken /d/checked`,
+      `ADD --unpack ${address.replace('//', '//me:p%40ss@')}/file/y /unpacked`,
+    ];
+    await buildOk(lines.join('\n'));
+    const script = 'cd /d; stat -c "%n %a %u:%g %Y" * /named /unpacked/inside; sha256sum <checked';
+    const [a, checked, other, named, inside, digest] = (await inBuilt(script)).split('\n');
+    const time = Date.parse(modified) / 1000;
+    expect([a, checked, named]).toEqual([
+      `a b.tgz 600 0:0 ${time}`,
+      `checked 600 0:0 ${time}`,
+      `/named 640 5:5 ${time}`,
+    ]);
+    expect(other).toMatch(/^other 644 0:0 /);
+    expect(inside).toMatch(/^\/unpacked\/inside 640 7:8 /);
+    expect(digest).toBe(`${sum}  -`);
+    expect(requests.filter((url) => url === '/file/broken')).toHaveLength(2);
+
+    // What --checksum names is not even asked for again, what has changed is made anew.
+    requests = [];
+    const again = await build();
+    expect([again.code, cached(again.stderr)]).toEqual([0, 5]);
+    expect(requests).not.toContain('/file/broken');
+    content = Buffer.from('changed');
+    const changed = await build();
+    expect(changed.code).toBe(1);
+    expect(changed.stderr).toContain(
+      `digest mismatch sha256:${createHash('sha256').update(content).digest('hex')}: sha256:${sum}`,
+    );
+    expect(changed.stderr).toContain('>>> ADD --checksum=');
+  });
+
+  test.each([
+    ['ADD AT/nowhere /x', 'Get "AT/nowhere": 404 Not Found'],
+    ['ADD AT/file/ /d/', 'cannot determine filename for source AT/file/'],
+  ])('%s', async (line, message) => {
+    write({ Dockerfile: `FROM busybox\n${line.replace('AT', address)}\n` });
+    const result = await build();
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(message.replace('AT', address));
+    expect(result.stderr).toContain(`Dockerfile:2\n`);
+  });
 });
 
 test('commands have the network of tsrun run', async () => {

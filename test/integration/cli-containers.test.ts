@@ -33,6 +33,9 @@ describe('lists and inspect agree about two containers', () => {
       /^NAMES {5}STATUS\njob {7}Exited \(3\) .*\nweb {7}Up /,
     );
     expect(await tsrunOk(['ps', '-n', '1', '-q'])).toMatch(/^[0-9a-f]{12}$/);
+    const both = await tsrun(['ps', '-n', '1', '-q', '--format', '{{.Names}}']);
+    expect(both.stdout).toMatch(/^[0-9a-f]{12}\n$/);
+    expect(both.stderr).toContain('WARNING: Ignoring custom format');
     const json = JSON.parse(await tsrunOk(['ps', '--format', 'json']));
     expect(json).toMatchObject({ Names: 'web', State: 'running', Image: 'busybox', LocalVolumes: '0' });
     expect((await tsrunOk(['ps', '-as'])).split('\n')[2]).toMatch(/ 0B \(virtual [\d.]+MB\)$/);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +41,24 @@ test('explain run needs no root', async () => {
   expect(result.code).toBe(0);
   expect(result.stdout).toContain('Что делает «tsrun run busybox true»');
   expect(result.stdout).toContain('clone3({flags=');
+});
+
+test('nor does it where the image is here, in a store that everybody may read', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'explain.'));
+  try {
+    const env = { TSRUN_ROOT: join(directory, 'root'), TSRUN_STATE: join(directory, 'state') };
+    await tsrunOk(['pull', '-q', 'busybox'], { env });
+    execFileSync('chmod', ['-R', 'a+rX', directory]);
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', tsrunPath];
+    const args = ['explain', 'run', '--lang=en', '-u', 'nobody', 'busybox', 'true'];
+    const result = await run('setpriv', [...nobody, ...args], { env });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    expect(result.stdout).not.toContain('The image is not here');
+    expect(result.stdout).toContain('setresuid(');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('--pull gets the image, and its config is what is explained', async () => {

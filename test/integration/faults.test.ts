@@ -17,7 +17,7 @@ const engine = new Engine(new ContainerStore(inject('root'), inject('state')));
 
 beforeAll(async () => {
   process.env.TSRUN_MIRRORS = `docker.io=http://${inject('registry')}`;
-  await engine.ensureImage({ image: 'busybox', pull: 'missing' }, { notice: () => {}, pulling: () => () => {} });
+  await engine.ensureImage({ image: 'busybox', pull: 'missing' }, { pulling: () => () => {} });
 });
 
 /** The program with operation `index` made to fail: close(2) of a descriptor that is not open. */

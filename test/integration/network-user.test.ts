@@ -88,6 +88,7 @@ test('networks are listed, filtered and found by name, id and its beginning', as
     expect(await tsrunOk(['network', 'inspect', '-f', '{{.Name}}', text])).toBe('listed');
   }
   expect(await tsrunOk(['inspect', '-f', '{{.Driver}}', 'listed'])).toBe('bridge');
+  expect(await tsrun(['network', 'rm', '-f', 'nosuch'])).toMatchObject({ code: 0, stdout: '', stderr: '' });
   const missing = await tsrun(['network', 'rm', 'nosuch', 'bridge']);
   expect(missing.stderr).toContain('Error: No such network: nosuch');
   expect(missing.stderr).toContain('tsrun: bridge is a pre-defined network and cannot be removed');
@@ -123,6 +124,9 @@ describe('a running container', () => {
     const gone = await tsrun(['network', 'disconnect', 'bbb', 'cc']);
     expect(gone.stderr).toMatch(/container [0-9a-f]{64} is not connected to network bbb/);
     await tsrunOk(['network', 'connect', 'bbb', 'cc']);
+    expect(await reached()).toBe('hello');
+    await tsrunOk(['network', 'connect', '--gw-priority', '-1', 'aaa', 'cc']);
+    expect(await inside('cc', 'ip route show default', 'network')).toContain(`via ${await gateway('bbb')} dev`);
     expect(await reached()).toBe('hello');
   });
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { tsrun, tsrunOk } from './tsrun.ts';
+import { run, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 /** Runs a shell command in a busybox container without a network. */
 function busybox(
@@ -38,6 +38,15 @@ test('debian runs ash by its own name for it, and says so in one line', async ()
 
 test.each([0, 1, 42, 125, 126, 127, 128, 255])('exit status %i is passed on', async (status) => {
   expect((await busybox([], `exit ${status}`)).code).toBe(status);
+});
+
+test('a run that waits does without huge pages, and its command may have them', async () => {
+  // `$$` is the outer shell, which becomes tsrun.
+  const wait = 'for i in $(seq 100); do grep -q "^THP_enabled:.*0" /proc/$1/status && break; sleep 0.1; done';
+  const script = `${wait}; grep THP_enabled /proc/$1/status /proc/self/status`;
+  const command = `exec "$0" run --rm --pid host --network none busybox sh -c '${script}' sh $$`;
+  const { stdout } = await run('sh', ['-c', command, tsrunPath]);
+  expect(stdout).toMatch(/^\/proc\/\d+\/status:THP_enabled:\t0\n\/proc\/self\/status:THP_enabled:\t1\n$/);
 });
 
 test('a command that a signal ends exits with 128 and its number', async () => {

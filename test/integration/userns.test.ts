@@ -198,7 +198,8 @@ test('keep-id: one user is the same on both sides', async () => {
 });
 
 test('debian: users, file capabilities and package files are as they were', async () => {
-  await tsrunOk(['pull', '-q', 'debian']);
+  // An emulated processor takes its time for 160 MB.
+  await tsrunOk(['pull', '-q', 'debian'], { timeout: 280_000 });
   const run = await tsrun([
     'run',
     '--rm',

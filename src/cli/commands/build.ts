@@ -1,10 +1,11 @@
 /** `tsrun build`: an image from a Dockerfile. */
 import { writeFileSync } from 'node:fs';
 import { type BuildOptions, build } from '../../build/build.ts';
-import { Engine } from '../../container/engine.ts';
+import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
 import type { Reference } from '../../image/reference.ts';
+import { ImageStore } from '../../image/store.ts';
 import { buildProgress } from '../build-progress.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
@@ -17,6 +18,14 @@ export const buildImage: Command = {
   usage: '[OPTIONS] PATH|ARCHIVE|-',
   description: 'Build an image from a Dockerfile and a context: a directory, an archive, or - for stdin',
   flags: [
+    {
+      name: 'allow',
+      type: 'list',
+      description: 'Let the Dockerfile ask for it: network.host, for RUN --network=host',
+      check: (text) => {
+        if (text !== 'network.host') throw new Error(`invalid entitlement ${text}: there is network.host`);
+      },
+    },
     { name: 'build-arg', type: 'list', description: 'Set an ARG of the Dockerfile, NAME=VALUE or NAME' },
     {
       name: 'file',
@@ -75,6 +84,7 @@ export const buildImage: Command = {
       pull: flags.boolean('pull'),
       platform: platform === undefined ? undefined : parsePlatform(platform),
       network: flags.string('network') ?? 'default',
+      allowsHostNetwork: flags.has('allow'),
       secrets: new Map(flags.strings('secret').map(parseSecret)),
       epoch: process.env.SOURCE_DATE_EPOCH,
       version: programVersion,
@@ -82,14 +92,17 @@ export const buildImage: Command = {
       pulling: progress.pulling,
       signal: beginInterruption(),
     };
+    const containers = new ContainerStore();
+    let success = false;
     try {
-      const image = await build(new Engine(), options);
+      const image = await build({ containers, images: new ImageStore(containers.root) }, options);
+      success = true;
       const path = flags.string('iidfile');
       if (path !== undefined) writeFileSync(path, image.id);
       if (quiet) print(`${image.id}\n`);
       return 0;
     } finally {
-      progress.finish();
+      progress.finish(success);
     }
   },
 };

@@ -28,7 +28,7 @@ function moment(name: string, text: string | undefined): bigint | undefined {
 function printer(format: string | undefined): (event: RecordedEvent) => void {
   if (!format) return (event) => print(`${escapeControls(eventLine(event))}\n`);
   // As it was recorded: its numbers are longer than those of JavaScript.
-  if (format === 'json' || /^\{\{\s*json\s+\.\s*\}\}$/.test(format)) return ({ line }) => print(`${line}\n`);
+  if (format === 'json' || /^\{\{\s*json\s+\.\s*\}\}$/.test(format)) return ({ line }) => printForeign(`${line}\n`);
   const fail = (error: unknown): never => {
     if (!(error instanceof TemplateError)) throw error;
     throw new TsrunError('USAGE', `Error parsing format: ${error.message}`, { exitCode: 64 });

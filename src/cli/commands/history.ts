@@ -1,6 +1,7 @@
 /** `tsrun history`: what an image was made of. */
 import { ImageStore, type StoredImage } from '../../image/store.ts';
 import type { Command } from '../command.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { historyRows, historyTitles } from '../views/history-row.ts';
 import { printList } from '../views/list.ts';
 
@@ -17,12 +18,14 @@ export const history: Command = {
       shownDefault: 'true',
     },
     { name: 'no-trunc', type: 'bool', description: 'Show everything in full' },
+    platformFlag,
     { name: 'quiet', short: 'q', type: 'bool', description: 'Only image IDs' },
   ],
   args: { min: 1, max: 1 },
   async run({ flags, args: [name = ''] }) {
     const store = new ImageStore();
     const image = store.require(name);
+    checkPlatform(flags, image, name);
     const human = flags.boolean('human', true);
     const rows = historyRows(image, ancestors(store, image), { truncate: !flags.boolean('no-trunc'), human });
     printList(rows, {

@@ -1,4 +1,5 @@
 /** `tsrun images`: list images. */
+import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { compileImageFilter } from '../views/image-filter.ts';
@@ -18,9 +19,15 @@ export const images: Command = {
     { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
     { name: 'no-trunc', type: 'bool', description: 'Show everything in full' },
     { name: 'quiet', short: 'q', type: 'bool', description: 'Only image IDs' },
+    { name: 'tree', type: 'bool', description: '', hidden: true },
   ],
   args: { min: 0, max: 1 },
   async run({ flags, args }) {
+    if (flags.boolean('tree')) {
+      throw new TsrunError('UNSUPPORTED', '--tree is not supported: an image here has one platform, and no tree', {
+        hint: 'tsrun images lists images; tsrun manifest inspect NAME shows the platforms of one in a registry',
+      });
+    }
     const store = new ImageStore();
     const format = flags.string('format');
     const digests = flags.boolean('digests') || (format?.includes('.Digest') ?? false);

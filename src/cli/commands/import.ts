@@ -13,7 +13,7 @@ import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print } from '../output.ts';
 import { programVersion } from '../program-version.ts';
-import { isTerminal } from '../terminal.ts';
+import { isTerminal, printForeign } from '../terminal.ts';
 import { parseTarget } from './target-reference.ts';
 
 export const importImage: Command = {
@@ -87,27 +87,9 @@ async function openSource(source: string, signal: AbortSignal): Promise<Input> {
 }
 
 async function download(source: string, signal: AbortSignal): Promise<Input> {
-  if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);
-  const [{ HttpClient, chunks, discard }, { loadRegistrySettings }] = await Promise.all([
-    import('../../image/http.ts'),
-    import('../../image/mirrors.ts'),
-  ]);
-  const http = new HttpClient(loadRegistrySettings());
-  print(`Downloading from ${source}\n`);
-  const answer = await http.request(new URL(source), { signal });
-  if (answer.status !== 200) {
-    discard(answer);
-    http.close();
-    const text = `Get ${JSON.stringify(source)}: ${answer.status} ${answer.body.statusMessage ?? ''}`;
-    throw new TsrunError('NETWORK', text, { hint: 'check the address' });
-  }
-  return {
-    name: source,
-    async read(write) {
-      for await (const chunk of chunks(answer, http.idleTimeout, signal)) await write(chunk);
-    },
-    close: () => http.close(),
-  };
+  const { openDownload } = await import('../../image/download.ts');
+  printForeign(`Downloading from ${source}\n`);
+  return { name: source, ...(await openDownload(source, signal)) };
 }
 
 function openFile(source: string): number {

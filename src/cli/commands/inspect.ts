@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { readPressure } from '../../cgroup/stats.ts';
 import { directorySize } from '../../container/directory-size.ts';
 import { liveExecs } from '../../container/exec-directory.ts';
+import type { LinkOption } from '../../container/run-options.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parseOrigin } from '../../image/config-origin.ts';
 import { ImageStore } from '../../image/store.ts';
+import type { ParsedFlags } from '../arguments.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson } from '../format/value.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { report } from '../report.ts';
 import { printForeign } from '../terminal.ts';
 import { containerDocument } from '../views/container-inspect.ts';
@@ -62,7 +65,7 @@ export const containerInspect: Command = {
 export const imageInspect: Command = {
   usage: '[OPTIONS] IMAGE [IMAGE...]',
   description: 'Show everything about images',
-  flags: [formatFlag],
+  flags: [formatFlag, platformFlag],
   args: { min: 1 },
   run: (invocation) => inspectObjects(invocation, ['image'], 'image'),
 };
@@ -90,10 +93,10 @@ export const networkInspect: Command = {
 class Finder {
   readonly #containers = new ContainerStore();
   readonly #images = new ImageStore(this.#containers.root);
-  readonly #withSizes: boolean;
+  readonly #flags: ParsedFlags;
 
-  constructor(withSizes: boolean) {
-    this.#withSizes = withSizes;
+  constructor(flags: ParsedFlags) {
+    this.#flags = flags;
   }
 
   async find(kind: Kind, text: string): Promise<Struct | undefined> {
@@ -129,17 +132,25 @@ class Finder {
       image: this.#images.resolve(container.record.image.id)?.size ?? 0,
     });
     const cgroup = container.state.pid === 0 ? '' : (container.state.start?.cgroup ?? '');
+    const { links } = container.record.options;
     return containerDocument(container, {
       layerPath: this.#layerPath,
       ...(container.state.pid === 0 ? {} : { execIds: liveExecs(this.#containers, container.record.id) }),
+      ...(links === undefined ? {} : { links: links.map((link) => this.#shownLink(link, container.record.name)) }),
       ...(cgroup === '' ? {} : { pressure: readPressure(cgroup) }),
-      ...(this.#withSizes ? { sizes: sizes() } : {}),
+      ...(this.#flags.boolean('size') ? { sizes: sizes() } : {}),
     });
+  }
+
+  /** A container that is gone keeps its id there. */
+  #shownLink({ target, alias }: LinkOption, name: string): string {
+    return `/${this.#containers.read(target)?.record.name ?? target}:/${name}/${alias}`;
   }
 
   #image(text: string): Struct | undefined {
     const image = this.#images.resolve(text);
     if (image === undefined) return undefined;
+    checkPlatform(this.#flags, image, text);
     const bytes = this.#images.readBlob(image.id);
     const source = { name: `config of "${text}"`, code: 'CORRUPT' } as const;
     return imageDocument(image, this.#layerPath, bytes === undefined ? undefined : parseOrigin(bytes, source));
@@ -148,7 +159,7 @@ class Finder {
 
 async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], what: string): Promise<number> {
   const { flags, args, name: command } = invocation;
-  const finder = new Finder(flags.boolean('size'));
+  const finder = new Finder(flags);
   const output = outputOf(flags.string('format') ?? '');
   const errors: unknown[] = [];
   for (const text of args) {

@@ -6,10 +6,12 @@ import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { errorCode } from '../../image/errors.ts';
 import { loadImages } from '../../image/load.ts';
+import { parsePlatform } from '../../image/platform.ts';
 import { familiarName } from '../../image/reference.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
+import { platformFlag } from '../options/platform.ts';
 import { print } from '../output.ts';
 import { isTerminal } from '../terminal.ts';
 
@@ -18,17 +20,20 @@ export const load: Command = {
   description: 'Load images from a tar archive or stdin',
   flags: [
     { name: 'input', short: 'i', type: 'string', description: 'Read from a file instead of stdin' },
+    { ...platformFlag, description: 'Of an image for several platforms the one for this' },
     { name: 'quiet', short: 'q', type: 'bool', description: 'No effect: there is no output but the names' },
   ],
   args: { min: 0, max: 0 },
   async run({ flags }) {
     const containers = new ContainerStore();
     const images = new ImageStore(containers.root);
+    const platform = flags.string('platform');
     const input = flags.string('input') ?? '';
     const fd = input === '' ? standardInput() : open(input);
     try {
       const loaded = await loadImages(images, fd, {
         signal: beginInterruption(),
+        ...(platform ? { platform: parsePlatform(platform) } : {}),
         onDiscard: (layers) => images.discardLayers(layers, layerInUse(containers)),
       });
       for (const { image, references, before } of loaded) {

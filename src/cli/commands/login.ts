@@ -10,7 +10,7 @@ import type { Command } from '../command.ts';
 import { beginInterruption, endInterruption } from '../interrupt.ts';
 import { print, printError } from '../output.ts';
 import { askSecret, readLine } from '../prompt.ts';
-import { isTerminal } from '../terminal.ts';
+import { isTerminal, printForeign } from '../terminal.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
 
 /** The registry that an argument means: docker's own where there is none. */
@@ -46,7 +46,7 @@ export const login: Command = {
         await keep(server, await check(known));
         return 0;
       } catch (error) {
-        print(`Login did not succeed, error: ${messageOf(error)}\n`);
+        printForeign(`Login did not succeed, error: ${messageOf(error)}\n`);
       }
     }
     if (given.username === '' || given.password === '') given = ask(given, known?.username ?? '', isDefault);

@@ -11,6 +11,7 @@ import type { Command } from '../command.ts';
 import type { Flag } from '../flag.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { print, printError } from '../output.ts';
+import { printForeign } from '../terminal.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
 
 const insecureFlag: Flag = {
@@ -121,7 +122,7 @@ export const manifestInspect: Command = {
     const reference = parseReference(first);
     const local = lists().find(reference);
     if (local === undefined) await printRemote(reference, flags);
-    else print(`${formatManifestList(local).bytes.toString()}\n`);
+    else printForeign(`${formatManifestList(local).bytes.toString()}\n`);
     return 0;
   },
 };
@@ -132,11 +133,11 @@ async function printRemote(reference: Reference, flags: ParsedFlags): Promise<vo
     const remote = await fetchManifest(session, reference);
     const document: unknown = JSON.parse(remote.bytes.toString('utf8'));
     if (!flags.boolean('verbose')) {
-      print(`${JSON.stringify(document, undefined, remote.kind === 'index' ? 3 : '\t')}\n`);
+      printForeign(`${JSON.stringify(document, undefined, remote.kind === 'index' ? 3 : '\t')}\n`);
       return;
     }
     if (remote.kind === 'manifest') {
-      print(`${JSON.stringify(await described(session, remote), undefined, '\t')}\n`);
+      printForeign(`${JSON.stringify(await described(session, remote), undefined, '\t')}\n`);
       return;
     }
     const { manifests } = document as { manifests: { digest: string }[] };
@@ -145,7 +146,7 @@ async function printRemote(reference: Reference, flags: ParsedFlags): Promise<vo
       const one = parseReference(`${reference.domain}/${reference.path}@${digest}`);
       all.push(await described(session, await fetchManifest(session, one)));
     }
-    print(`${JSON.stringify(all, undefined, '\t')}\n`);
+    printForeign(`${JSON.stringify(all, undefined, '\t')}\n`);
   });
 }
 

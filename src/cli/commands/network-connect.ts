@@ -13,6 +13,7 @@ export const networkConnect: Command = {
   flags: [
     { name: 'alias', type: 'list', description: 'Another name of the container on the network' },
     { name: 'driver-opt', type: 'list', description: '', hidden: true },
+    { name: 'gw-priority', type: 'int', description: 'Of several networks the one with the highest is the way out' },
     { name: 'ip', type: 'string', description: 'IPv4 address', check: checkIpv4 },
     { name: 'ip6', type: 'string', description: 'IPv6 address', check: checkIpv6 },
     { name: 'link', type: 'list', description: '', hidden: true },
@@ -30,9 +31,11 @@ export const networkConnect: Command = {
     }
     const ip = flags.string('ip');
     const ip6 = flags.string('ip6');
+    const gatewayPriority = flags.integer('gw-priority');
     const endpoint: EndpointOption = {
       network,
       aliases: flags.strings('alias').flatMap((text) => text.split(',')),
+      ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
       ...(ip ? { ip } : {}),
       ...(ip6 ? { ip6: canonicalIpv6(ip6) } : {}),
     };

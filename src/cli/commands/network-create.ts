@@ -22,6 +22,7 @@ export const networkCreate: Command = {
     { name: 'ip-range', type: 'list', description: 'Part of the subnet that containers get addresses of' },
     { name: 'ipam-driver', type: 'string', description: '', hidden: true },
     { name: 'ipam-opt', type: 'map', description: '', hidden: true },
+    { name: 'ipv4', type: 'bool', description: 'IPv4, which every network has', hidden: true },
     { name: 'ipv6', type: 'bool', description: 'IPv6 too; without a subnet for it, one that is unique and local' },
     { name: 'label', type: 'list', description: 'Set metadata on the network', check: checkLabel },
     {

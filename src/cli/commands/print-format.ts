@@ -2,13 +2,12 @@
 import { TsrunError } from '../../error.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson } from '../format/value.ts';
-import { print } from '../output.ts';
 import { printForeign } from '../terminal.ts';
 
 /** Prints `data` through a template, or as JSON for `json`. Throws `USAGE`. */
 export function printFormatted(data: Struct, format: string, thing: string): void {
   if (format === 'json') {
-    print(`${toJson(data)}\n`);
+    printForeign(`${toJson(data)}\n`);
     return;
   }
   try {

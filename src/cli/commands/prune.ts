@@ -1,8 +1,9 @@
-/** `tsrun container|image|volume prune`: the same question, filters and account for each kind of thing. */
+/** `tsrun builder|container|image|network|volume prune`: the same question, filters and account for each kind of thing. */
 import {
   type PruneFilter,
   type PruneRequest,
   type Pruner,
+  pruneBuildCache,
   pruneContainers,
   pruneImages,
   pruneNetworks,
@@ -17,7 +18,7 @@ import { confirm } from '../confirm.ts';
 import { type Flag, parseBoolean } from '../flag.ts';
 import { parsePruneFilter } from '../options/prune-filter.ts';
 import { print, printError } from '../output.ts';
-import { humanSize } from '../units.ts';
+import { humanSize, parseBytes } from '../units.ts';
 
 /** Digits that docker prints of what was reclaimed. */
 export const reclaimedDigits = 4;
@@ -44,8 +45,12 @@ interface Kind {
   /** Above the list of what went. */
   title: string;
   pruner: Pruner;
+  /** Where other flags say what it does. */
+  prunerOf?: (flags: ParsedFlags) => Pruner;
   /** What goes takes no space that anybody counts. */
   weightless?: boolean;
+  /** Filters that there are; absent: all of docker's. */
+  filters?: readonly string[];
   /** Whether --all or a filter widens it, and the other filters. */
   scope?: (flags: ParsedFlags, filters: readonly string[]) => { all: boolean; filters: string[] };
 }
@@ -63,13 +68,13 @@ function pruneCommand(kind: Kind): Command {
     async run({ flags }) {
       const given = flags.strings('filter');
       const { all, filters } = kind.scope?.(flags, given) ?? { all: false, filters: [...given] };
-      const filter = parsePruneFilter(filters);
+      const filter = parsePruneFilter(filters, new Date(), kind.filters);
       const question = `WARNING! This will remove ${kind.doomed(all)}.\nAre you sure you want to continue?`;
       if (!flags.boolean('force') && !confirm(question)) {
         if (!kind.weightless) print('Total reclaimed space: 0B\n');
         return 0;
       }
-      const { deleted, reclaimed } = await kind.pruner(pruneRequest(filter, all));
+      const { deleted, reclaimed } = await (kind.prunerOf?.(flags) ?? kind.pruner)(pruneRequest(filter, all));
       if (deleted.length > 0) print(`${[kind.title, ...deleted].join('\n')}\n\n`);
       if (!kind.weightless) print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
       return 0;
@@ -111,6 +116,26 @@ function imageScope(flags: ParsedFlags, given: readonly string[]): { all: boolea
   }
   return { all, filters: given.filter((text) => !dangling.includes(text)) };
 }
+
+export const builderPrune = pruneCommand({
+  description: 'Remove build cache',
+  filter: 'until=24h',
+  flags: [
+    { name: 'all', short: 'a', type: 'bool', description: 'Remove all of it, not only what no image has' },
+    {
+      name: 'keep-storage',
+      type: 'string',
+      description: 'Amount of disk space to keep for cache',
+      check: (text) => void parseBytes(text),
+    },
+  ],
+  doomed: (all) => `all ${all ? '' : 'dangling '}build cache`,
+  title: 'Deleted build cache objects:',
+  pruner: pruneBuildCache,
+  prunerOf: (flags) => (request) => pruneBuildCache(request, parseBytes(flags.string('keep-storage') ?? '0')),
+  scope: (flags, filters) => ({ all: flags.boolean('all'), filters: [...filters] }),
+  filters: ['until'],
+});
 
 export const volumePrune = pruneCommand({
   description: 'Remove all volumes that no container has',

@@ -55,7 +55,12 @@ export const ps: Command = {
     if (last > 0) containers = containers.slice(0, last);
     containers = containers.filter(filter.matches);
 
-    const format = flags.string('format');
+    const quiet = flags.boolean('quiet');
+    // As newer clients of docker have it; of images, networks and volumes the format counts.
+    if (quiet && flags.string('format')) {
+      printError('WARNING: Ignoring custom format, because both --format and --quiet are set.');
+    }
+    const format = quiet ? undefined : flags.string('format');
     const truncate = !flags.boolean('no-trunc');
     const names = new ImageNames(images);
     const harmless = isTable(format) || isTerminal(1);
@@ -69,7 +74,7 @@ export const ps: Command = {
     );
     printList(rows, {
       format,
-      quiet: flags.boolean('quiet'),
+      quiet,
       columns: flags.boolean('size') ? [...columns, 'Size'] : columns,
       idField: 'ID',
       titles: containerTitles,

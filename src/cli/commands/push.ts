@@ -14,6 +14,7 @@ import {
 import { ImageStore, type StoredImage } from '../../image/store.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { print } from '../output.ts';
 import { showPull } from '../pull-progress.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
@@ -25,6 +26,7 @@ export const push: Command = {
     { name: 'all-tags', short: 'a', type: 'bool', description: 'Push all tags of the repository' },
     certificatesFlag,
     { name: 'disable-content-trust', type: 'bool', description: 'No effect', hidden: true },
+    platformFlag,
     { name: 'quiet', short: 'q', type: 'bool', description: "Print the image's name only" },
   ],
   args: { min: 1, max: 1 },
@@ -41,6 +43,7 @@ export const push: Command = {
     const certificates = certificatesOf(flags);
     const store = new ImageStore();
     const wanted = imagesToPush(store, reference, all);
+    for (const { image, tagged } of wanted) checkPlatform(flags, image, familiarName(tagged));
     const onProgress = showPull(1, quiet);
     const session = new Push(store, reference, { signal: beginInterruption(), certificates, onProgress });
     onProgress({ kind: 'begin', repository: repositoryName(reference) });

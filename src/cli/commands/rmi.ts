@@ -4,6 +4,7 @@ import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { print } from '../output.ts';
 import { report } from '../report.ts';
 
@@ -13,6 +14,7 @@ export const rmi: Command = {
   flags: [
     { name: 'force', short: 'f', type: 'bool', description: 'Also when stopped containers use it, with all its names' },
     { name: 'no-prune', type: 'bool', description: 'No effect: images have no untagged parents' },
+    { ...platformFlag, type: 'list' },
   ],
   args: { min: 1 },
   async run({ name: command, flags, args }) {
@@ -23,6 +25,8 @@ export const rmi: Command = {
     // One after another: what the first takes away decides what the second means.
     for (const text of args) {
       try {
+        const image = images.resolve(text);
+        if (image !== undefined) checkPlatform(flags, image, text);
         const removals = removeImage({ containers, images }, text, force);
         for (const removal of removals) {
           print('untagged' in removal ? `Untagged: ${removal.untagged}\n` : `Deleted: ${removal.deleted}\n`);

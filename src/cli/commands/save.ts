@@ -1,11 +1,12 @@
 /** `tsrun save`: images as one archive. */
 import { recordImageEvent } from '../../container/image-events.ts';
 import { TsrunError } from '../../error.ts';
-import { formatReference, parseReference, repositoryName } from '../../image/reference.ts';
+import { familiarName, formatReference, parseReference, repositoryName } from '../../image/reference.ts';
 import { type ArchiveFormat, type SavedImage, saveImages } from '../../image/save.ts';
 import { ImageStore } from '../../image/store.ts';
 import { writeArchive } from '../archive-output.ts';
 import type { Command } from '../command.ts';
+import { checkPlatform, platformFlag } from '../options/platform.ts';
 
 const formats: readonly ArchiveFormat[] = ['docker-archive', 'oci-archive'];
 
@@ -20,6 +21,7 @@ export const save: Command = {
       shownDefault: '"docker-archive"',
     },
     { name: 'output', short: 'o', type: 'string', description: 'Write to a file instead of stdout' },
+    platformFlag,
   ],
   args: { min: 1 },
   async run({ flags, args }) {
@@ -36,6 +38,8 @@ export const save: Command = {
     let images: SavedImage[];
     try {
       images = wanted(store, args);
+      for (const { image, references } of images)
+        checkPlatform(flags, image, references[0] === undefined ? image.id : familiarName(references[0]));
       writeArchive(flags.string('output'), 'save image', (sink) => saveImages(store, images, format, sink));
     } finally {
       hold.release();

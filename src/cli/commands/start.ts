@@ -14,12 +14,17 @@ export const start: Command = {
   description: 'Start stopped containers',
   flags: [
     { name: 'attach', short: 'a', type: 'bool', description: 'Attach stdout and stderr, and pass signals on' },
+    { name: 'checkpoint', type: 'string', description: '', hidden: true },
+    { name: 'checkpoint-dir', type: 'string', description: '', hidden: true },
     { name: 'detach-keys', type: 'string', description: 'Keys that detach from the container' },
     { name: 'interactive', short: 'i', type: 'bool', description: 'Attach stdin' },
   ],
   args: { min: 1 },
   async run(invocation) {
     const { flags, args } = invocation;
+    for (const name of ['checkpoint', 'checkpoint-dir']) {
+      if (flags.has(name)) throw new TsrunError('UNSUPPORTED', `--${name} is not supported: there are no checkpoints`);
+    }
     if (flags.boolean('attach') || flags.boolean('interactive')) {
       if (args.length > 1) throw new TsrunError('USAGE', 'you cannot start and attach multiple containers at once');
       return attached(invocation);

@@ -1,8 +1,9 @@
-/** `tsrun system df`: what images, containers and volumes take on disk. */
+/** `tsrun system df`: what images, containers, volumes and the build cache take on disk. */
 
 import {
   type DiskUsage,
   diskUsage,
+  sumBuildCache,
   sumContainers,
   sumImages,
   sumVolumes,
@@ -30,7 +31,7 @@ const titles = {
 
 export const systemDf: Command = {
   usage: '[OPTIONS]',
-  description: 'Show what images, containers and volumes take on disk',
+  description: 'Show what images, containers, volumes and the build cache take on disk',
   flags: [
     { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
     { name: 'verbose', short: 'v', type: 'bool', description: 'Show every image, container and volume' },
@@ -53,19 +54,18 @@ export const systemDf: Command = {
   },
 };
 
-/** One row for each kind. Build cache is there because scripts count lines: nothing is built here. */
+/** One row for each kind. Of the build cache docker shows no percentage. */
 function summaryRows(usage: DiskUsage): Struct[] {
-  const none: UsageSum = { total: 0, active: 0, size: 0, reclaimable: 0 };
   return [
     summaryRow('Images', sumImages(usage)),
     summaryRow('Containers', sumContainers(usage)),
     summaryRow('Local Volumes', sumVolumes(usage)),
-    summaryRow('Build Cache', none),
+    summaryRow('Build Cache', sumBuildCache(usage), false),
   ];
 }
 
-function summaryRow(type: string, { total, active, size, reclaimable }: UsageSum): Struct {
-  const percent = size > 0 ? ` (${Math.trunc((reclaimable * 100) / size)}%)` : '';
+function summaryRow(type: string, { total, active, size, reclaimable }: UsageSum, hasPercent = true): Struct {
+  const percent = hasPercent && size > 0 ? ` (${Math.trunc((reclaimable * 100) / size)}%)` : '';
   return {
     Active: String(active),
     Reclaimable: humanSize(reclaimable, 4) + percent,

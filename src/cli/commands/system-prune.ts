@@ -2,6 +2,7 @@
 import {
   type PruneRequest,
   type Pruner,
+  pruneBuildCache,
   pruneContainers,
   pruneImages,
   pruneLeftovers,
@@ -44,11 +45,15 @@ export const systemPrune: Command = {
 
 /** In docker's order: a container that is gone uses no network, volume or image any more. */
 async function prune(request: PruneRequest, volumes: boolean): Promise<void> {
+  const { labels, withoutLabels } = request.filter;
+  const hasLabels = labels.length + withoutLabels.length > 0;
   const steps: [title: string, pruner: Pruner][] = [
     ['Deleted Containers:', pruneContainers],
     ['Deleted Networks:', pruneNetworks],
     ...(volumes ? [['Deleted Volumes:', pruneVolumes] as [string, Pruner]] : []),
     ['Deleted Images:', pruneImages],
+    // Docker filters what has labels by them; steps of builds have none.
+    ...(hasLabels ? [] : [['Deleted build cache objects:', pruneBuildCache] as [string, Pruner]]),
   ];
   let reclaimed = 0;
   for (const [title, pruner] of steps) {

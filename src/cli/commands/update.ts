@@ -7,8 +7,8 @@ import type { Flag } from '../flag.ts';
 import { blockIoOf } from '../options/block-io.ts';
 import { parseRestartPolicy } from '../options/health.ts';
 import { checkLimits } from '../options/limits.ts';
-import { parseLimits } from '../options/run-options.ts';
-import { createFlags } from '../run-flags.ts';
+import { parseLimits, refuseUnsupported } from '../options/run-options.ts';
+import { allCreateFlags, createFlags } from '../run-flags.ts';
 import { forEachArgument } from './each.ts';
 
 const names = new Set(
@@ -16,14 +16,18 @@ const names = new Set(
   restart`.split(/\s+/),
 );
 const flags: readonly Flag[] = createFlags.filter(({ name }) => names.has(name));
+/** Docker's flags that belong to cgroup v1: known, and refused with the reason. */
+const refusedNames = ['cpu-rt-period', 'cpu-rt-runtime', 'kernel-memory'];
+const refused: readonly Flag[] = allCreateFlags.filter(({ name }) => refusedNames.includes(name));
 
 export const update: Command = {
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   description: 'Change limits and restart policy of containers',
-  flags,
+  flags: [...flags, ...refused],
   args: { min: 1 },
   async run(invocation) {
     const given = invocation.flags;
+    refuseUnsupported(given, refusedNames);
     if (!flags.some(({ name }) => given.has(name))) {
       throw new TsrunError('USAGE', 'you must provide one or more flags when using this command');
     }

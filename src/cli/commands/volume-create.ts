@@ -3,8 +3,15 @@ import { anonymousName, VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
 import { rootDirectory } from '../../linux/paths.ts';
 import type { Command } from '../command.ts';
+import type { Flag } from '../flag.ts';
 import { checkLabel, labelsOf } from '../options/environment.ts';
 import { print } from '../output.ts';
+
+/** Docker's flags of volumes that a swarm has: known, and refused. */
+const clusterFlags =
+  'availability group limit-bytes required-bytes scope secret sharing topology-preferred topology-required type'.split(
+    ' ',
+  );
 
 export const volumeCreate: Command = {
   usage: '[OPTIONS] [VOLUME]',
@@ -14,9 +21,14 @@ export const volumeCreate: Command = {
     { name: 'label', type: 'list', description: 'Set metadata for the volume', check: checkLabel },
     { name: 'name', type: 'string', description: 'Name of the volume', hidden: true },
     { name: 'opt', short: 'o', type: 'map', description: 'Where its files are, as mount(8) has it: type, device, o' },
+    ...clusterFlags.map((name): Flag => ({ name, type: 'list', description: '', hidden: true })),
   ],
   args: { min: 0, max: 1 },
   async run({ flags, args }) {
+    const cluster = clusterFlags.find((flag) => flags.has(flag));
+    if (cluster !== undefined) {
+      throw new TsrunError('UNSUPPORTED', `--${cluster} is not supported: it belongs to volumes of a swarm`);
+    }
     const given = flags.string('name') || undefined;
     const [name = given ?? ''] = args;
     if (args.length > 0 && given !== undefined) {

@@ -2,6 +2,7 @@
 import { ContainerStore } from '../../container/store.ts';
 import { VolumeStore } from '../../container/volumes/store.ts';
 import { volumesOf } from '../../container/volumes/users.ts';
+import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import { printError } from '../output.ts';
 import { printList } from '../views/list.ts';
@@ -12,12 +13,16 @@ export const volumeLs: Command = {
   usage: '[OPTIONS]',
   description: 'List volumes',
   flags: [
+    { name: 'cluster', type: 'bool', description: '', hidden: true },
     { name: 'filter', short: 'f', type: 'filter', description: 'Only those that fit, such as dangling=true' },
     { name: 'format', type: 'string', description: "'table', 'table TEMPLATE', 'json', or a Go template" },
     { name: 'quiet', short: 'q', type: 'bool', description: 'Only names' },
   ],
   args: { min: 0, max: 0 },
   async run({ flags }) {
+    if (flags.boolean('cluster')) {
+      throw new TsrunError('UNSUPPORTED', '--cluster is not supported: it belongs to volumes of a swarm');
+    }
     const containers = new ContainerStore();
     let used: Set<string> | undefined;
     const isUsed = (name: string): boolean => {

@@ -28,7 +28,8 @@ function checkTarget(target: string, context: string): void {
 export function parseVolume(text: string): MountOption {
   const parts = text.split(':');
   const invalid = `invalid volume specification: '${text}'`;
-  if (parts.length > 3 || parts.at(-1) === '') throw usage(invalid);
+  if (parts.includes('')) throw usage(`invalid spec: ${text}: empty section between colons`);
+  if (parts.length > 3) throw usage(invalid);
   const [first = '', second, mode = ''] = parts;
   const source = second === undefined ? '' : first;
   const target = second ?? first;

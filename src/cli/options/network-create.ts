@@ -18,6 +18,11 @@ export function networkCreation(flags: ParsedFlags, name: string): NetworkCreati
   for (const flag of ['config-only', 'config-from', 'ingress']) {
     if (flags.has(flag)) throw new TsrunError('UNSUPPORTED', `--${flag} is not supported: it belongs to swarms`);
   }
+  if (!flags.boolean('ipv4', true)) {
+    throw new TsrunError('UNSUPPORTED', '--ipv4=false is not supported: every network has IPv4', {
+      hint: 'give it IPv6 as well: --ipv6',
+    });
+  }
   const scope = flags.string('scope') || 'local';
   if (scope !== 'local') throw new TsrunError('UNSUPPORTED', `--scope ${scope} is not supported: there are no swarms`);
   const ipamDriver = flags.string('ipam-driver') || 'default';

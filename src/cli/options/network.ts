@@ -1,6 +1,7 @@
 /** Flags of the network: names, addresses, ports. */
-import type { EndpointOption } from '../../container/run-options.ts';
+import type { EndpointOption, LinkOption } from '../../container/run-options.ts';
 import { ipFamily, ipv6Text, parseIpv6 } from '../../linux/ip-address.ts';
+import { parseInteger } from '../flag.ts';
 
 /** `NAME:ADDRESS` of --add-host, or NAME=ADDRESS as newer clients have it. Throws an `Error` with docker's words. */
 export function parseExtraHost(text: string): { name: string; address: string } {
@@ -12,6 +13,16 @@ export function parseExtraHost(text: string): { name: string; address: string } 
     throw new Error(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
   return { name, address };
+}
+
+/** `CONTAINER[:ALIAS]` of --link. Throws an `Error` with docker's words. */
+export function parseLink(text: string): LinkOption {
+  if (text === '') throw new Error('empty string specified for links');
+  const [target = '', alias, ...rest] = text.split(':');
+  if (rest.length > 0 || target === '' || alias === '') throw new Error(`bad format for links: ${text}`);
+  const name = target.replace(/^\//, '');
+  // `/web:/db/web` is how inspect shows a link: only its last part is the alias.
+  return { target: name, alias: (alias ?? name).replace(/^.*\//s, '') };
 }
 
 /** Checks one --dns. */
@@ -71,6 +82,9 @@ export function parseNetwork(text: string): EndpointOption {
       case 'mac-address':
         checkMac(value);
         endpoint.mac = value.toLowerCase();
+        break;
+      case 'gw-priority':
+        endpoint.gatewayPriority = parseInteger(value);
         break;
       default:
         throw new Error(`invalid field key ${key}`);

@@ -4,11 +4,15 @@ import { TsrunError } from '../../error.ts';
 import { parseMoment } from '../units.ts';
 import { parseFilters } from '../views/container-filter.ts';
 
-const names = new Set(['until', 'label', 'label!']);
+const all = ['until', 'label', 'label!'];
 
 /** Reads the values of --filter. Throws `USAGE` with docker's words. */
-export function parsePruneFilter(texts: readonly string[], now = new Date()): PruneFilter {
-  const filters = parseFilters(texts, names);
+export function parsePruneFilter(
+  texts: readonly string[],
+  now = new Date(),
+  names: readonly string[] = all,
+): PruneFilter {
+  const filters = parseFilters(texts, new Set(names));
   const untils = filters.get('until') ?? [];
   if (untils.length > 1) throw new TsrunError('USAGE', 'more than one until filter specified');
   const [until] = untils;

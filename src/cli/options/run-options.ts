@@ -16,7 +16,7 @@ import { environmentOf, labelsOf } from './environment.ts';
 import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
-import { canonicalIpv6, networksOf, parseExpose, parseExtraHost } from './network.ts';
+import { canonicalIpv6, networksOf, parseExpose, parseExtraHost, parseLink } from './network.ts';
 
 const defaultShmSize = 64 * 1024 * 1024;
 
@@ -66,6 +66,13 @@ export interface Terminals {
   stdout: boolean;
 }
 
+/** Throws `UNSUPPORTED` with the reason where one of docker's flags was given that tsrun knows and refuses. */
+export function refuseUnsupported(flags: ParsedFlags, names: Iterable<string>): void {
+  for (const name of names) {
+    if (flags.has(name)) throw notYet(`--${name} is not supported: ${refusals.get(name)}`);
+  }
+}
+
 /**
  * Builds the options of a container from `args`, the image and its command.
  * Throws `USAGE` with docker's words, `UNSUPPORTED` for what tsrun does not do.
@@ -76,9 +83,7 @@ export function buildRunOptions(
   terminals: Terminals,
   caller: NodeJS.ProcessEnv = process.env,
 ): RunOptions {
-  for (const [name, reason] of refusals) {
-    if (flags.has(name)) throw notYet(`--${name} is not supported: ${reason}`);
-  }
+  refuseUnsupported(flags, refusals.keys());
   const [image = '', ...command] = args;
   const options: RunOptions = {
     image,
@@ -98,6 +103,7 @@ export function buildRunOptions(
     ...processOf(flags, terminals),
     env: environmentOf(flags.strings('env-file'), flags.strings('env'), caller),
     labels: labelsOf(flags.strings('label-file'), flags.strings('label')),
+    ...(flags.has('annotation') ? { annotations: labelsOf([], flags.strings('annotation')) } : {}),
     ...optional('user', given(flags, 'user') ?? keptUser(flags)),
     groupAdd: flags.strings('group-add'),
     ...optional('workingDir', workingDir(flags)),
@@ -183,6 +189,7 @@ type NetworkOptions = Pick<
   RunOptions,
   | 'network'
   | 'endpoints'
+  | 'links'
   | 'publish'
   | 'publishAll'
   | 'expose'
@@ -209,6 +216,7 @@ function networkOf(flags: ParsedFlags): NetworkOptions {
   return {
     network,
     ...optional('endpoints', endpoints),
+    ...(flags.has('link') ? { links: flags.strings('link').map((text) => asUsage(() => parseLink(text))) } : {}),
     publish: flags.strings('publish').flatMap((text) => asUsage(() => parsePublish(text))),
     publishAll: flags.boolean('publish-all'),
     expose: flags.strings('expose').flatMap((text) => asUsage(() => parseExpose(text))),

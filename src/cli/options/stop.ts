@@ -3,12 +3,12 @@ import type { ContainerRecord } from '../../container/record.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import type { Flag } from '../flag.ts';
 
-/** `--signal` and `--time`; `patience` is what help says of the time. */
+/** `--signal` and `--timeout`; `patience` is what help says of the time. */
 export function stopFlags(patience: string): Flag[] {
   return [
     { name: 'signal', short: 's', type: 'string', description: 'Signal to send instead of the stop signal' },
-    { name: 'time', short: 't', type: 'int', description: patience, shownDefault: '10' },
-    { name: 'timeout', type: 'int', description: 'Seconds to wait', aliasOf: 'time', hidden: true },
+    { name: 'timeout', short: 't', type: 'int', description: patience, shownDefault: '10' },
+    { name: 'time', type: 'int', description: 'Seconds to wait', aliasOf: 'timeout', hidden: true },
   ];
 }
 
@@ -17,5 +17,5 @@ export function stopOf(
   flags: ParsedFlags,
   { stopTimeout }: ContainerRecord,
 ): { seconds: number; signal: string | undefined } {
-  return { seconds: flags.integer('time') ?? stopTimeout, signal: flags.string('signal') || undefined };
+  return { seconds: flags.integer('timeout') ?? stopTimeout, signal: flags.string('signal') || undefined };
 }

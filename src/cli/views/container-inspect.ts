@@ -6,7 +6,7 @@ import { aliasesOf, attachmentsOf, endpointsOf } from '../../container/endpoints
 import { mountOption } from '../../container/mount-plan.ts';
 import { endpointId } from '../../container/networks.ts';
 import type { Container, Healthcheck, HealthRecord } from '../../container/record.ts';
-import { type BridgeAttachment, bridgeName } from '../../network/index.ts';
+import { type BridgeAttachment, bridgeName, findNetwork } from '../../network/index.ts';
 import { GoMap, listOrNil, nilList, nilMap, type Struct, stringMap, type Value, withOmitted } from '../format/value.ts';
 import { networkNames, portBindings } from './container-row.ts';
 import { hostConfig } from './host-config.ts';
@@ -23,6 +23,8 @@ export interface InspectInputs {
   layerPath: (chainId: string) => string;
   /** Bytes, with --size. */
   sizes?: { written: number; image: number };
+  /** What --link has made, as `/web:/db/web`. */
+  links?: readonly string[];
   /** Of commands that run in it. */
   execIds?: readonly string[];
   /** Of the cgroup of one that runs. */
@@ -54,7 +56,7 @@ export function containerDocument(container: Container, inputs: InspectInputs): 
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: listOrNil(inputs.execIds ?? []),
-    HostConfig: hostConfig(record.options),
+    HostConfig: hostConfig(record.options, inputs.links ?? []),
     GraphDriver: graphDriver(container, inputs.layerPath),
     ...(inputs.sizes === undefined
       ? {}
@@ -300,7 +302,8 @@ function endpointSettings(container: Container, name: string, attachment: Bridge
           },
     Links: nilList,
     Aliases: named ? aliasesOf(record, endpoint) : nilList,
-    NetworkID: attachment?.networkId ?? '',
+    // It stays when the container has ended, as long as the network is there.
+    NetworkID: attachment?.networkId ?? (container.state.start === undefined ? '' : (findNetwork(name)?.id ?? '')),
     EndpointID: place.EndpointID ?? '',
     Gateway: place.Gateway ?? '',
     IPAddress: place.IPAddress ?? '',

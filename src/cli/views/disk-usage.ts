@@ -1,10 +1,11 @@
 /** `system df -v`: every image, container and volume with what it takes, in docker's tables and documents. */
-import type { ContainerUsage, DiskUsage, ImageUsage } from '../../container/disk-usage.ts';
+import type { CacheUsage } from '../../container/build-cache-usage.ts';
+import { type ContainerUsage, type DiskUsage, type ImageUsage, sumBuildCache } from '../../container/disk-usage.ts';
 import type { VolumeUsage } from '../../container/volume-usage.ts';
 import type { ImageNames } from '../commands/image-names.ts';
 import type { Struct, Value } from '../format/value.ts';
 import { escapeControls } from '../output.ts';
-import { humanSize } from '../units.ts';
+import { humanSize, timeAgo } from '../units.ts';
 import { containerRow, containerTitles } from './container-row.ts';
 import { imageNames, imageRow, imageTitles } from './image-row.ts';
 import { renderList } from './list.ts';
@@ -51,7 +52,26 @@ export function detailedRows(usage: DiskUsage, names: ImageNames): Struct {
     Images: usage.images.flatMap((image) => imageRows(image, false)),
     Containers: usage.containers.map((container) => usageRow(container, names, false)),
     Volumes: usage.volumes.map(volumeRow),
-    BuildCache: [],
+    BuildCache: usage.buildCache.map((entry) => cacheRow(entry, false)),
+  };
+}
+
+function cacheRow(entry: CacheUsage, truncate: boolean): Struct {
+  const { id, type, description, size, shared, created, used, uses } = entry;
+  const times = { created: new Date(created), used: new Date(used) };
+  return {
+    CacheType: type,
+    CreatedAt: times.created.toISOString(),
+    CreatedSince: timeAgo(times.created),
+    Description: description,
+    ID: truncate ? id.slice(0, 12) : id,
+    InUse: 'false',
+    LastUsedAt: times.used.toISOString(),
+    LastUsedSince: timeAgo(times.used),
+    Parent: '',
+    Shared: String(shared),
+    Size: humanSize(size),
+    UsageCount: String(uses),
   };
 }
 
@@ -85,8 +105,12 @@ export function printDetails(usage: DiskUsage, names: ImageNames): string {
       'Links',
       'Size',
     ]),
-    '\nBuild cache usage: 0B\n\n',
-    table([], cacheTitles, Object.keys(cacheTitles)),
+    `\nBuild cache usage: ${humanSize(sumBuildCache(usage).size)}\n\n`,
+    table(
+      usage.buildCache.map((entry) => cacheRow(entry, true)),
+      cacheTitles,
+      Object.keys(cacheTitles),
+    ),
   ].join('');
 }
 

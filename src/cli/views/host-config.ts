@@ -89,7 +89,8 @@ function securityOptions({ securityOpt, privileged, pidMode, ipcMode }: RunOptio
     : securityOpt;
 }
 
-export function hostConfig(options: RunOptions): Struct {
+/** `links`: what --link has made, as `/web:/db/web`. */
+export function hostConfig(options: RunOptions, links: readonly string[]): Struct {
   const mounts = mountFields(options.mounts);
   const sysctls = Object.keys(options.sysctls).length === 0 ? {} : { Sysctls: stringMap(options.sysctls) };
   const fields: Struct = {
@@ -112,7 +113,7 @@ export function hostConfig(options: RunOptions): Struct {
     GroupAdd: listOrNil(options.groupAdd),
     IpcMode: options.ipcMode || 'private',
     Cgroup: '',
-    Links: nilList,
+    Links: listOrNil(links),
     OomScoreAdj: options.oomScoreAdj ?? 0,
     PidMode: options.pidMode,
     Privileged: options.privileged,
@@ -125,6 +126,7 @@ export function hostConfig(options: RunOptions): Struct {
     ShmSize: options.shmSize,
     ...sysctls,
     Runtime: 'tsrun',
+    ...(options.annotations === undefined ? {} : { Annotations: stringMap(options.annotations) }),
     ConsoleSize: [0, 0],
     Isolation: '',
     ...resourceFields(options),

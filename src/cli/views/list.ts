@@ -2,7 +2,7 @@
 import { TsrunError } from '../../error.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson, type Value } from '../format/value.ts';
-import { print } from '../output.ts';
+import { escapeControls, print } from '../output.ts';
 import { alignColumns } from '../table.ts';
 import { printForeign } from '../terminal.ts';
 
@@ -55,7 +55,7 @@ export function renderList(rows: readonly Struct[], options: ListOptions): strin
   }
   if (format === '' || format === 'table') {
     const header = options.columns.map((column) => String(options.titles[column]));
-    const lines = rows.map((row) => options.columns.map((column) => String(row[column])));
+    const lines = rows.map((row) => options.columns.map((column) => escapeControls(String(row[column]))));
     return alignColumns([header, ...lines].map((cells) => `${cells.join('\t')}\n`).join(''));
   }
   const asTable = isTable(format);
@@ -68,7 +68,7 @@ export function renderList(rows: readonly Struct[], options: ListOptions): strin
       fail(error, 'failed to execute template');
     }
   }
-  return asTable ? alignColumns(text) : text;
+  return asTable ? alignColumns(escapeControls(text, true)) : text;
 }
 
 /** Prints what `renderList` makes of the rows. */

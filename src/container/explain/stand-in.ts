@@ -3,6 +3,7 @@ import { codeOf } from '../../error.ts';
 import type { LayerPlace } from '../../image/layers.ts';
 import { ReadableLayers } from '../../image/readable-layers.ts';
 import type { StoredImage } from '../../image/store.ts';
+import { errnoName, SyscallError } from '../../linux/errno.ts';
 import type { ImageForContainer } from '../create.ts';
 import type { Engine, EngineIo } from '../engine.ts';
 import type { RunOptions } from '../run-options.ts';
@@ -29,6 +30,8 @@ export interface LookedUpImage {
   /** The layers, to be read and then closed. */
   opened: ReadableLayers;
   isStandIn: boolean;
+  /** Its layers are there, and only root may look into them. */
+  isOpaque: boolean;
 }
 
 /** Throws what a pull throws, and `INVALID_REFERENCE`. */
@@ -47,15 +50,28 @@ export async function lookUpImage(
     if (!isRefusal(error)) throw error;
   }
   const layers: LayerPlace[] = [{ kind: 'unpacked', path: engine.images.layerPath(standIn.id) }];
-  return { image: standIn, layers, opened: new ReadableLayers(layers), isStandIn: true };
+  return { image: standIn, layers, opened: new ReadableLayers(layers), isStandIn: true, isOpaque: false };
 }
 
 function asItIs(engine: Engine, stored: StoredImage): LookedUpImage {
   const opened = engine.images.openLayers(stored.layers.map(({ chainId }) => chainId));
-  return { image: engine.forContainer(stored, opened), layers: opened.places, opened, isStandIn: false };
+  const image = engine.forContainer(stored, opened);
+  const found = { image, layers: opened.places, opened, isStandIn: false, isOpaque: false };
+  try {
+    void opened.paths;
+    return found;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    // Layers that are mounted from their archives: their users are not known then, and nothing else is asked of them.
+    const layers = stored.layers.map(({ chainId }) => ({ chainId, path: engine.images.layerPath(standIn.id) }));
+    return { ...found, image: { ...image, layers }, isOpaque: true };
+  }
 }
 
 function isRefusal(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
-  return [codeOf(error), codeOf(cause)].some((code) => code === 'EACCES' || code === 'EPERM');
+  return [error, cause].some((each) => {
+    const code = each instanceof SyscallError ? errnoName(each.errno) : codeOf(each);
+    return code === 'EACCES' || code === 'EPERM';
+  });
 }

@@ -36,13 +36,13 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
   validateSecurityOptions(options.securityOpt);
   checkUserns(options);
   const store = engine.containers;
-  const { image, layers, opened, isStandIn } = await lookUpImage(engine, options, io, pull);
+  const { image, layers, opened, isStandIn, isOpaque } = await lookUpImage(engine, options, io, pull);
   const mounts = planMounts(options, image.volumes, (text) => store.resolve(text).record).map((mount) =>
     withSource(store, mount),
   );
   const record = newRecord(options, image, (line) => io.notice(line), mounts);
   const directory = store.directory(record.id);
-  const user = standInUser(isStandIn, () =>
+  const user = standInUser(isStandIn || isOpaque, () =>
     resolveUser(new LayeredRoot(image.layers.map(({ path }) => path).reverse()), record.process.user, options.groupAdd),
   );
   opened.close();
@@ -72,6 +72,9 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
     isStandIn,
     remarks: [
       ...missingWalls(options),
+      ...(isOpaque && /[^0-9:]/.test(record.process.user)
+        ? [`only root may look for the user ${record.process.user} in the image: 1000 stands for it`]
+        : []),
       ...cgroup.missing.map((name) => `this machine does not offer the controller ${name}: the real run would refuse`),
     ],
     start: {

@@ -1,5 +1,6 @@
 /** `image prune`: images that have no name, or with `allImages` those that no container is made from. */
 import { TsrunError } from '../../error.ts';
+import { BuildCache } from '../../image/build-cache.ts';
 import type { Removal } from '../../image/removal.ts';
 import type { StoredImage } from '../../image/store.ts';
 import { allContainers, layerInUse } from '../all-containers.ts';
@@ -7,7 +8,7 @@ import { removeImage, type Stores } from '../remove-image.ts';
 import { mayPrune } from './filter.ts';
 import { type Pruned, type PruneRequest, recordPrune } from './prune.ts';
 
-/** Removes images, and layers that no image has, as a killed pull may leave. One that is used meanwhile stays. */
+/** Removes images, and layers that neither an image nor the build cache has, as a killed pull may leave. One that is used meanwhile stays. */
 export function pruneImages(request: PruneRequest): Pruned {
   const { containers, images, filter, allImages } = request;
   const pruned: Pruned = { deleted: [], reclaimed: 0 };
@@ -27,7 +28,8 @@ export function pruneImages(request: PruneRequest): Pruned {
       if (!(error instanceof TsrunError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND')) throw error;
     }
   }
-  pruned.reclaimed += images.removeOrphans(layerInUse(containers));
+  const cached = new BuildCache(images.root, images.layers).layersInUse();
+  pruned.reclaimed += images.removeOrphans(layerInUse(containers), cached);
   recordPrune(containers, 'image', pruned);
   return pruned;
 }

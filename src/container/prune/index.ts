@@ -1,4 +1,5 @@
 /** Pruning, by kind: `system prune` calls these in docker's order. */
+export { pruneBuildCache } from './build-cache.ts';
 export { pruneContainers } from './containers.ts';
 export { mayPrune, type PruneFilter } from './filter.ts';
 export { pruneImages } from './images.ts';

@@ -4,7 +4,7 @@
  * `cache/erofs.json` remembers the answer. Linux 6.15 is the first that passes: it takes mounts for layers that are attached
  * nowhere.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../error.ts';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../../linux/constants.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { AT_FDCWD, check, close, openat } from '../../linux/fs.ts';
+import { readOwnText } from '../../linux/own-file.ts';
 import { uname } from '../../linux/uname.ts';
 import { encodeHeader, paddingOf } from '../archive/tar-header.ts';
 import { parseJson } from '../json.ts';
@@ -64,7 +65,7 @@ function probeIn(directory: string): ErofsProbe {
 
 function remembered(path: string, machine: string): ErofsProbe | undefined {
   try {
-    const json = parseJson(readFileSync(path, 'utf8'), { name: path, code: 'CORRUPT' });
+    const json = parseJson(readOwnText(path), { name: path, code: 'CORRUPT' });
     if (json.get('version').size() !== 1 || json.get('machine').string() !== machine) return undefined;
     return { works: json.get('works').boolean(), reason: json.get('reason').string() };
   } catch {

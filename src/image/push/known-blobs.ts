@@ -4,8 +4,9 @@
  *
  *     layers/<chain id>/pushed.json   {"version": 1, "blobs": [{"digest", "mediaType", "size", "repositories"}]}
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readOwnText } from '../../linux/own-file.ts';
 import type { StoredLayer } from '../catalogue.ts';
 import { type Digest, isDigest } from '../digest.ts';
 import { parseJson } from '../json.ts';
@@ -25,7 +26,7 @@ const pathOf = (layers: LayerStore, chainId: Digest): string => join(layers.base
 /** What was written down; nothing where there is no such file, or a damaged one. */
 function readPushed(path: string): KnownBlob[] {
   try {
-    const json = parseJson(readFileSync(path, 'utf8'), { name: path, code: 'CORRUPT' });
+    const json = parseJson(readOwnText(path), { name: path, code: 'CORRUPT' });
     return json
       .get('blobs')
       .array(maxBlobs)

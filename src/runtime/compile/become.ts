@@ -15,15 +15,11 @@ export function joinKeyring(b: ProgramBuilder, name: string | undefined): void {
 }
 
 /** The last operations of a program's child. `where` is what the working directory is looked for in, for hints. */
-export function becomeCommand(
-  c: ProcessContext,
-  process: Process,
-  { title, where }: { title: string; where: 'image' | 'container' },
-): void {
+export function becomeCommand(c: ProcessContext, process: Process, where: 'image' | 'container'): void {
   const { b } = c;
   if (c.options.newKeyring === true) joinKeyring(b, undefined);
   b.call('chdir', [b.text(process.cwd)], {
-    title: `${title} ${process.cwd}`,
+    title: `go to the working directory ${process.cwd}`,
     why: 'after the descriptors were closed, so that /proc/self/fd/N can lead nowhere',
     shell: `cd ${quote(process.cwd)}`,
     hints: {

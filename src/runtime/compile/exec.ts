@@ -220,7 +220,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     });
   } else layOut(b, unattended);
   if (options.userns === undefined) compileRlimits(c, process);
-  becomeCommand(c, process, { title: 'go to the working directory', where: 'container' });
+  becomeCommand(c, process, 'container');
   return {
     builder: b,
     pid,

@@ -50,6 +50,7 @@ import { changeRoot, pivot } from './pivot.ts';
 import { compileRoot } from './rootfs.ts';
 import { compileMemoryPolicy, compilePersonality, compileScheduling } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
+import { checkSysctl, sysctlPath } from './sysctl.ts';
 import { enterUserNamespace, outsideUid } from './user-namespace.ts';
 
 /** A program and what the monitor has to find in its memory. */
@@ -194,7 +195,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     compileRlimits(context, process);
     layOut(b, handover);
   }
-  becomeCommand(context, process, { title: 'working directory', where: 'image' });
+  becomeCommand(context, process, 'image');
   return {
     builder: b,
     pid,
@@ -320,7 +321,8 @@ function makeWorkingDirectory(c: Context, cwd: string): void {
 function compileSettings(c: Context): void {
   c.b.enter('identity');
   for (const [name, value] of Object.entries(c.spec.linux?.sysctl ?? {})) {
-    const path = `sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
+    checkSysctl(name, c.spec);
+    const path = `sys/${sysctlPath(name)}`;
     writeProc(c, path, value, {
       title: `sysctl ${name}=${value}`,
       why: 'a setting of the own namespaces',

@@ -38,7 +38,7 @@ export function compileVisit({ target, container, env }: VisitOptions): Program 
   if (container !== undefined) {
     const process = { ...container.process, args: ['/bin/sh'], cwd: '/' };
     const options: ProcessOptions = { init: false, seccomp: container.seccomp, lenientRlimit: () => true };
-    becomeCommand({ b, options }, process, { title: 'working directory', where: 'image' });
+    becomeCommand({ b, options }, process, 'image');
   } else {
     const words = b.pointers([b.text('/bin/sh')], 'argv');
     const environment = b.pointers(

@@ -1,9 +1,8 @@
 /** Keeps compiled filters in a directory, so that a start does not pay the few milliseconds that compiling takes. */
-
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../../linux/hash.ts';
-import { readBytes } from '../../linux/read-bytes.ts';
+import { readOwn } from '../../linux/own-file.ts';
 import type { Architecture } from '../../linux/syscalls.ts';
 import { stringifyExactJson } from '../json.ts';
 import type { LinuxSeccomp } from '../spec.ts';
@@ -47,7 +46,7 @@ function keep(directory: string, path: string, filter: Uint8Array): void {
 function read(path: string): Uint8Array | undefined {
   let file: Buffer;
   try {
-    file = readBytes(path);
+    file = readOwn(path);
   } catch {
     return undefined;
   }

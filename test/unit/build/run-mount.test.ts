@@ -45,16 +45,18 @@ describe('COPY and ADD', () => {
   };
 
   test.each([
-    ['COPY a b', { sources: ['a'], destination: 'b', from: undefined, unpack: false }],
+    ['COPY a b', { sources: ['a'], destination: 'b', from: undefined, unpack: { files: false } }],
     ['COPY ["a b", "c/"]', { sources: ['a b'], destination: 'c/' }],
     [
       'COPY --from=x --chown=1:2 --chmod=755 --link a b /c/',
-      { from: 'x', chown: '1:2', mode: 0o755, sources: ['a', 'b'] },
+      { from: 'x', chown: '1:2', mode: { text: '755' }, sources: ['a', 'b'] },
     ],
     ['COPY $A /$B/', { sources: ['1'], destination: '/2/' }],
     ['COPY a\\ b /x', { sources: ['a b'] }],
-    ['ADD a.tar /x', { unpack: true }],
-    ['ADD --unpack=false a.tar /x', { unpack: false }],
+    ['COPY --chmod=u=rwX,go=rX a /x', { mode: { text: 'u=rwX,go=rX' } }],
+    ['ADD a.tar /x', { unpack: { files: true, remote: false } }],
+    ['ADD --unpack=false a.tar /x', { unpack: { files: false, remote: false } }],
+    ['ADD --unpack https://h/$A /x', { sources: [{ url: 'https://h/1', name: '1' }], unpack: { remote: true } }],
   ])('%s', (line, expected) => expect(copy(line, { A: '1', B: '2' })).toMatchObject(expected));
 
   test('here-documents as files', () => {
@@ -69,9 +71,11 @@ describe('COPY and ADD', () => {
   test.each([
     ['COPY a', 'COPY requires at least two arguments'],
     ['COPY a b c', 'the destination must be a directory and end with a /'],
-    ['COPY --chmod=u+x a b', 'invalid chmod parameter'],
+    ['COPY --chmod=u=q a b', 'invalid chmod parameter'],
+    ['COPY https://x/y /z', "source can't be a URL for COPY: https://x/y"],
     ['COPY --nope a b', 'unknown flag: --nope'],
-    ['ADD https://x/y /z', 'has no ADD of a URL'],
+    ['ADD git@x:y.git /z', 'has no ADD of a git repository'],
+    [`ADD --checksum=sha256:${'0'.repeat(64)} https://x/y a /z/`, "checksum can't be specified for multiple sources"],
     ['ADD --from=a b c', 'unknown flag: --from'],
   ])('%s is wrong', (line, message) => expect(() => copy(line)).toThrow(message));
 });

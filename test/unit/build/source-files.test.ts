@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, wri
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { collectCopy, parseCopy } from '../../../src/build/copy.ts';
+import { type CollectedCopy, collectCopy, parseCopy } from '../../../src/build/copy.ts';
 import { parseDockerfile } from '../../../src/build/dockerfile/parser.ts';
 import { IgnorePatterns } from '../../../src/build/ignore.ts';
 import { SourceFiles } from '../../../src/build/source-files.ts';
@@ -100,38 +100,40 @@ describe('links', () => {
 });
 
 describe('the digest of what is copied', () => {
-  const digest = (line = 'COPY . /x/'): string =>
-    withFiles((files) => {
+  const collect = async (line: string): Promise<CollectedCopy> => {
+    const files = new SourceFiles([context], 'the build context', { isContext: true });
+    try {
       const { instructions, escapeToken } = parseDockerfile(`FROM a\n${line}`, 'Dockerfile');
       const [, instruction] = instructions;
       if (instruction === undefined) throw new Error('no instruction');
-      return collectCopy(parseCopy(instruction, escapeToken, new Map()), files).digest;
-    });
+      return await collectCopy(parseCopy(instruction, escapeToken, new Map()), files, () => {
+        throw new Error('nothing is fetched');
+      });
+    } finally {
+      files.close();
+    }
+  };
+  const digest = async (line = 'COPY . /x/'): Promise<string> => (await collect(line)).digest;
 
-  test('is of names, modes and contents, and not of times', () => {
+  test('is of names, modes and contents, and not of times', async () => {
     write({ a: '1', b: '2' });
-    const before = digest();
+    const before = await digest();
     utimesSync(join(context, 'a'), 1, 1);
-    expect(digest()).toBe(before);
+    expect(await digest()).toBe(before);
     chmodSync(join(context, 'a'), 0o600);
-    const moded = digest();
+    const moded = await digest();
     expect(moded).not.toBe(before);
     write({ a: '3' });
-    expect(digest()).not.toBe(moded);
-    const small = digest('COPY b /x/');
+    expect(await digest()).not.toBe(moded);
+    const small = await digest('COPY b /x/');
     write({ c: 'new' });
-    expect(digest('COPY b /x/')).toBe(small);
+    expect(await digest('COPY b /x/')).toBe(small);
     expect(small).toHaveLength(createHash('sha256').update('').digest('hex').length);
   });
 
-  test('knows the newest time, in whole seconds', () => {
+  test('knows the newest time, in whole seconds', async () => {
     write({ a: '1' });
     utimesSync(join(context, 'a'), 1_700_000_000.5, 1_700_000_000.5);
-    const newest = withFiles((files) => {
-      const { instructions } = parseDockerfile('FROM a\nCOPY a /x', 'Dockerfile');
-      const [, instruction] = instructions;
-      return instruction === undefined ? 0 : collectCopy(parseCopy(instruction, '\\', new Map()), files).newest;
-    });
-    expect(newest).toBe(1_700_000_000);
+    expect((await collect('COPY a /x')).newest).toBe(1_700_000_000);
   });
 });

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { CommandLineError } from '../../../src/cli/arguments.ts';
 import { TsrunError } from '../../../src/error.ts';
+import { SyscallError } from '../../../src/linux/errno.ts';
 
 const lines: string[] = [];
 vi.mock(import('../../../src/cli/output.ts'), async (original) => ({
@@ -43,6 +44,42 @@ test('a mistake without a hint of its own leads to the help', () => {
 test('a wrong command line is told as docker tells it', () => {
   const error = new CommandLineError('unknown flag: --x', { hint: "See 'tsrun x --help'.", exitCode: 125 });
   expect(reported(error, 1)).toEqual({ code: 125, lines: ['unknown flag: --x', "See 'tsrun x --help'."] });
+});
+
+test.each([
+  ['ENOSPC', 28, 'the disk is full'],
+  ['EROFS', 30, 'the filesystem is read-only'],
+])('%s is no fault of tsrun, whoever met it', (code, number, advice) => {
+  const met = [
+    Object.assign(new Error(`${code}: no`), { code }),
+    new SyscallError('write', number, '/x'),
+    new TsrunError('SYSCALL', 'cannot write the record', { cause: Object.assign(new Error(code), { code }) }),
+  ];
+  for (const error of met) {
+    const { code: exit, lines } = reported(error, 1);
+    expect(exit).toBe(1);
+    expect(lines[1]).toContain(advice);
+    expect(lines.join('\n')).not.toContain('fault of tsrun');
+  }
+});
+
+test('of a full file that is not in the store nothing is advised', () => {
+  const cause = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  const error = new TsrunError('NO_SPACE', 'cannot write to stdout: ENOSPC', { cause });
+  expect(reported(error, 1).lines).toEqual(['tsrun: cannot write to stdout: ENOSPC']);
+});
+
+test('who lacks the right is told to be root, unless he is', () => {
+  const spy = vi.spyOn(process, 'geteuid');
+  const error = new SyscallError('openat', 13, '/var/lib/tsrun/images.lock');
+  try {
+    spy.mockReturnValue(1000);
+    expect(reported(error, 1).lines).toEqual([`tsrun: ${error.message}`, '  tsrun needs root: run it with sudo']);
+    spy.mockReturnValue(0);
+    expect(reported(error, 1).lines[1]).not.toContain('sudo');
+  } finally {
+    spy.mockRestore();
+  }
 });
 
 test('anything else is a fault of tsrun', () => {

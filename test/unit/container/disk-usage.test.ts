@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { type DiskUsage, sumContainers, sumImages, sumVolumes } from '../../../src/container/disk-usage.ts';
+import type { CacheUsage } from '../../../src/container/build-cache-usage.ts';
+import {
+  type DiskUsage,
+  sumBuildCache,
+  sumContainers,
+  sumImages,
+  sumVolumes,
+} from '../../../src/container/disk-usage.ts';
 import { container } from '../cli/views/container.ts';
 
 const image = (size: number): DiskUsage['images'][number]['image'] => ({ size }) as never;
@@ -10,6 +17,11 @@ const volume = (links: number, size: number): DiskUsage['volumes'][number] => ({
   labels: {},
   links,
   size,
+});
+
+const cached = (size: number, shared: boolean): CacheUsage => ({
+  ...{ id: '', type: 'regular', description: '', created: 0, used: 0, uses: 0 },
+  ...{ size, shared },
 });
 
 const usage: DiskUsage = {
@@ -26,6 +38,7 @@ const usage: DiskUsage = {
     { container: container({ state: { status: 'exited' } }), written: 2 },
   ],
   volumes: [volume(1, 7), volume(0, 8)],
+  buildCache: [cached(3, false), cached(100, true), cached(4, false)],
 };
 
 test('an image in use keeps what it shares with no other', () => {
@@ -38,4 +51,8 @@ test('containers that do not run could go', () => {
 
 test('volumes that no container has could go', () => {
   expect(sumVolumes(usage)).toEqual({ total: 2, active: 1, size: 15, reclaimable: 8 });
+});
+
+test('the build cache takes what no image has, and all of that could go', () => {
+  expect(sumBuildCache(usage)).toEqual({ total: 3, active: 0, size: 7, reclaimable: 7 });
 });

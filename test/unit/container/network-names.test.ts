@@ -68,3 +68,13 @@ test('the way out is not an internal network, one with both families before othe
   expect(wayOut([four('b'), { network: 'a', internal: true }, four('c')])?.network).toBe('b');
   expect(wayOut([four('a'), six('z'), six('y')])?.network).toBe('y');
 });
+
+test('the highest --gw-priority comes before both of these, and not before what is internal', () => {
+  const four = (network: string, gatewayPriority?: number) => ({
+    network,
+    ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
+  });
+  expect(wayOut([four('a'), four('b', 1), { network: 'c', address6: 'fd00::2' }])?.network).toBe('b');
+  expect(wayOut([four('a', -1), four('b')])?.network).toBe('b');
+  expect(wayOut([{ ...four('a', 9), internal: true }, four('b', -9)])?.network).toBe('b');
+});

@@ -152,6 +152,8 @@ test('a failure names the step, the answer and what to do', () => {
     ),
   );
   expect(hint).toBe('namespaces need root');
+  const directory = built.operations.findLastIndex(({ call }) => call === 'chdir');
+  expect(describeFailure(built, directory, 20).message).toMatch(/^cannot go to the working directory \//);
   expect(describeFailure(built, index, 0).message).toContain('the answer was 0, not the expected one');
   expect(describeFailure(built, 9999, 1).message).toContain('malformed');
 });

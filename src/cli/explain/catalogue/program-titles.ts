@@ -133,7 +133,6 @@ export const programTitles: readonly Entry[] = [
   ['children belong to the pid namespace of the container', 'дети принадлежат пространству имён PID контейнера'],
   ['enter the namespaces of the container: {1}', 'войти в пространства имён контейнера: {1}'],
   ['go to the working directory {1}', 'перейти в рабочий каталог {1}'],
-  ['working directory {1}', 'рабочий каталог {1}'],
   ['the usual umask', 'обычный umask'],
   ['drop {1} from the bounding set', 'убрать {1} из ограничивающего набора'],
   ['load the seccomp filter ({1} instructions)', 'загрузить фильтр seccomp (инструкций: {1})'],

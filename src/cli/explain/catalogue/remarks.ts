@@ -63,5 +63,9 @@ export const remarks: readonly Entry[] = [
     'эта машина не предлагает контроллер {1}: настоящий run отказался бы',
   ],
   ...walls,
+  [
+    'only root may look for the user {1} in the image: 1000 stands for it',
+    'искать пользователя {1} в образе может только root: вместо него стоит 1000',
+  ],
   ['the container does not run: there is nothing to stop', 'контейнер не выполняется: останавливать нечего'],
 ];

@@ -7,6 +7,7 @@ import type { OciContainer } from '../../../oci/store.ts';
 import { OCI_VERSION } from '../../../runtime/spec.ts';
 import type { ParsedFlags } from '../../arguments.ts';
 import { print } from '../../output.ts';
+import { printForeign } from '../../terminal.ts';
 import type { OciCommand } from '../command.ts';
 
 /** The document of `state`, with runc's fields beside those of the specification. */
@@ -39,7 +40,7 @@ export const state: OciCommand = {
   flags: [],
   args: { min: 1, max: 1 },
   run: async ({ args, store }) => {
-    print(`${JSON.stringify(describe(store.get(args[0] ?? '')), null, 2)}\n`);
+    printForeign(`${JSON.stringify(describe(store.get(args[0] ?? '')), null, 2)}\n`);
     return 0;
   },
 };
@@ -59,11 +60,11 @@ export const list: OciCommand = {
   run: async ({ flags, store }) => {
     const containers = store.all();
     if (flags.boolean('quiet')) print(containers.map(({ record }) => `${record.id}\n`).join(''));
-    else if (formatOf(flags) === 'json') print(`${JSON.stringify(containers.map(describe))}\n`);
+    else if (formatOf(flags) === 'json') printForeign(`${JSON.stringify(containers.map(describe))}\n`);
     else {
       const columns = ['id', 'pid', 'status', 'bundle', 'created', 'owner'];
       const rows = containers.map(describe).map((row) => columns.map((name) => String(row[name] ?? '')));
-      print(table([columns.map((name) => name.toUpperCase()), ...rows]));
+      printForeign(table([columns.map((name) => name.toUpperCase()), ...rows]));
     }
     return 0;
   },
@@ -110,7 +111,7 @@ export const ps: OciCommand = {
     if (at < 0) throw new TsrunError('USAGE', "couldn't find PID field in ps output");
     const wanted = new Set(pids.map(String));
     const rows = lines.slice(1).filter((line) => wanted.has(line.trim().split(/\s+/)[at] ?? ''));
-    print(`${[lines[0] ?? '', ...rows].join('\n')}\n`);
+    printForeign(`${[lines[0] ?? '', ...rows].join('\n')}\n`);
     return 0;
   },
 };

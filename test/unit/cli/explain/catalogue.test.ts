@@ -29,13 +29,7 @@ function textsIn(file: string, property: 'title' | 'why'): string[] {
 }
 
 /** Texts that others are made from, and that stand in no list by themselves. */
-const parts = [
-  'working directory',
-  'go to the working directory',
-  'overlay of the layers',
-  'layer /x',
-  'an empty directory for /x',
-];
+const parts = ['overlay of the layers', 'layer /x', 'an empty directory for /x'];
 const isPart = (text: string): boolean => text.startsWith('/x') || text === 'tell: /x' || parts.includes(text);
 
 test('every title and every reason that the code has is in a catalogue', () => {

@@ -21,13 +21,13 @@ describe('-v', () => {
     ['data:/b', { type: 'volume', source: 'data', target: '/b' }],
     ['data:/b:nocopy,z', { type: 'volume', source: 'data', mode: 'nocopy,z', volume: { noCopy: true } }],
     ['/b', { type: 'volume', source: '', target: '/b' }],
-    [':/b', { type: 'volume', source: '', target: '/b' }],
   ])('%s', (text, expected) => {
     expect(parseVolume(text)).toMatchObject({ ...expected, origin: { flag: 'volume', text } });
   });
 
   test.each([
-    ['/a:', "invalid volume specification: '/a:'"],
+    ['/a:', 'invalid spec: /a:: empty section between colons'],
+    [':/b', 'invalid spec: :/b: empty section between colons'],
     ['/a:/b:ro:x', "invalid volume specification: '/a:/b:ro:x'"],
     ['/a:b', 'invalid mount config for type "bind": invalid mount path: \'b\' mount path must be absolute'],
     ['/a:/', "destination can't be '/'"],

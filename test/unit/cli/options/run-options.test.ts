@@ -58,6 +58,9 @@ test('nothing but an image: docker’s defaults', () => {
 });
 
 test.each<[string, Partial<RunOptions>]>([
+  ['--annotation a=b --annotation c x', { annotations: { a: 'b', c: '' } }],
+  ['--link db x', { links: [{ target: 'db', alias: 'db' }] }],
+  ['--link db:x --link /db:/web/y x', { links: ['x', 'y'].map((alias) => ({ target: 'db', alias })) }],
   ['--rm -d --init x', { remove: true, detach: true, init: true }],
   ['x sh -c --rm', { image: 'x', command: ['sh', '-c', '--rm'], remove: false }],
   ['--entrypoint /bin/sh x -c ls', { entrypoint: ['/bin/sh'], command: ['-c', 'ls'] }],
@@ -152,7 +155,11 @@ test.each([
     'USAGE',
     "container ID file found, make sure the other container isn't running or delete /etc/passwd",
   ],
-  ['--link a x', 'UNSUPPORTED', '--link is not supported: links between containers are not there yet'],
+  [
+    '--use-api-socket x',
+    'UNSUPPORTED',
+    '--use-api-socket is not supported: there is no daemon, and so no socket to give',
+  ],
   ['--health-cmd true --no-healthcheck x', 'USAGE', '--no-healthcheck conflicts with --health-* options'],
   ['--firewall foo x', 'USAGE', '--firewall must be "warn" or "cooperate"'],
   ['-p foo x', 'USAGE', 'invalid containerPort: foo'],

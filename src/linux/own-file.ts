@@ -1,0 +1,48 @@
+/**
+ * Reading what tsrun itself has written. Whoever could lay a link, a fifo or a device where such a file was gets an error that
+ * names the place: the link is not followed, and nobody waits for the fifo's writer (man 2 open, O_NOFOLLOW, O_NONBLOCK).
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { codeOf, TsrunError } from '../error.ts';
+
+const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * The content. Not by readFileSync: in the executable the first call of that touches as much memory as all of a small command.
+ * What is cut short meanwhile comes shorter. Throws `CORRUPT` where it is no ordinary file, and what `fs.openSync` throws.
+ */
+export function readOwn(path: string): Buffer {
+  let fd: number;
+  try {
+    fd = openSync(path, flags);
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENXIO') throw foreign(path, error);
+    throw error;
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw foreign(path);
+    const bytes = Buffer.alloc(stats.size);
+    let length = 0;
+    while (length < bytes.length) {
+      const count = readSync(fd, bytes, length, bytes.length - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As `readOwn`, as text. */
+export function readOwnText(path: string): string {
+  return readOwn(path).toString();
+}
+
+function foreign(path: string, cause?: unknown): TsrunError {
+  return new TsrunError('CORRUPT', `"${path}" is no ordinary file`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: 'tsrun writes ordinary files there and follows nothing else: look at it, and take it away',
+  });
+}

@@ -6,6 +6,7 @@ import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { connectSocket, send } from '../linux/unix-socket.ts';
 import type { Warn } from './bundle.ts';
+import { withHome } from './home.ts';
 import { runHooks } from './hooks.ts';
 import { runHooksInside } from './inside.ts';
 import { handListener } from './listener.ts';
@@ -24,7 +25,7 @@ export function startContainer(container: OciContainer, warn: Warn): void {
     if (spec.process === undefined)
       throw new TsrunError('USAGE', "cannot start: the configuration's process is not set");
     const { hooks } = spec;
-    const env = spec.process.env ?? [];
+    const { env = [] } = withHome(spec.process, `/proc/${container.record.pid}/root`);
     runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, env);
     letGo(container, spec);
     try {

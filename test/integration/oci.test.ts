@@ -183,10 +183,11 @@ test('a terminal goes to the console socket, of create and of exec', async () =>
 });
 
 test('the environment has each name once and HOME; exec has the personality of the container', async () => {
-  const { stdout } = await world.run('env', 'env | grep -E "^(A|HOME)="', (spec) => {
+  const { stdout } = await world.run('env', 'env | grep -E "^(A|HOME)="; cat /hook', (spec) => {
     spec.process.env = ['A=1', 'PATH=/bin', 'HOME=', 'A=2'];
+    spec.hooks = { startContainer: [{ path: '/bin/sh', args: ['sh', '-c', 'echo "hook $A $HOME" >/hook'] }] };
   });
-  expect(stdout.trim().split('\n').sort()).toEqual(['A=2', 'HOME=/root']);
+  expect(stdout.trim().split('\n').sort()).toEqual(['A=2', 'HOME=/root', 'hook 2 /root']);
   await world.createOk('personality', 'exec sleep 1000', (spec) => {
     spec.linux.personality = { domain: 'LINUX32' };
   });

@@ -192,8 +192,8 @@ export class CatalogueFile {
       text = readOwnText(this.path);
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return emptyCatalogue();
-      if (errorCode(error) === 'EISDIR')
-        throw new TsrunError('CORRUPT', `${this.path}: is a directory`, { hint: repairHint });
+      if (error instanceof TsrunError && error.code === 'CORRUPT')
+        throw new TsrunError('CORRUPT', `${this.path}: is no ordinary file`, { hint: repairHint });
       throw storeError(error, `cannot read "${this.path}"`);
     }
     return parseCatalogue(text, this.path);

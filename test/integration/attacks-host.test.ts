@@ -167,7 +167,7 @@ describe('a record that was tampered with is named, and nothing that it says is 
     const path = join(containers, one, 'container.json');
     spawnSync('rm', [path]);
     symlinkSync(join(containers, two, 'container.json'), path);
-    expect((await tsrun(['start', one])).stderr).toContain('belongs to another container');
+    expect((await tsrun(['start', one])).stderr).toContain('container.json" is no ordinary file');
     await tsrunOk(['rm', '-f', one, two]);
   });
 });

@@ -33,6 +33,8 @@ const list = (path: string) => execFileSync('tar', ['-tf', path], { encoding: 'u
 async function removeAll(): Promise<void> {
   const all = (await tsrunOk(['images', '-aq'])).split('\n').filter((id) => id !== '');
   if (all.length > 0) await tsrun(['rmi', '-f', ...new Set(all)]);
+  // What other tests have built keeps its layers.
+  await tsrunOk(['builder', 'prune', '-af']);
 }
 
 const stored = () => readdirSync(join(inject('root'), 'layers')).filter((name) => !name.startsWith('.lock'));

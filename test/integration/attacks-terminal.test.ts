@@ -187,6 +187,10 @@ test('of a Dockerfile, of archives and of flags', async () => {
     ['volume', 'create', '-o', `type=${hostile}`, 'x'],
     [hostile],
     ['tag', 'busybox', hostile],
+    // Networks may have any name, as docker's.
+    ['network', 'ls'],
+    ['network', 'inspect', hostile],
+    ['network', 'rm', hostile],
   ]) {
     await shown(words);
   }

@@ -1,7 +1,7 @@
 /** Commands that do the same to several containers or images: one that fails does not keep the others from it. */
 import type { Invocation } from '../command.ts';
-import { print } from '../output.ts';
 import { report } from '../report.ts';
+import { printForeign } from '../terminal.ts';
 
 /**
  * Calls `act` for every argument, all at once, and prints what it answers, or the argument itself, in their order.
@@ -17,7 +17,7 @@ export async function forEachArgument(
   let code = 0;
   for (const result of results) {
     try {
-      print(await result);
+      printForeign(await result);
     } catch (error) {
       code = report(error, name, 1);
     }

@@ -18,6 +18,7 @@ import { confirm } from '../confirm.ts';
 import { type Flag, parseBoolean } from '../flag.ts';
 import { parsePruneFilter } from '../options/prune-filter.ts';
 import { print, printError } from '../output.ts';
+import { printForeign } from '../terminal.ts';
 import { humanSize, parseBytes } from '../units.ts';
 
 /** Digits that docker prints of what was reclaimed. */
@@ -75,7 +76,7 @@ function pruneCommand(kind: Kind): Command {
         return 0;
       }
       const { deleted, reclaimed } = await (kind.prunerOf?.(flags) ?? kind.pruner)(pruneRequest(filter, all));
-      if (deleted.length > 0) print(`${[kind.title, ...deleted].join('\n')}\n\n`);
+      if (deleted.length > 0) printForeign(`${[kind.title, ...deleted].join('\n')}\n\n`);
       if (!kind.weightless) print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);
       return 0;
     },

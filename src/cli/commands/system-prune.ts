@@ -14,6 +14,7 @@ import type { Command } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { parsePruneFilter } from '../options/prune-filter.ts';
 import { print } from '../output.ts';
+import { printForeign } from '../terminal.ts';
 import { humanSize } from '../units.ts';
 import { pruneRequest, reclaimedDigits } from './prune.ts';
 
@@ -59,7 +60,7 @@ async function prune(request: PruneRequest, volumes: boolean): Promise<void> {
   for (const [title, pruner] of steps) {
     const pruned = await pruner(request);
     reclaimed += pruned.reclaimed;
-    if (pruned.deleted.length > 0) print(`${[title, ...pruned.deleted].join('\n')}\n\n`);
+    if (pruned.deleted.length > 0) printForeign(`${[title, ...pruned.deleted].join('\n')}\n\n`);
   }
   pruneLeftovers(request);
   print(`Total reclaimed space: ${humanSize(reclaimed, reclaimedDigits)}\n`);

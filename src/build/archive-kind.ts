@@ -1,6 +1,6 @@
 /** What a file is by its first bytes: whether ADD unpacks it, and whether stdin is a context or a Dockerfile. */
-import { readSync } from 'node:fs';
 import { constants, gunzipSync } from 'node:zlib';
+import { readFully } from '../linux/read-fully.ts';
 
 /** How much of a file tells what it is, in bytes: enough of a compressed one to inflate the first header. */
 const startSize = 8192;
@@ -11,13 +11,7 @@ export type ArchiveKind = 'plain' | 'bzip2' | 'xz';
 /** The first bytes of what a descriptor has. */
 export function readStart(fd: number): Buffer {
   const buffer = Buffer.alloc(startSize);
-  let fill = 0;
-  while (fill < buffer.length) {
-    const got = readSync(fd, buffer, fill, buffer.length - fill, null);
-    if (got === 0) break;
-    fill += got;
-  }
-  return buffer.subarray(0, fill);
+  return buffer.subarray(0, readFully(fd, buffer));
 }
 
 /** What begins with these bytes; undefined where it is no archive: what is only compressed is none. */

@@ -84,11 +84,6 @@ export function freezeCgroup(path: string, frozen: boolean, milliseconds: number
   });
 }
 
-/** Whether the cgroup is frozen, completely. */
-export function isFrozen(path: string): boolean {
-  return parseKeyed(readControl(join(path, 'cgroup.events'))).frozen === 1;
-}
-
 /** Whether a living process is in the cgroup or below it. */
 export function isPopulated(path: string): boolean {
   return parseKeyed(readControl(join(path, 'cgroup.events'))).populated === 1;

@@ -38,6 +38,11 @@ export function parseKeyed(text: string | undefined): Record<string, number> {
   return values;
 }
 
+/** Whether the cgroup is frozen, completely. */
+export function isFrozen(path: string): boolean {
+  return parseKeyed(readControl(join(path, 'cgroup.events'))).frozen === 1;
+}
+
 /**
  * Waits until `key` of cgroup.events has `value`; at most `milliseconds`. Returns whether it came so; true also when the
  * cgroup is gone. The kernel wakes the poll when the file changes; between reading and polling nothing gets lost, since

@@ -1,7 +1,6 @@
 /** The program of an exec: what of the container the command joins, and its monitor's configuration (native/monitor.h). */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCgroup2 } from '../cgroup/mount.ts';
+import { birthCgroup } from '../cgroup/birth.ts';
 import { codeOf } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { SyscallError } from '../linux/errno.ts';
@@ -22,28 +21,18 @@ import { compileCommand as compileStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { mappingsOf } from './userns.ts';
 
-/**
- * The cgroup to be born in, open; -1 where the container has none. A container that has made cgroups of its own may hold
- * processes in those only (cgroup-v2.rst, "No Internal Process Constraint"): then it is that of its first process.
- */
+/** The cgroup to be born in, open; -1 where the container has none. */
 export function openCgroup(container: Container): number {
   const { state } = container;
   const path = state.start?.cgroup ?? '';
   if (path === '') return -1;
   try {
-    const handsDown = readFileSync(join(path, 'cgroup.subtree_control'), 'latin1').trim() !== '';
-    return openat(AT_FDCWD, handsDown ? (cgroupOf(state.pid) ?? path) : path, O_RDONLY | O_DIRECTORY);
+    return openat(AT_FDCWD, birthCgroup(path, state.pid), O_RDONLY | O_DIRECTORY);
   } catch (error) {
     // It went away with the container.
     if (error instanceof SyscallError || codeOf(error) === 'ENOENT') throw notRunning(container);
     throw error;
   }
-}
-
-function cgroupOf(pid: number): string | undefined {
-  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
-  const mount = findCgroup2();
-  return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
 }
 
 /** Compiles the command's program, with the configuration of its monitor. */

@@ -1,7 +1,7 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readControl } from '../cgroup/files.ts';
+import { isFrozen } from '../cgroup/files.ts';
 import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -170,8 +170,7 @@ function stateOfStart(
 }
 
 function runningStatus(start: StartRecord): 'running' | 'paused' {
-  const frozen = start.cgroup !== '' && /^frozen 1$/m.test(readControl(join(start.cgroup, 'cgroup.events')) ?? '');
-  return frozen ? 'paused' : 'running';
+  return start.cgroup !== '' && isFrozen(start.cgroup) ? 'paused' : 'running';
 }
 
 /**

@@ -4,13 +4,13 @@
  * that has been removed meanwhile is made again. Each use adds an empty line to the record. `cache/build/mounts` has the directories of RUN --mount=type=cache.
  */
 
-import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from '../linux/hash.ts';
+import { namesIn } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import type { StoredLayer } from './catalogue.ts';
 import { type Digest, isDigest } from './digest.ts';
-import { errorCode } from './errors.ts';
 import { parseJson } from './json.ts';
 import type { LayerStore } from './layers.ts';
 import { presentLayer } from './local-image.ts';
@@ -154,14 +154,5 @@ export class BuildCache {
       // Absent or damaged: it is made again.
       return undefined;
     }
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
   }
 }

@@ -2,8 +2,9 @@
  * Reading what tsrun itself has written. Whoever could lay a link, a fifo or a device where such a file was gets an error that
  * names the place: the link is not followed, and nobody waits for the fifo's writer (man 2 open, O_NOFOLLOW, O_NONBLOCK).
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { codeOf, TsrunError } from '../error.ts';
+import { readFully } from './read-fully.ts';
 
 const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -23,13 +24,7 @@ export function readOwn(path: string): Buffer {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw foreign(path);
     const bytes = Buffer.alloc(stats.size);
-    let length = 0;
-    while (length < bytes.length) {
-      const count = readSync(fd, bytes, length, bytes.length - length, null);
-      if (count === 0) break;
-      length += count;
-    }
-    return bytes.subarray(0, length);
+    return bytes.subarray(0, readFully(fd, bytes));
   } finally {
     closeSync(fd);
   }

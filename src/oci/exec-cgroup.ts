@@ -1,7 +1,7 @@
 /** The cgroups that a further process is born in, or enters before it becomes the command. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCgroup2, type V1Directory } from '../cgroup/index.ts';
+import { birthCgroup, type V1Directory } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, openat } from '../linux/fs.ts';
@@ -27,7 +27,7 @@ export function openCgroups(record: ContainerRecord, asked: readonly string[]): 
     const own = controllers.map((name) => by.get(name)).find((below) => below !== undefined);
     return join(subgroup(path, own ?? everywhere ?? ''), 'cgroup.procs');
   });
-  const path = everywhere === undefined ? ownCgroup(record) : subgroup(record.cgroup, everywhere);
+  const path = everywhere === undefined ? birthCgroup(record.cgroup, record.pid) : subgroup(record.cgroup, everywhere);
   return { fd: openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY), v1Procs };
 }
 
@@ -65,19 +65,4 @@ function subgroup(own: string, below: string): string {
     'NOT_FOUND',
     `error adding pid of the command to ${path}/cgroup.procs: no such file or directory`,
   );
-}
-
-/**
- * A container that has made cgroups of its own may hold processes in those only (cgroup-v2.rst, "No Internal Process
- * Constraint"): then it is that of its first process.
- */
-function ownCgroup(record: ContainerRecord): string {
-  const handsDown = readFileSync(join(record.cgroup, 'cgroup.subtree_control'), 'latin1').trim() !== '';
-  return handsDown ? (cgroupOf(record.pid) ?? record.cgroup) : record.cgroup;
-}
-
-function cgroupOf(pid: number): string | undefined {
-  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
-  const mount = findCgroup2();
-  return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
 }

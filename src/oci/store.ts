@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isFrozen } from '../cgroup/control.ts';
+import { isFrozen } from '../cgroup/files.ts';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';

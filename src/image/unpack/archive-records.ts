@@ -1,8 +1,9 @@
 /** Reads what `ArchiveRecorder` wrote: the records of a layer's archive in their order, a frame at a time. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
 import { TsrunError } from '../../error.ts';
+import { readFully } from '../../linux/read-fully.ts';
 import { archiveName, fileRecord, inlineRecord } from './archive-recorder.ts';
 import { type BytePath, pathMax } from './byte-path.ts';
 
@@ -78,12 +79,12 @@ class RecordReader {
 
   private nextFrame(): boolean {
     const lengths = Buffer.alloc(8);
-    const got = this.read(lengths);
+    const got = readFully(this.fd, lengths);
     if (got === 0) return false;
     const [packed, whole] = [lengths.readUInt32LE(0), lengths.readUInt32LE(4)];
     if (got < 8 || packed > 2 * frameMax || whole > frameMax) throw this.damaged();
     const buffer = Buffer.allocUnsafe(packed);
-    if (this.read(buffer) < packed) throw this.damaged();
+    if (readFully(this.fd, buffer) < packed) throw this.damaged();
     try {
       this.frame = inflateRawSync(buffer, { maxOutputLength: whole });
     } catch (cause) {
@@ -92,16 +93,6 @@ class RecordReader {
     this.at = 0;
     if (this.frame.length !== whole || whole === 0) throw this.damaged();
     return true;
-  }
-
-  private read(buffer: Buffer): number {
-    let fill = 0;
-    while (fill < buffer.length) {
-      const got = readSync(this.fd, buffer, fill, buffer.length - fill, null);
-      if (got === 0) break;
-      fill += got;
-    }
-    return fill;
   }
 
   private damaged(cause?: unknown): TsrunError {

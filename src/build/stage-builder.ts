@@ -153,7 +153,7 @@ export class StageBuilder {
     const step = world.progress.begin(title);
     try {
       const key = await work.open(step);
-      const known = world.noCache ? undefined : world.cache.find(key);
+      const known = world.noCache(this.stage) ? undefined : world.cache.find(key);
       const made = known ?? (await world.once(key, title, () => work.make(step)));
       step.done(known === undefined ? 'done' : 'cached');
       if (made.layer !== undefined) this.state.layers.push(made.layer);

@@ -597,6 +597,11 @@ describe('ADD of a URL', () => {
       const allowed = `Basic ${Buffer.from('me:p@ss').toString('base64')}`;
       if (url === '/file/y' && headers.authorization !== allowed) return void response.writeHead(401).end();
       if (url.startsWith('/moved/')) return void response.writeHead(302, { location: `/file/${url.slice(7)}` }).end();
+      if (url === '/tagged') {
+        const etag = `"${createHash('sha256').update(content).digest('hex')}"`;
+        if (headers['if-none-match'] === etag) return void response.writeHead(304, { etag }).end();
+        return void response.writeHead(200, { etag, 'content-length': content.length }).end(content);
+      }
       if (!url.startsWith('/file/')) return void response.writeHead(404).end();
       // One byte less than it says: the first time only.
       const broken = url.endsWith('broken') && requests.filter((each) => each === url).length === 1;
@@ -653,6 +658,27 @@ describe('ADD of a URL', () => {
       `digest mismatch sha256:${createHash('sha256').update(content).digest('hex')}: sha256:${sum}`,
     );
     expect(changed.stderr).toContain('>>> ADD --checksum=');
+  });
+
+  test('what the server says is the same is not fetched again', async () => {
+    const dockerfile = `FROM busybox\nADD ${address}/tagged /x\n`;
+    const transfers = (stderr: string): string[] => stderr.match(/fetching \S+|is what it was/g) ?? [];
+    await buildOk(dockerfile);
+    const again = await build();
+    expect([cached(again.stderr), transfers(again.stderr)]).toEqual([
+      1,
+      [`fetching ${address}/tagged`, 'is what it was'],
+    ]);
+    // The layer is gone: the content is needed.
+    await tsrunOk(['rmi', 'built']);
+    const made = await build();
+    expect([made.code, cached(made.stderr)]).toEqual([0, 0]);
+    content = Buffer.from('changed');
+    const changed = await build();
+    expect([cached(changed.stderr), transfers(changed.stderr)]).toEqual([0, [`fetching ${address}/tagged`]]);
+    expect(await inBuilt('cat /x')).toBe('changed');
+    await tsrunOk(['builder', 'prune', '-f']);
+    expect(readdirSync(join(inject('root'), 'cache/build/remote'))).toEqual([]);
   });
 
   test.each([

@@ -12,6 +12,7 @@ import { formatReference, parseReference } from '../image/reference.ts';
 import type { ImageStore } from '../image/store.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
+import { checkInstructions } from './check.ts';
 import { clockOf, parseEpoch } from './clock.ts';
 import { openContext } from './context.ts';
 import { parseDockerfile } from './dockerfile/parser.ts';
@@ -84,6 +85,7 @@ export async function build(stores: BuildStores, options: BuildOptions): Promise
       const platform = options.platform ?? host;
       const args = new BuildArguments(options.args, platformArguments(host, platform, options.target || 'default'));
       const stages = stagesOf(file, args, options.contexts);
+      checkInstructions(file);
       const target = targetStage(stages, options.target);
       const memory = new Memory(stop);
       const world: BuildWorld = {

@@ -29,7 +29,7 @@ export interface RunRequest {
 export function parseRun(
   instruction: Instruction,
   escapeToken: string,
-  state: StageState,
+  state: Pick<StageState, 'args' | 'execution'>,
   { allowsHostNetwork }: Pick<BuildWorld, 'allowsHostNetwork'>,
 ): RunRequest {
   const flags = new InstructionFlags(instruction, { mount: 'list', network: 'string', security: 'string' });

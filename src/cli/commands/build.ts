@@ -1,5 +1,6 @@
 /** `tsrun build`: an image from a Dockerfile. */
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { build } from '../../build/build.ts';
 import type { BuildResult } from '../../build/outputs.ts';
 import { recordPush } from '../../container/image-events.ts';
@@ -30,6 +31,7 @@ export const buildImage: Command = {
     if (process.geteuid?.() !== 0) {
       throw new TsrunError('PERMISSION', 'tsrun needs root to build images', { hint: 'run it with sudo' });
     }
+    for (const name of ['iidfile', 'metadata-file']) checkPlace(name, flags.string(name));
     const quiet = flags.boolean('quiet');
     const progress = buildProgress(quiet ? 'quiet' : (flags.string('progress') ?? fromEnvironment()));
     for (const note of notes) progress.warn(note);
@@ -66,6 +68,15 @@ function fromEnvironment(): string {
 
 function namesOf(output: { kind: string; names?: readonly Reference[] }): string[] {
   return (output.names ?? []).map(formatReference);
+}
+
+/** Nobody should wait for a build to hear that its result can be written nowhere. */
+function checkPlace(name: string, path: string | undefined): void {
+  if (path === undefined || path === '') return;
+  const directory = dirname(path);
+  const isDirectory = (place: string): boolean => statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (!isDirectory(directory)) throw new TsrunError('USAGE', `--${name}: directory "${directory}" does not exist`);
+  if (isDirectory(path)) throw new TsrunError('USAGE', `--${name}: "${path}" is a directory`);
 }
 
 function writeResult(path: string | undefined, text: string): void {

@@ -16,6 +16,7 @@ import { parseBytes } from '../units.ts';
 import { type OutputRequest, parseOutput } from './build-output.ts';
 import { checkLimits, parseUlimit } from './limits.ts';
 import { parseExtraHost } from './network.ts';
+import { wantedPlatform } from './platform.ts';
 import { parseLimits } from './run-options.ts';
 import { parseSecret } from './secret.ts';
 
@@ -35,7 +36,7 @@ export function askedBuild(flags: ParsedFlags, context: string): AskedBuild {
       if (reason !== undefined) throw new TsrunError('UNSUPPORTED', `tsrun build has no --${name}`, { hint: reason });
     }
   }
-  const platform = flags.string('platform');
+  const platform = wantedPlatform(flags);
   const tags = flags.strings('tag').map(tagOf);
   return {
     context,

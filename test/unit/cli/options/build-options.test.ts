@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { parseArguments } from '../../../../src/cli/arguments.ts';
 import { buildFlags } from '../../../../src/cli/build-flags.ts';
 import { type AskedBuild, askedBuild } from '../../../../src/cli/options/build-options.ts';
@@ -40,7 +40,19 @@ test('what changes nothing is taken; where that may surprise, it is said', () =>
   expect(asked('--cache-from', 'x', '--cache-to', 'y', '--rm=false', '--builder', 'b').notes).toHaveLength(4);
 });
 
+test('the platform is that of --platform, or of the environment', () => {
+  vi.stubEnv('DOCKER_DEFAULT_PLATFORM', 'linux/arm64');
+  try {
+    expect(asked().platform).toMatchObject({ architecture: 'arm64' });
+    expect(asked('--platform', 'linux/s390x').platform).toMatchObject({ architecture: 's390x' });
+  } finally {
+    vi.unstubAllEnvs();
+  }
+  expect(asked().platform).toBe(undefined);
+});
+
 test.each([
+  [['--platform', 'linux/amd64,linux/arm64'], '"linux/amd64,linux/arm64" is not a platform'],
   [['-o', 'type=registry'], 'tag is needed when pushing to registry'],
   [['--push'], 'tag is needed when pushing to registry'],
   [['-o', 'type=tar', '-o', 'type=oci'], 'only one output can go to stdout'],

@@ -454,21 +454,16 @@ describe('errors', () => {
     expect(result.stderr).toMatch(/Dockerfile:\d\n-+\n/);
   });
 
-  test.each([
-    ['COPY --frm=x a b', 'unknown flag: --frm'],
-    ['HEALTHCHECK --interval=x CMD a', 'time: invalid duration "x"'],
-    ['RUN --mount=type=nope true', 'unsupported mount type "nope"'],
-  ])('%s is told before anything runs', async (line, message) => {
-    write({ Dockerfile: `FROM busybox\nRUN echo first\nFROM scratch AS other\n${line}\n` });
+  test('what can be seen without building is told before anything runs', async () => {
+    write({ Dockerfile: 'FROM busybox\nRUN echo first\nFROM scratch AS other\nCOPY --frm=x a b\n' });
     const result = await build(['--target', '0']);
     expect(result.code).toBe(1);
-    expect(result.stderr).toContain(`${message}\nDockerfile:4\n`);
-    expect(result.stderr).not.toContain('RUN echo first\n#');
+    expect(result.stderr).toContain('unknown flag: --frm\nDockerfile:4\n');
+    expect(result.stderr).not.toContain('] RUN echo first');
   });
 
   test.each([
     [['https://example.com/x.git'], 'fetches no remote context'],
-    [['--ssh', 'default', '.'], 'has no --ssh'],
     [['--iidfile', '/no/where/id', '.'], '--iidfile: directory "/no/where" does not exist'],
     [['-f', '/etc', '.'], 'read /etc: is a directory'],
     [['/does/not/exist'], 'path "/does/not/exist" not found'],

@@ -145,40 +145,19 @@ test('exec: exit status, user, environment, working directory, and a process fro
 });
 
 test('a terminal goes to the console socket, of create and of exec', async () => {
-  const script = [
-    'import array, os, socket, subprocess, sys, time',
-    'path, command = sys.argv[1], sys.argv[2:]',
-    'server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(1)',
-    'child = subprocess.Popen(command)',
-    'connection, _ = server.accept()',
-    'message, ancillary, _, _ = connection.recvmsg(4096, 64)',
-    'master = array.array("i", ancillary[0][2])[0]',
-    'assert child.wait() == 0',
-    'if "create" in command: subprocess.run(command[:3] + ["start", command[-1]], check=True)',
-    'text = b""',
-    'try:',
-    '  while True: text += os.read(master, 4096)',
-    'except OSError: pass',
-    'sys.stdout.write(text.decode())',
-  ].join('\n');
-  const socket = join(world.directory, 'console');
   const bundle = world.bundle('tty', 'tty; stty size', (spec) => {
     spec.process.terminal = true;
     spec.process.consoleSize = { height: 33, width: 77 };
   });
-  const oci = [ociPath, '--root', world.root];
-  const created = await run('python3', [
-    ...['-c', script, socket, ...oci, 'create', '--bundle', bundle, '--console-socket', socket, 'tty'],
-  ]);
+  const created = await world.withConsole(['create', '--bundle', bundle], ['tty']);
   expect([created.stdout, created.stderr]).toEqual(['/dev/pts/0\r\n33 77\r\n', '']);
   await world.delete('tty');
 
   await world.createOk('tty2', 'exec sleep 1000');
   await world.ok(['start', 'tty2']);
-  const second = join(world.directory, 'console2');
-  const exec = [...oci, 'exec', '--detach', '--tty', '--console-socket', second, 'tty2', 'sh', '-c', 'tty'];
-  expect((await run('python3', ['-c', script, second, ...exec])).stdout).toMatch(/^\/dev\/pts\/\d+\r\n$/);
-  const refused = await world.create('tty3', 'true', undefined, ['--console-socket', second]);
+  const exec = await world.withConsole(['exec', '--detach', '--tty'], ['tty2', 'sh', '-c', 'tty']);
+  expect(exec.stdout).toMatch(/^\/dev\/pts\/\d+\r\n$/);
+  const refused = await world.create('tty3', 'true', undefined, ['--console-socket', join(world.directory, 'absent')]);
   expect(refused.stderr).toMatch(/cannot use console socket/);
 });
 

@@ -88,12 +88,12 @@ test('CVE-2025-31133: masks come from the null device of the host, whatever lies
   expect(stdout.match(/Read-only file system/g)).toHaveLength(2);
 });
 
-/** A directory for /dev whose terminals are links into proc; its multiplexer works, with a devpts at /dev/pts/pts. */
+/** A directory for /dev whose terminals are links into proc, where the known attack has sysrq-trigger; its multiplexer works, with a devpts at /dev/pts/pts. */
 function hostileDev(name: string): string {
   const dev = join(host.directory, name);
   mkdirSync(join(dev, 'pts/pts'), { recursive: true });
   mkdirSync(join(dev, 'shm'));
-  for (let number = 0; number < 8; number++) symlinkSync('/proc/sysrq-trigger', join(dev, `pts/${number}`));
+  for (let number = 0; number < 8; number++) symlinkSync('/proc/uptime', join(dev, `pts/${number}`));
   execFileSync('mknod', [join(dev, 'pts/ptmx'), 'c', '5', '2']);
   symlinkSync('pts/ptmx', join(dev, 'ptmx'));
   return dev;
@@ -104,12 +104,12 @@ function useDev(spec: FullSpec, dev: string): void {
   spec.mounts = spec.mounts.filter(({ destination }) => destination !== '/dev');
   for (const mount of spec.mounts) if (mount.type === 'devpts') mount.destination = '/dev/pts/pts';
   spec.mounts.unshift({ destination: '/dev', source: dev, type: 'bind', options: ['rbind', 'rw'] });
-  spec.linux.readonlyPaths = ['/proc/sys', '/proc/sysrq-trigger'];
+  spec.linux.readonlyPaths = ['/proc/sys', '/proc/uptime'];
 }
 
 /** What lies on /dev/console and on the files of proc, and the major number of the device. */
 const lookAtConsole =
-  'grep -oE " (/dev/console|/proc/sysrq-trigger) .*" /proc/self/mountinfo | sed "s/ shared.*- / - /"; stat -c %t /dev/console';
+  'grep -oE " (/dev/console|/proc/uptime) .*" /proc/self/mountinfo | sed "s/ shared.*- / - /"; stat -c %t /dev/console';
 
 test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has where terminals have their names', async () => {
   const world = await OciWorld.make();
@@ -124,16 +124,16 @@ test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has wh
     const lines = stdout.split('\r\n');
     expect(lines, stdout).toHaveLength(4);
     expect(lines[0]).toMatch(/^ \/dev\/console rw\S* - devpts /);
-    expect(lines[1]).toMatch(/^ \/proc\/sysrq-trigger ro\S* - proc /);
+    expect(lines[1]).toMatch(/^ \/proc\/uptime ro\S* - proc /);
     expect(lines[2]).toBe('88');
 
     // A link where the console belongs would lead the terminal over a file of proc.
     rmSync(join(dev, 'console'));
-    symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
+    symlinkSync('/proc/uptime', join(dev, 'console'));
     expect((await start('link')).stderr).toMatch(/"\/dev\/console" is a symlink in the image/);
 
     // And one that comes and goes.
-    const swap = 'while :; do ln -s /proc/sysrq-trigger l; mv -T l console; : >f; mv -T f console; done';
+    const swap = 'while :; do ln -s /proc/uptime l; mv -T l console; : >f; mv -T f console; done';
     const neighbour = spawn('sh', ['-c', swap], { cwd: dev, stdio: 'ignore' });
     try {
       for (let round = 0; round < 8; round++) {
@@ -142,7 +142,7 @@ test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has wh
         const shown = raced.stdout.split('\r\n').filter((line) => line.startsWith(' /dev/console'));
         // The mount goes with its file when that is replaced on the host.
         for (const line of shown) expect(line).toMatch(/ devpts /);
-        expect(raced.stdout).not.toMatch(/^ \/proc\/sysrq-trigger \S+ - devpts/m);
+        expect(raced.stdout).not.toMatch(/^ \/proc\/uptime \S+ - devpts/m);
       }
     } finally {
       neighbour.kill('SIGKILL');

@@ -232,6 +232,10 @@ test('errors go to the log as runc writes them, in the words that callers look f
   expect(readdirSync(world.root).filter((name) => !name.startsWith('.'))).toEqual([]);
   expect((await world.oci(['create', '..'])).stderr).toMatch(/invalid container ID format/);
   expect((await world.oci(['checkpoint', 'x'])).stderr).toMatch(/checkpoint is not supported/);
+  expect((await world.oci(['frob'])).stderr).toMatch(/No help topic for 'frob'/);
+  expect((await world.oci(['--debug', 'list'])).stderr).toMatch(
+    /^time="\S+" level=debug msg="tsrun-oci [\d.]+: --root /,
+  );
   const nowhere = await world.oci(['--log', join(world.directory, 'absent/log'), 'list']);
   expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringMatching(/unable to open the log .*ENOENT/)]);
 });

@@ -130,7 +130,7 @@ test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has wh
     // A link where the console belongs would lead the terminal over a file of proc.
     rmSync(join(dev, 'console'));
     symlinkSync('/proc/uptime', join(dev, 'console'));
-    expect((await start('link')).stderr).toMatch(/"\/dev\/console" is a symlink in the image/);
+    expect((await start('link')).stderr).toMatch(/\/dev\/console\W+ is a symlink in the image/);
 
     // And one that comes and goes.
     const swap = 'while :; do ln -s /proc/uptime l; mv -T l console; : >f; mv -T f console; done';
@@ -138,7 +138,7 @@ test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has wh
     try {
       for (let round = 0; round < 8; round++) {
         const raced = await start(`race${round}`);
-        if (raced.code !== 0) expect(raced.stderr).toMatch(/"\/dev\/console" is a symlink/);
+        if (raced.code !== 0) expect(raced.stderr).toMatch(/\/dev\/console\W+ is a symlink/);
         const shown = raced.stdout.split('\r\n').filter((line) => line.startsWith(' /dev/console'));
         // The mount goes with its file when that is replaced on the host.
         for (const line of shown) expect(line).toMatch(/ devpts /);

@@ -351,3 +351,24 @@ test('spec, features and the version say what there is', async () => {
   expect(await world.ok(['--version'])).toMatch(/^tsrun-oci version .*\nspec: 1\.2\.0\n/);
   expect(execFileSync(ociPath, ['--help'], { encoding: 'utf8' })).toMatch(/^ {2}create +Create a container$/m);
 });
+
+test('--systemd-cgroup, --no-pivot and --no-new-keyring', async () => {
+  const bundle = world.bundle(
+    'options',
+    'cat /proc/self/cgroup; [ -e /proc/1/root/bin/sh ] && echo own root',
+    (spec) => {
+      spec.linux.cgroupsPath = 'tsrunoci.slice:tsrun:options';
+      spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'cgroup');
+    },
+  );
+  const flags = ['run', '--bundle', bundle, '--no-pivot', '--no-new-keyring', 'options'];
+  const { stdout, stderr } = await world.oci(['--systemd-cgroup', ...flags]);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^0::\/.*tsrunoci\.slice\/tsrun-options\.scope$/m);
+  expect(stdout).toMatch(/own root\n$/);
+  removeCgroupParent('tsrunoci.slice');
+  const path = await world.oci(['--systemd-cgroup', 'create', '--bundle', world.bundle('path', 'true'), 'path']);
+  expect(path.stderr).toMatch(/expected cgroupsPath to be of format/);
+  const manager = await world.oci(['--cgroup-manager', 'some', 'list']);
+  expect(manager.stderr).toMatch(/invalid --cgroup-manager .*some/);
+});

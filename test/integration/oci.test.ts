@@ -319,6 +319,21 @@ test('hooks of all kinds run in order, where they belong, with the state on stdi
   expect(parse(within)).toEqual([['startContainer', 'inside', 'created', 'hooks', 'test']]);
 });
 
+test('relative paths of createContainer hooks lead into the root of the container, those of startContainer hooks to its directory', async () => {
+  const mounted = join(world.directory, 'mounted');
+  writeFileSync(mounted, 'from the host');
+  const hook = (script: string) => [{ path: '/bin/sh', args: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'] }];
+  const { stdout, stderr } = await world.run('relative', 'cat /etc/mounted /work/here', (spec) => {
+    spec.process.cwd = '/work';
+    spec.hooks = {
+      createContainer: hook(`: >./etc/mounted; mount --bind ${mounted} ./etc/mounted`),
+      startContainer: hook('pwd >here'),
+    };
+  });
+  expect(stdout, stderr).toBe('from the host/work\n');
+  expect(existsSync('/etc/mounted')).toBe(false);
+});
+
 test('a hook that fails or takes too long ends the creation, and says what it said', async () => {
   const withHook = (kind: string, script: string) =>
     world.create('hooked', 'true', (spec) => {

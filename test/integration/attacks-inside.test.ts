@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
@@ -253,9 +253,28 @@ test("keys of the caller are not the container's, also without a filter", async 
   expect(called(['--privileged'])).toBe('Required key not available\n');
 });
 
+test("what is handed in of the host's devices cannot be changed: masks, and stdin of exec", async () => {
+  const before = statSync('/dev/null');
+  // Harmless, should it succeed.
+  const change = 'chmod 667 $f 2>/dev/null && echo changed $f; chown 1 $f 2>/dev/null && echo given $f';
+  const script = `for f in /proc/keys /proc/timer_list /proc/interrupts /proc/self/fd/0; do ${change}; done; exit 0`;
+  await tsrunOk(['run', '-d', '--name', 'changer', '--network=none', 'busybox', 'sleep', '1000']);
+  try {
+    expect((await tsrun(['exec', 'changer', 'sh', '-c', script])).stdout).toBe('');
+    const read = 'stat -L -c %F /dev/stdin; cat; cat /proc/timer_list; echo x >/proc/timer_list && echo swallowed';
+    expect((await tsrun(['exec', 'changer', 'sh', '-c', read])).stdout).toBe('character special file\nswallowed\n');
+    const { mode, uid } = statSync('/dev/null');
+    expect({ mode, uid }).toEqual({ mode: before.mode, uid: before.uid });
+  } finally {
+    chmodSync('/dev/null', before.mode & 0o7777);
+    chownSync('/dev/null', before.uid, before.gid);
+    await tsrunOk(['rm', '-f', 'changer']);
+  }
+});
+
 test('dmesg, kcore, firmware, the log device and the hardware ports stay closed', async () => {
   const script =
-    'dmesg 2>&1 | head -1; (head -c 1 /proc/kcore 2>/dev/null | wc -c); ls /sys/firmware | wc -l; mknod /k c 1 11 && (head -c 1 /k) 2>&1; mknod /m c 1 4 && (head -c 1 /m) 2>&1; cat /proc/keys | wc -c; (echo b >/proc/sysrq-trigger) 2>&1; (cat /sys/kernel/security/*) 2>/dev/null; true';
+    'dmesg 2>&1 | head -1; (head -c 1 /proc/kcore 2>/dev/null | wc -c); ls /sys/firmware | wc -l; mknod /k c 1 11 && (head -c 1 /k) 2>&1; mknod /m c 1 4 && (head -c 1 /m) 2>&1; cat /proc/keys | wc -c; (echo h >/proc/sysrq-trigger) 2>&1; (cat /sys/kernel/security/*) 2>/dev/null; true';
   const lines = (await attack([], script)).stdout.split('\n');
   expect(lines[0]).toMatch(/Operation not permitted/);
   expect(lines.slice(1, 3)).toEqual(['0', '0']);

@@ -26,6 +26,7 @@ await guestTests(
     profile: 'plain',
     // One worker for all files: starting another takes seconds here.
     script: [
+      `export TSRUN_TEST_SLOWNESS=${accelerator() === 'kvm' ? 1 : 5}`,
       `export TSRUN_LEAK_CHECK=${accelerator() === 'kvm' ? 'test' : 'file'}`,
       `export TSRUN_TEST_IMAGES='${all || named !== undefined ? 'busybox test debian' : 'busybox test'}'`,
       'node node_modules/vitest/vitest.mjs run --no-color --config test/vm/guest/vitest.config.ts \\',

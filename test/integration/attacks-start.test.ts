@@ -14,14 +14,15 @@ test('CVE-2024-21626: a working directory in a descriptor leads nowhere, neither
   const up = `../../../../../../../../..${host.secret}`;
   const links = Array.from({ length: 13 }, (_, index) => `ln -s /proc/self/fd/${index + 3} cwd${index + 3}`).join('; ');
   const image = await host.image('descriptors', links);
-  for (let fd = 3; fd < 16; fd++) {
-    for (const cwd of fd % 2 === 0 ? [`/proc/self/fd/${fd}`] : [`/cwd${fd}`]) {
-      const { stdout, stderr } = await attack(['-w', cwd], `cat ${up}; pwd -P`, image);
-      expect(stdout).not.toContain(host.secretText);
-      expect(stderr).toMatch(
-        /No such file or directory|working directory|does not exist|dangling|cannot|ELOOP|ENOENT|EEXIST/,
-      );
-    }
+  const tries = Array.from({ length: 13 }, (_, index) => {
+    const fd = index + 3;
+    return attack(['-w', fd % 2 === 0 ? `/proc/self/fd/${fd}` : `/cwd${fd}`], `cat ${up}; pwd -P`, image);
+  });
+  for (const { stdout, stderr } of await Promise.all(tries)) {
+    expect(stdout).not.toContain(host.secretText);
+    expect(stderr).toMatch(
+      /No such file or directory|working directory|does not exist|dangling|cannot|ELOOP|ENOENT|EEXIST/,
+    );
   }
 });
 

@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, readlinkSy
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
+import { maskedPaths, readonlyPaths } from '../../src/runtime/defaults.ts';
 import { attack, Host } from './attack-fixture.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
@@ -303,6 +304,16 @@ test("what is handed in of the host's devices cannot be changed: masks, and stdi
     chownSync('/dev/null', before.uid, before.gid);
     await tsrunOk(['rm', '-f', 'changer']);
   }
+});
+
+test('every path that is to be hidden is, and every one that is to be read-only', async () => {
+  const script = [
+    `for p in ${maskedPaths.join(' ')}; do`,
+    '[ -e $p ] || continue; if [ -d $p ]; then ls $p; else [ "$(stat -c %t:%T $p)" = 1:3 ] || echo $p is not hidden; fi; done',
+    `for p in ${readonlyPaths.join(' ')} /sys /sys/fs/cgroup; do`,
+    '[ ! -e $p ] || grep -q " $p ro," /proc/self/mountinfo || echo $p is not read-only; done; echo done',
+  ].join('\n');
+  expect((await attack([], script)).stdout).toBe('done\n');
 });
 
 test('dmesg, kcore, firmware, the log device and the hardware ports stay closed', async () => {

@@ -52,6 +52,7 @@ function formatRange({ ip, protocol, first, last }: Range): string {
  * that of the container, or there is none.
  */
 export function formatPorts(bindings: readonly PortBinding[]): string {
+  if (bindings.length === 0) return '';
   const sorted = [...bindings].sort(
     (a, b) =>
       a.containerPort - b.containerPort ||

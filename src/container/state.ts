@@ -142,15 +142,17 @@ function stateOfStart(
     restartCount: run?.restartCount ?? 0,
     health: readHealth(directory),
   };
+  // What is not checked any more is not healthy, as docker has it.
+  const unchecked = known.health === undefined ? {} : { health: { ...known.health, Status: 'unhealthy' as const } };
   const alive = isAlive(start) && !(run !== undefined && run.pid === 0);
   const exit = readExit(directory);
   if (exit !== undefined) {
     const { exitCode, oomKilled, finishedAt } = exit;
-    return { ...known, status: 'exited', exitCode, oomKilled, finishedAt, error: restartError(exit) };
+    return { ...known, ...unchecked, status: 'exited', exitCode, oomKilled, finishedAt, error: restartError(exit) };
   }
   if (run !== undefined && run.pid === 0) {
     const { exitCode = 0, oomKilled = false, finishedAt } = run;
-    const ended = { ...known, exitCode, oomKilled, finishedAt };
+    const ended = { ...known, ...unchecked, exitCode, oomKilled, finishedAt };
     // Its address and ports stay its own while it waits.
     return monitored ? { ...ended, ...onNetworks(directory), status: 'restarting' } : { ...ended, status: 'exited' };
   }
@@ -161,7 +163,7 @@ function stateOfStart(
       if (later?.pid !== run?.pid && attempt < 3) return stateOfStart(directory, first, base, attempt + 1);
       return { ...known, ...onNetworks(directory), status: 'running', pid: start.pid };
     }
-    return { ...known, status: 'exited', exitCode: 255 };
+    return { ...known, ...unchecked, status: 'exited', exitCode: 255 };
   }
   return { ...known, ...onNetworks(directory), status: runningStatus(start), unsupervised: !monitored, pid: start.pid };
 }

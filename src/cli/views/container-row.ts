@@ -62,7 +62,11 @@ function commandLine(args: readonly string[]): string {
 
 /** Ports that are published now, and those that are only exposed. */
 export function portBindings({ record, state }: Container): PortBinding[] {
-  const published = attachmentsOf(state).flatMap(({ ports }) => ports);
+  const attachments = attachmentsOf(state);
+  const open = attachments.filter(({ internal }) => internal !== true);
+  // Nothing leads into an internal network: there docker lists neither.
+  if (open.length === 0 && attachments.length > 0) return [];
+  const published = open.flatMap(({ ports }) => ports);
   const bindings: PortBinding[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
     containerPort,
     protocol,

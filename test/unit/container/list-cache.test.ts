@@ -124,8 +124,8 @@ test.each([
   '',
   'no JSON',
   '{}',
-  '{"format":2,"entries":[{}]}',
-  '{"format":2,"entries":null}',
+  '{"format":3,"entries":[{}]}',
+  '{"format":3,"entries":null}',
   '{"format":0,"entries":[]}',
 ])('a cache that does not read is none: %s', (text) => {
   writeFileSync(cache, text);

@@ -182,12 +182,12 @@ export class ImageStore {
   }
 
   /** Throws `CORRUPT` when a layer of the image is not there. */
-  checkLayers(image: StoredImage): void {
+  checkLayers(image: Pick<StoredImage, 'layers' | 'references'>): void {
     this.openImage(image).close();
   }
 
   /** `openLayers` for an image. */
-  openImage(image: StoredImage): ReadableLayers {
+  openImage(image: Pick<StoredImage, 'layers' | 'references'>): ReadableLayers {
     const chainIds = image.layers.map((layer) => layer.chainId);
     return this.openLayers(chainIds, image.references[0]);
   }

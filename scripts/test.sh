@@ -15,23 +15,25 @@ packages=(
 # Streams, sockets, terminals, processes, workers: where the two runtimes of tsrun differ. The tests of pulls, TLS among them, call
 # the code and not the program: they run under Node in any case.
 tests_under_node=(cli.test exec.test run-streams run-terminal attach)
-# Firewalls that tsrun must live beside. Their packages start services where systemd runs: not on somebody's machine.
-[[ -d /run/systemd/system ]] || packages+=(ufw firewalld:firewalld dbus-daemon:dbus-daemon)
-install_packages "${packages[@]}"
 # What this script has made for itself.
 results= own_policy= preparing=
 trap '[[ -z $preparing ]] || kill "$preparing" 2>/dev/null; [[ -z $results ]] || rm -rf "$results"; [[ -z $own_policy ]] || as_root rm -f "$own_policy"' EXIT
-# Who calls an OCI runtime, for the tests of tsrun-oci, and who builds images too. Their services are not wanted, only their programs.
+# Firewalls that tsrun must live beside, who calls an OCI runtime, for the tests of tsrun-oci, and who builds images too. Where systemd runs
+# their packages would start services, on somebody's machine; elsewhere only their programs are wanted.
 if [[ ! -d /run/systemd/system ]]; then
+  packages+=(ufw firewalld:firewalld dbus-daemon:dbus-daemon)
+  packages+=(dockerd:docker.io containerd:containerd podman:podman conmon:conmon buildah:buildah)
   policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
     own_policy=$policy
   fi
-  install_packages dockerd:docker.io containerd:containerd podman:podman conmon:conmon buildah:buildah
 fi
-need_node_modules
+install_node_modules &
+modules=$!
+install_packages "${packages[@]}"
+wait "$modules"
 npm run --silent build
 
 # On an emulated processor the guest takes some minutes. Where it cannot be made it is left out, which a line says.

@@ -1,6 +1,6 @@
 /** The cgroup that a further process of a container is born in. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readKernelText } from '../linux/kernel-file.ts';
 import { findCgroup2 } from './mount.ts';
 
 /**
@@ -8,12 +8,12 @@ import { findCgroup2 } from './mount.ts';
  * only (cgroup-v2.rst, "No Internal Process Constraint"). Throws node:fs's errors where either is gone.
  */
 export function birthCgroup(path: string, pid: number): string {
-  const handsDown = readFileSync(join(path, 'cgroup.subtree_control'), 'latin1').trim() !== '';
+  const handsDown = readKernelText(join(path, 'cgroup.subtree_control')).trim() !== '';
   return handsDown ? (cgroupOf(pid) ?? path) : path;
 }
 
 function cgroupOf(pid: number): string | undefined {
-  const own = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+  const own = /^0::(.*)$/m.exec(readKernelText(`/proc/${pid}/cgroup`))?.[1];
   const mount = findCgroup2();
   return own === undefined || mount === undefined ? undefined : join(mount.mountPoint, own);
 }

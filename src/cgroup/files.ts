@@ -5,7 +5,7 @@ import { POLLERR } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
-import { readOnce } from '../linux/one-read.ts';
+import { readOnce } from '../linux/kernel-file.ts';
 
 /** poll.h: a file of cgroupfs changed since it was read. */
 const POLLPRI = 2;

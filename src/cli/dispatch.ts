@@ -135,7 +135,7 @@ async function showHelp(words: readonly string[]): Promise<number> {
 }
 
 /** Docker's commands that people will look for. */
-const missingCommands = new Set(`build builder compose context plugin stack swarm`.split(/\s+/));
+const missingCommands = new Set(['build', 'builder', 'compose', 'context', 'plugin', 'stack', 'swarm']);
 
 async function unknownCommand(args: readonly string[]): Promise<number> {
   const group = groups.find((candidate) => candidate.name === args[0]);

@@ -43,13 +43,14 @@ export function printError(line: string): void {
 }
 
 const controls = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/;
-const allControls = new RegExp(controls, 'g');
+let allControls: RegExp | undefined;
 
 /**
  * Makes control characters visible (`\x1b`), those of C1 and the ones that turn the direction of writing too: text from
  * images and containers must not drive the terminal. `lines` keeps tabs and line breaks.
  */
 export function escapeControls(text: string, lines = false): string {
+  allControls ??= new RegExp(controls, 'g');
   return text.replace(allControls, (character) => {
     if (lines && (character === '\n' || character === '\t')) return character;
     const code = character.charCodeAt(0);

@@ -22,9 +22,7 @@ import { recordContainerEvent } from './events.ts';
 import { execDirectory, makeExecDirectory, sweepExecs } from './exec-directory.ts';
 import { compileCommand, filterOf, openCgroup } from './exec-program.ts';
 import { asClient, type ClientEnd, foregroundOf } from './foreground.ts';
-import { linkVariables } from './links.ts';
 import { type MonitorHandle, messageKinds, spawnMonitor } from './monitor.ts';
-import { liveContainers } from './network-names.ts';
 import { parseExitRecord } from './parse-record.ts';
 import { openProcess } from './pidfd.ts';
 import { buildProcess } from './process.ts';
@@ -98,7 +96,7 @@ export async function execInContainer(
     if (directoryFd === undefined) throw notRunning(container);
     held.push(directoryFd);
     const foreground = clientOf(request);
-    const process = processOf(store, container, request);
+    const process = await processOf(store, container, request);
     const seccomp = await filterOf(store, container);
     const program = compileCommand(store, container, process, {
       seccomp,
@@ -156,8 +154,17 @@ export function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequ
   return foregroundOf({ stdin: interactive && !detach, stdout: !detach, stderr: !detach }, terminal, detachKeys);
 }
 
+/** What links give to the container now; read when there are any, since it takes the networks with it. */
+async function linkVariablesOf(store: ContainerStore, { record, state }: Container): Promise<string[]> {
+  const [{ linkVariables }, { liveContainers }] = await Promise.all([
+    import('./links.ts'),
+    import('./network-names.ts'),
+  ]);
+  return linkVariables(store, record, attachmentsOf(state), () => liveContainers(store));
+}
+
 /** Who the command becomes, by the container's present passwd and group: the image's may be long out of date. */
-export function processOf(store: ContainerStore, container: Container, request: ExecRequest): Process {
+export async function processOf(store: ContainerStore, container: Container, request: ExecRequest): Promise<Process> {
   const { record, state } = container;
   if (hasForeignRoot(record.options)) {
     throw new TsrunError('UNSUPPORTED', 'a container without pivot_root takes no further commands', {
@@ -171,7 +178,7 @@ export function processOf(store: ContainerStore, container: Container, request: 
     if (state.start === undefined || !isAlive(state.start)) throw notRunning(container);
     const user = asExecError(() => resolveUser(root, request.user ?? record.process.user, record.options.groupAdd));
     // As at the start: what links give stands behind what the user has set.
-    const links = linkVariables(store, record, attachmentsOf(state), () => liveContainers(store));
+    const links = record.options.links === undefined ? [] : await linkVariablesOf(store, container);
     const env = mergeEnvironment([...links, ...record.process.env], request.env);
     const withEnv = { ...record, process: { ...record.process, env } };
     const process = buildProcess(withEnv, user, {

@@ -1,10 +1,9 @@
 /** A container's state, computed from its records and the kernel: nothing that could be out of date is stored. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isFrozen } from '../cgroup/files.ts';
 import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
-import { readOnce } from '../linux/one-read.ts';
+import { readKernelText, readOnce } from '../linux/kernel-file.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
@@ -28,7 +27,7 @@ let boot: string | undefined;
 
 /** Names this boot of the machine: pids of an earlier one mean nothing. */
 export function bootId(): string {
-  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  boot ??= readKernelText('/proc/sys/kernel/random/boot_id').trim();
   return boot;
 }
 

@@ -12,14 +12,12 @@ declare const TSRUN_EMBEDDED: Readonly<Record<string, string>> | undefined;
 /** Whether this is the executable (`dist/tsrun`, compiled with Bun's runtime) and not a script that Node runs. */
 export const isExecutable: boolean = typeof TSRUN_EMBEDDED !== 'undefined';
 
-const candidates = [import.meta.dirname, join(import.meta.dirname, '../../dist')];
-
 /**
  * The path of a built file (`tsrun-monitor`, `tsrun-syscall.so`); the executable has none of them.
  * Throws `UNSUPPORTED` when it was not built.
  */
 export function artifact(name: string): string {
-  for (const directory of candidates) {
+  for (const directory of [import.meta.dirname, join(import.meta.dirname, '../../dist')]) {
     const path = join(directory, name);
     if (existsSync(path)) return path;
   }

@@ -2,9 +2,9 @@
  * Capabilities (man 7 capabilities, linux/capability.h): names, numbers, Docker's default set, and what --cap-add,
  * --cap-drop and --privileged make of it.
  */
-import { readFileSync } from 'node:fs';
 import { TsrunError } from '../error.ts';
 import { LINUX_CAPABILITY_VERSION_3 } from './constants.ts';
+import { readKernelText } from './kernel-file.ts';
 
 /** In the order of their numbers, from 0. */
 // biome-ignore format: a table
@@ -61,7 +61,7 @@ export function namesOfSet(set: bigint): string[] {
 
 /** The highest number that the running kernel knows (/proc/sys/kernel/cap_last_cap, man 7 capabilities). */
 export function lastCapability(): number {
-  return Number.parseInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'latin1'), 10);
+  return Number.parseInt(readKernelText('/proc/sys/kernel/cap_last_cap'), 10);
 }
 
 /** The numbers to take out of the bounding set so that only `kept` stay, ones without a name here included. */
@@ -79,7 +79,7 @@ export function boundingDrops(kept: Iterable<string>, last: number = lastCapabil
  * `/proc/self/status`). Machines that are guests themselves may lack some, CAP_SYS_RESOURCE for example.
  */
 export function availableCapabilities(): string[] {
-  const status = readFileSync('/proc/self/status', 'latin1');
+  const status = readKernelText('/proc/self/status');
   const field = (name: string): bigint =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
   return namesOfSet(field('CapPrm') & field('CapBnd'));

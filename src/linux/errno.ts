@@ -137,11 +137,11 @@ export const errno = {
 
 export type ErrnoName = keyof typeof errno;
 
-const names = new Map<number, ErrnoName>();
-for (const [name, number] of Object.entries(errno)) names.set(number, name as ErrnoName);
+let names: Map<number, ErrnoName> | undefined;
 
 /** `2` -> `ENOENT`; unknown numbers become `errno 4711`. Takes both signs. */
 export function errnoName(number: number): string {
+  names ??= new Map(Object.entries(errno).map(([name, value]) => [value, name as ErrnoName]));
   return names.get(Math.abs(number)) ?? `errno ${Math.abs(number)}`;
 }
 

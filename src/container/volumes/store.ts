@@ -10,7 +10,6 @@
  */
 import { chmodSync, fsyncSync, mkdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, TsrunError } from '../../error.ts';
 import { removeTree } from '../../image/unpack/remove-tree.ts';
 import { O_CREAT, O_EXCL, O_WRONLY } from '../../linux/constants.ts';
@@ -159,7 +158,7 @@ export class VolumeStore {
       const lock = this.lock(name, false);
       if (lock !== undefined || this.read(name) === undefined) return lock;
       if (signal?.aborted) throw new TsrunError('INTERRUPTED', `interrupted while waiting for volume "${name}"`);
-      await delay(lockPollInterval);
+      await new Promise((resolve) => setTimeout(resolve, lockPollInterval));
     }
   }
 

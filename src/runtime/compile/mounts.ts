@@ -336,7 +336,7 @@ export function compileMasks(c: Context): void {
       attach(c, tree, target, {
         title: `hide the file ${path}`,
         why: 'it tells about the host or changes it',
-        shell: `mount --bind /dev/null "$ROOT"${quote(path)}`,
+        shell: `mount --bind /dev/null "$ROOT"${quote(path)}; mount -o remount,bind,ro "$ROOT"${quote(path)}`,
         tolerate: ['EBADF', directory === undefined ? 'EINVAL' : 'ENOENT'],
       });
     }

@@ -1,9 +1,10 @@
 /** Attacks on a container's start: by its image, and by a neighbour that shares a volume with it. Known holes of other runtimes. */
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attack, Host } from './attack-fixture.ts';
-import { OciWorld, removeCgroupParent } from './oci-fixture.ts';
+import { type FullSpec, OciWorld, removeCgroupParent } from './oci-fixture.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
 
 const host = new Host();
@@ -14,51 +15,52 @@ test('CVE-2024-21626: a working directory in a descriptor leads nowhere, neither
   const up = `../../../../../../../../..${host.secret}`;
   const links = Array.from({ length: 13 }, (_, index) => `ln -s /proc/self/fd/${index + 3} cwd${index + 3}`).join('; ');
   const image = await host.image('descriptors', links);
-  for (let fd = 3; fd < 16; fd++) {
-    for (const cwd of fd % 2 === 0 ? [`/proc/self/fd/${fd}`] : [`/cwd${fd}`]) {
-      const { stdout, stderr } = await attack(['-w', cwd], `cat ${up}; pwd -P`, image);
-      expect(stdout).not.toContain(host.secretText);
-      expect(stderr).toMatch(
-        /No such file or directory|working directory|does not exist|dangling|cannot|ELOOP|ENOENT|EEXIST/,
-      );
-    }
+  const tries = Array.from({ length: 13 }, (_, index) => {
+    const fd = index + 3;
+    return attack(['-w', fd % 2 === 0 ? `/proc/self/fd/${fd}` : `/cwd${fd}`], `cat ${up}; pwd -P`, image);
+  });
+  for (const { stdout, stderr } of await Promise.all(tries)) {
+    expect(stdout).not.toContain(host.secretText);
+    expect(stderr).toMatch(
+      /No such file or directory|working directory|does not exist|dangling|cannot|ELOOP|ENOENT|EEXIST/,
+    );
   }
 });
 
-test('CVE-2021-30465: a neighbour swaps the mount target for a link all the time, and the mount stays inside', async () => {
+/** Exchanges two names all the time: every look at `x` finds a directory or a link, and never nothing (man 2 renameat2). */
+const exchanger = `#define _GNU_SOURCE
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+  if (chdir("/vol") || mkdir("x", 0755) || symlink("/tmp", "y") || mknod("ready", 0100644, 0)) return 1;
+  for (;;) syscall(SYS_renameat2, -100, "x", -100, "y", 2);
+}
+`;
+
+test('CVE-2021-30465: a neighbour exchanges the mount target for a link all the time, and the mount is in the container', async () => {
   const bound = join(host.directory, 'bound');
   mkdirSync(bound);
   writeFileSync(join(bound, 'marker'), 'bound');
-  const swap = 'cd /vol; while :; do mkdir -p x; mv x y; ln -s / x; rm x; mv y x; done';
-  await tsrunOk([
-    'run',
-    '-d',
-    '--name',
-    'swapper',
-    '--network=none',
-    '-v',
-    'swapped:/vol',
-    'busybox',
-    'sh',
-    '-c',
-    swap,
-  ]);
+  const program = host.compile('exchanger', exchanger);
+  const neighbour = ['--name', 'exchanger', '--network=none', '-v', 'swapped:/vol', '-v', `${program}:/exchanger:ro`];
+  await tsrunOk(['run', '-d', ...neighbour, 'busybox', '/exchanger']);
   try {
+    await expect.poll(async () => (await tsrun(['exec', 'exchanger', 'ls', '/vol/ready'])).code).toBe(0);
     const before = readFileSync('/proc/self/mountinfo', 'utf8');
-    let ran = 0;
-    for (let round = 0; round < 6; round++) {
-      const script = `[ -e ${host.secret} ] && echo ESCAPED; ls /bin/sh >/dev/null && echo alive; exit 0`;
+    // At the directory, or where the link leads in the container: what looked the name up twice would mount at the host's /tmp
+    // in every second start.
+    const script =
+      'grep -c "/bound /" /proc/self/mountinfo; for i in $(seq 100); do cat /vol/x/marker /tmp/marker 2>/dev/null && break; done; exit 0';
+    for (let round = 0; round < 10; round++) {
       const { stdout, stderr } = await attack(['-v', 'swapped:/vol', '-v', `${bound}:/vol/x`], script);
-      expect(stdout).not.toContain('ESCAPED');
-      // It starts, or says what is in the way: the target went while it was being opened.
-      if (stdout.includes('alive')) ran++;
-      else expect(stderr).toMatch(/\/vol\/x|busybox|sh: |COMMAND|not found|cannot/);
+      expect({ stdout: stdout.replace(/(bound)+$/, 'bound'), stderr }).toEqual({ stdout: '1\nbound', stderr: '' });
     }
-    expect(ran).toBeGreaterThan(0);
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
     expect(readFileSync(join(bound, 'marker'), 'utf8')).toBe('bound');
   } finally {
-    await tsrunOk(['rm', '-f', 'swapper']);
+    await tsrunOk(['rm', '-f', 'exchanger']);
     await tsrunOk(['volume', 'rm', 'swapped']);
   }
 });
@@ -87,21 +89,88 @@ test('CVE-2025-31133: masks come from the null device of the host, whatever lies
   expect(stdout.match(/Read-only file system/g)).toHaveLength(2);
 });
 
-test('CVE-2025-52565: /dev/console is the own terminal, whatever the container has laid in its way', async () => {
-  const dev = join(host.directory, 'console-dev');
-  mkdirSync(join(dev, 'pts'), { recursive: true });
-  mkdirSync(join(dev, 'shm'));
-  symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
-  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; exit 0';
-  const { stdout } = await tsrun(
-    ['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script],
-    { tty: true },
-  );
-  // What is mounted there is a terminal, or the read-only copy over it: never a part of proc that can be written to.
-  for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
-    expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+test('a neighbour lays a link into /proc/self/fd where /dev/null is: stdin is no descriptor of the host', async () => {
+  const attacks = Array.from({ length: 16 }, async (_, index) => {
+    const dev = join(host.directory, `null-dev-${index}`);
+    mkdirSync(join(dev, 'pts'), { recursive: true });
+    mkdirSync(join(dev, 'shm'));
+    symlinkSync(`/proc/self/fd/${index + 3}`, join(dev, 'null'));
+    return attack(
+      ['-v', `${dev}:/dev`],
+      `ls -d /proc/self/fd/0/ && cat /proc/self/fd/0/../../../../../../..${host.secret}`,
+    );
+  });
+  for (const { code, stdout, stderr } of await Promise.all(attacks)) {
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(stderr).toContain('/dev/null of the container is a link into /proc');
   }
-  expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
+});
+
+/** A directory for /dev whose terminals are links into proc, where the known attack has sysrq-trigger; its multiplexer works, with a devpts at /dev/pts/pts. */
+function hostileDev(name: string): string {
+  const dev = join(host.directory, name);
+  mkdirSync(join(dev, 'pts/pts'), { recursive: true });
+  mkdirSync(join(dev, 'shm'));
+  for (let number = 0; number < 8; number++) symlinkSync('/proc/uptime', join(dev, `pts/${number}`));
+  execFileSync('mknod', [join(dev, 'pts/ptmx'), 'c', '5', '2']);
+  symlinkSync('pts/ptmx', join(dev, 'ptmx'));
+  return dev;
+}
+
+function useDev(spec: FullSpec, dev: string): void {
+  spec.process.terminal = true;
+  spec.mounts = spec.mounts.filter(({ destination }) => destination !== '/dev');
+  for (const mount of spec.mounts) if (mount.type === 'devpts') mount.destination = '/dev/pts/pts';
+  spec.mounts.unshift({ destination: '/dev', source: dev, type: 'bind', options: ['rbind', 'rw'] });
+  spec.linux.readonlyPaths = ['/proc/sys', '/proc/uptime'];
+}
+
+/** What lies on /dev/console and on the files of proc, and the major number of the device. */
+const lookAtConsole =
+  'grep -oE " (/dev/console|/proc/uptime) .*" /proc/self/mountinfo | sed "s/ shared.*- / - /"; stat -c %t /dev/console';
+
+test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has where terminals have their names', async () => {
+  const world = await OciWorld.make();
+  const dev = hostileDev('console-dev');
+  const bundle = world.bundle('console', lookAtConsole, (spec) => useDev(spec, dev));
+  const start = async (id: string) => {
+    const result = await world.withConsole(['create', '--bundle', bundle], [id]);
+    await world.delete(id);
+    return result;
+  };
+  try {
+    const { stdout, stderr } = await start('names');
+    expect(stderr).toBe('');
+    const lines = stdout.split('\r\n');
+    expect(lines, stdout).toHaveLength(4);
+    expect(lines[0]).toMatch(/^ \/dev\/console rw\S* - devpts /);
+    expect(lines[1]).toMatch(/^ \/proc\/uptime ro\S* - proc /);
+    expect(lines[2]).toBe('88');
+
+    // A link where the console belongs would lead the terminal over a file of proc.
+    rmSync(join(dev, 'console'));
+    symlinkSync('/proc/uptime', join(dev, 'console'));
+    expect((await start('link')).stderr).toMatch(/\/dev\/console\W+ is a symlink in the image/);
+
+    // And one that comes and goes.
+    const swap = 'while :; do ln -s /proc/uptime l; mv -T l console; : >f; mv -T f console; done';
+    const neighbour = spawn('sh', ['-c', swap], { cwd: dev, stdio: 'ignore' });
+    try {
+      for (let round = 0; round < 5; round++) {
+        const raced = await start(`race${round}`);
+        if (raced.code !== 0) expect(raced.stderr).toMatch(/\/dev\/console\W+ is a symlink/);
+        const shown = raced.stdout.split('\r\n').filter((line) => line.startsWith(' /dev/console'));
+        // The mount goes with its file when that is replaced on the host.
+        for (const line of shown) expect(line).toMatch(/ devpts /);
+        expect(raced.stdout).not.toMatch(/^ \/proc\/uptime \S+ - devpts/m);
+      }
+    } finally {
+      neighbour.kill('SIGKILL');
+    }
+  } finally {
+    await world.dispose();
+    removeCgroupParent();
+  }
 });
 
 test('CVE-2025-52881: settings are written into proc itself, not into what is mounted over it', async () => {

@@ -93,7 +93,8 @@ export function buildRunOptions(
       'entrypoint',
       parsed(flags, 'entrypoint', (text) => (text === '' ? [] : [text])),
     ),
-    ...optional('name', given(flags, 'name')),
+    // Docker shows names with a slash in some places, and takes them so.
+    ...optional('name', given(flags, 'name')?.replace(/^\//, '')),
     ...optional('platform', platformOf(flags)),
     pull:
       oneOf(

@@ -1,15 +1,18 @@
 /** The flags of `build`: those of docker's classic builder and of buildx. What they mean together is options/build-options.ts. */
 import type { Flag } from './flag.ts';
-import { parseAnnotation, parseBuildArgument, parseBuildContext, parseBuildLabel } from './options/build-options.ts';
 import { parseOutput } from './options/build-output.ts';
-import { parseMemorySwap, parseUlimit } from './options/limits.ts';
-import { parseExtraHost } from './options/network.ts';
-import { parseBytes } from './units.ts';
+import { parseAnnotation, parseBuildArgument, parseBuildContext, parseBuildLabel } from './options/build-values.ts';
+import { createFlags } from './run-flags.ts';
 
 const progressModes = ['auto', 'plain', 'tty', 'quiet'];
 
+/** Of each RUN, as `run` has them of a container. */
+const ofCommands = new Set(
+  'add-host cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory memory-swap shm-size ulimit'.split(' '),
+);
+
 const shownFlags: readonly Flag[] = [
-  { name: 'add-host', type: 'list', description: 'Add a line to /etc/hosts of RUN (host:ip)', check: parseExtraHost },
+  ...createFlags.filter(({ name }) => ofCommands.has(name)),
   {
     name: 'allow',
     type: 'list',
@@ -36,16 +39,6 @@ const shownFlags: readonly Flag[] = [
     description: 'A name for --from: NAME=DIRECTORY, or NAME=docker-image://IMAGE, also for FROM',
     check: (text) => void parseBuildContext(text),
   },
-  { name: 'cpu-period', type: 'int', description: 'Period of the CPU quota of RUN, in microseconds' },
-  { name: 'cpu-quota', type: 'int', description: 'CPU time of RUN in each period, in microseconds' },
-  {
-    name: 'cpu-shares',
-    short: 'c',
-    type: 'int',
-    description: 'Share of the CPUs when they are busy (relative weight)',
-  },
-  { name: 'cpuset-cpus', type: 'string', description: 'CPUs that RUN may use (0-3, 0,1)' },
-  { name: 'cpuset-mems', type: 'string', description: 'Memory nodes that RUN may use (0-3, 0,1)' },
   {
     name: 'file',
     short: 'f',
@@ -55,13 +48,6 @@ const shownFlags: readonly Flag[] = [
   },
   { name: 'iidfile', type: 'string', description: 'Write the image ID to a file' },
   { name: 'label', type: 'list', description: 'Set a label of the image, NAME=VALUE', check: parseBuildLabel },
-  { name: 'memory', short: 'm', type: 'bytes', description: 'Memory limit of RUN', check: parseBytes },
-  {
-    name: 'memory-swap',
-    type: 'bytes',
-    description: "Limit of memory and swap together; '-1' for as much swap as there is",
-    check: parseMemorySwap,
-  },
   { name: 'metadata-file', type: 'string', description: 'Write what was built to a file, as JSON' },
   { name: 'network', type: 'string', description: 'Network of the RUN instructions', shownDefault: '"default"' },
   { name: 'no-cache', type: 'bool', description: 'Use nothing that was built before' },
@@ -85,10 +71,8 @@ const shownFlags: readonly Flag[] = [
   { name: 'push', type: 'bool', description: 'Push the image under its names' },
   { name: 'quiet', short: 'q', type: 'bool', description: 'Print nothing but the image ID' },
   { name: 'secret', type: 'list', description: 'A secret for RUN --mount=type=secret: id=ID[,src=FILE|env=NAME]' },
-  { name: 'shm-size', type: 'bytes', description: 'Size of /dev/shm of RUN', check: parseBytes },
   { name: 'tag', short: 't', type: 'list', description: 'Name of the image, NAME[:TAG]' },
   { name: 'target', type: 'string', description: 'Build this stage and what it needs' },
-  { name: 'ulimit', type: 'ulimit', description: 'Limits of RUN as ulimit has them (nofile=1024)', check: parseUlimit },
 ];
 
 /** Throws an `Error` for what is none. */

@@ -1,19 +1,17 @@
 /** From the flags of `build` to what is asked for: the checks that docker's client makes before a build begins. */
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { BuildOptions } from '../../build/build.ts';
 import { type CommandLimits, defaultShmSize } from '../../build/limits.ts';
-import type { NamedContext } from '../../build/named-contexts.ts';
 import type { BuildOutput } from '../../build/outputs.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
-import { parseReference, type Reference } from '../../image/reference.ts';
+import type { Reference } from '../../image/reference.ts';
 import { writeArchive } from '../archive-output.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { buildRefusal, refusedBuildFlags } from '../build-flags.ts';
 import { parseTarget } from '../commands/target-reference.ts';
 import { parseBytes } from '../units.ts';
 import { type OutputRequest, parseOutput } from './build-output.ts';
+import { parseAnnotation, parseBuildArgument, parseBuildContext, parseBuildLabel } from './build-values.ts';
 import { checkLimits, parseUlimit } from './limits.ts';
 import { parseExtraHost } from './network.ts';
 import { wantedPlatform } from './platform.ts';
@@ -140,50 +138,8 @@ function tagOf(text: string): Reference {
   return reference;
 }
 
-/** `NAME=DIRECTORY` or `NAME=docker-image://IMAGE` of --build-context. Throws an `Error`. */
-export function parseBuildContext(text: string): [string, NamedContext] {
-  const [name = '', value = ''] = text.split(/=(.*)/s);
-  if (name === '' || value === '') throw new Error(`invalid context value: ${text}, expected key=value`);
-  const key = name.toLowerCase();
-  const image = /^docker-image:\/\/(.+)$/s.exec(value)?.[1];
-  if (image !== undefined) {
-    parseReference(image);
-    return [key, { kind: 'image', image }];
-  }
-  if (/^([a-z-]+:\/\/|git@|target:)/.test(value)) {
-    throw new Error(`${value} is no context here: there are directories and docker-image://IMAGE`);
-  }
-  if (!statSync(value, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`${value} is no directory`);
-  return [key, { kind: 'directory', path: resolve(value) }];
-}
-
-/** `NAME=VALUE` or `NAME` of --build-arg. Throws an `Error`. */
-export function parseBuildArgument(text: string): [name: string, value: string | undefined] {
-  const [name = '', value] = text.split(/=(.*)/s);
-  if (name === '') throw new Error('write NAME=VALUE, or NAME for the value that it has here');
-  return [name, value];
-}
-
 /** A name alone has the value that it has here; without one it is not given. */
 function argumentOf(text: string): [string, string][] {
   const [name, value = process.env[name]] = parseBuildArgument(text);
   return value === undefined ? [] : [[name, value]];
-}
-
-/** `NAME=VALUE` of --label; a name alone has an empty value. Throws an `Error` with docker's words. */
-export function parseBuildLabel(text: string): [string, string] {
-  const [name = '', value = ''] = text.split(/=(.*)/s);
-  if (name === '') throw new Error(`invalid label '${text}': empty name`);
-  return [name, value];
-}
-
-/** `[manifest:]NAME=VALUE` of --annotation. Throws an `Error`. */
-export function parseAnnotation(text: string): [string, string] {
-  const [place = '', rest] =
-    /^(manifest|index|manifest-descriptor|index-descriptor)(?:\[[^\]]*\])?:(.*)$/s.exec(text)?.slice(1) ?? [];
-  if (place !== '' && place !== 'manifest')
-    throw new Error(`an image has no ${place} here: annotations are for its manifest`);
-  const [name = '', value] = (rest ?? text).split(/=(.*)/s);
-  if (name === '' || value === undefined) throw new Error(`invalid annotation ${text}: write NAME=VALUE`);
-  return [name, value];
 }

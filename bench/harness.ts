@@ -8,10 +8,11 @@ export interface Contestant {
   run: () => number | Promise<number>;
 }
 
-/** Ours is to be at most `factor` times the fastest of `peers` (by median), or at most `value`. */
+/** Ours is to be at most `factor` times the fastest of `peers` (by median), at most `plus` more than it, or at most `value`. */
 export interface Target {
   peers?: string[];
   factor?: number;
+  plus?: number;
   value?: number;
 }
 
@@ -97,13 +98,16 @@ export function judge({ target, samples, ours, unit }: Comparison): Verdict[] {
   const own = samples[ours];
   if (target === undefined || own === undefined) return [];
   const targets = Array.isArray(target) ? (target as Target[]) : [target as Target];
-  return targets.flatMap(({ value, factor, peers = [] }) => {
+  return targets.flatMap(({ value, factor, plus, peers = [] }) => {
     if (value !== undefined) return [{ text: `at most ${value} ${unit}`, pass: median(own) <= value }];
     const present = peers.filter((peer) => samples[peer] !== undefined);
-    if (present.length === 0 || factor === undefined) return [];
+    if (present.length === 0) return [];
     const best = Math.min(...present.map((peer) => median(samples[peer] ?? [])));
     const of = present.length === 1 ? present[0] : `the faster of ${present.join(', ')}`;
-    return [{ text: `at most ${factor} of ${of}`, pass: median(own) / best <= factor }];
+    if (plus !== undefined) {
+      return [{ text: `at most ${plus} ${unit} more than ${of}`, pass: median(own) - best <= plus }];
+    }
+    return factor === undefined ? [] : [{ text: `at most ${factor} of ${of}`, pass: median(own) / best <= factor }];
   });
 }
 

@@ -156,11 +156,10 @@ export function podman(directory: string): Engine | undefined {
 export async function withEngines<T>(
   directory: string,
   images: readonly string[],
-  use: (engines: Engine[]) => Promise<T>,
+  use: (engines: [Engine, ...Engine[]]) => Promise<T>,
 ): Promise<T> {
-  const engines: Engine[] = [];
+  const engines: [Engine, ...Engine[]] = [tsrun(join(directory, 'tsrun'))];
   try {
-    engines.push(tsrun(join(directory, 'tsrun')));
     const others = [await docker(join(directory, 'docker')), podman(join(directory, 'podman'))];
     engines.push(...others.filter((engine) => engine !== undefined));
     for (const engine of engines) {

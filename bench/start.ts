@@ -74,6 +74,18 @@ export async function benchStart(directory: string, rounds: number): Promise<Com
       contestants.push(...floors);
       comparisons.push({ title, unit: 'ms', ours: 'tsrun', samples: await interleave(contestants, rounds), target });
     }
+    const [tsrun] = engines;
+    const published = (name: string, ...flags: string[]) => ({
+      name,
+      run: () => time([...tsrun.command, 'run', '--rm', ...flags, 'busybox', 'true'], { env: tsrun.env }),
+    });
+    comparisons.push({
+      title: 'what a published port adds',
+      unit: 'ms',
+      ours: 'tsrun run -p',
+      samples: await interleave([published('tsrun run'), published('tsrun run -p', '-p', '18080:80')], rounds),
+      target: { peers: ['tsrun run'], plus: 3 },
+    });
     return comparisons;
   });
 }

@@ -16,11 +16,12 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
+import { planChunks } from './chunks.mjs';
 import { alignSegments, writeExecutable } from './elf.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -35,6 +36,12 @@ const bundles = {
 const natives = ['tsrun-syscall.so', 'tsrun-syscall.bin', 'tsrun-monitor'];
 /** What the executable has in it instead of beside it. */
 const embedded = ['tsrun-syscall.bin', 'tsrun-monitor'];
+/** How much the start of a command matters; of all others a tenth. */
+const weights = {
+  ...{ run: 5, exec: 5 },
+  ...{ create: 1, start: 1, stop: 1, kill: 1, rm: 1, wait: 1, ps: 1, logs: 1, inspect: 1 },
+  ...{ images: 1, pull: 1, rmi: 1, version: 1, info: 1 },
+};
 
 function fail(message, hint) {
   console.error(`build: ${message}`);
@@ -152,6 +159,73 @@ function courseFiles() {
   return files;
 }
 
+/** A program as rolldown reads it. */
+async function readProgram(source) {
+  const { rolldown } = await import('rolldown');
+  return rolldown({
+    input: { [basename(source, '.ts')]: join(checkout, source) },
+    platform: 'node',
+    external: [/^node:/, 'koffi'],
+    preserveEntrySignatures: 'allow-extension',
+    transform: { define: { 'process.arch': JSON.stringify(process.arch) } },
+    // Constants of the kernel: a number is read faster than a variable of another file.
+    optimization: { inlineConst: { mode: 'all', pass: 2 } },
+    checks: { pluginTimings: false, ineffectiveDynamicImport: false },
+  });
+}
+
+/** Where each module of the command line goes: the name of a file of the executable; none where it has one by itself. */
+async function planProgram(program) {
+  const { output } = await program.generate({ format: 'es' });
+  const chunks = output.filter(({ type }) => type === 'chunk');
+  const place = new Map(chunks.map(({ fileName }, index) => [fileName, index]));
+  // What every command reads is never put together with what some do.
+  const allCommands = Object.values(weights).reduce((sum, weight) => sum + weight) * 2;
+  const groups = planChunks(
+    chunks.map(({ modules, imports }) => ({
+      size: Object.values(modules).reduce((sum, { renderedLength }) => sum + renderedLength, 0),
+      imports: imports.flatMap((fileName) => place.get(fileName) ?? []),
+    })),
+    chunks.flatMap(({ isEntry, isDynamicEntry, facadeModuleId }, chunk) => {
+      if (!isEntry && !isDynamicEntry) return [];
+      const command = relative(join(checkout, 'src/cli/commands'), facadeModuleId ?? '').replace(/\.ts$/, '');
+      return { chunk, weight: isEntry ? allCommands : (weights[command] ?? 0.1) };
+    }),
+  );
+  const names = new Map();
+  for (const [index, group] of groups.entries()) {
+    if (groups.indexOf(group) === groups.lastIndexOf(group)) continue;
+    for (const module of Object.keys(chunks[index].modules)) names.set(module, `part-${group}`);
+  }
+  return names;
+}
+
+/**
+ * The program as the files that the executable reads: each worker is one, and of the command line each import() has its own,
+ * with what they share in as few as is good for the start of the usual commands (chunks.mjs). Returns the entries' paths.
+ */
+async function splitProgram(directory) {
+  const { 'tsrun.cjs': commandLine, ...workers } = bundles;
+  const program = await readProgram(commandLine);
+  const names = await planProgram(program);
+  await program.write({
+    dir: directory,
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [{ name: (module) => names.get(module) ?? null, debugName: 'parts' }],
+    },
+  });
+  await program.close();
+  for (const source of Object.values(workers)) {
+    const worker = await readProgram(source);
+    await worker.write({ dir: directory, entryFileNames: '[name].js', codeSplitting: false });
+    await worker.close();
+  }
+  return Object.values(bundles).map((source) => join(directory, `${basename(source, '.ts')}.js`));
+}
+
 /**
  * dist/tsrun: the command line, the workers, the C and a JavaScript engine in one file that needs no other. Bun compiles
  * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
@@ -168,13 +242,14 @@ async function buildExecutable() {
   const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
   try {
     const output = join(directory, 'tsrun');
+    const entries = await splitProgram(directory);
     // One more file of the executable, which nothing else reads: src/cli/learn/course.ts.
     const course = join(directory, 'course.js');
     writeFileSync(course, `export default ${JSON.stringify(courseFiles())};\n`);
     execFileSync(
       bun,
       [
-        // Every import() becomes a file of its own in the executable: a command reads but its own part of the program.
+        // Files stay what they are: a command reads but its own part of the program.
         ...[
           'build',
           '--compile',
@@ -189,7 +264,7 @@ async function buildExecutable() {
         ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--compile-executable-path', bun],
         ...Object.entries(define).flatMap(([name, value]) => ['--define', `${name}=${value}`]),
         ...['--external', 'koffi', '--entry-naming', '[name].[ext]', '--outfile', output],
-        ...Object.values(bundles).map((source) => join(checkout, source)),
+        ...entries,
         course,
       ],
       { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },

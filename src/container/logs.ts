@@ -6,6 +6,7 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../error.ts';
+import { openOwn } from '../linux/own-file.ts';
 
 export interface LogRecord {
   /** RFC 3339 with nanoseconds. */
@@ -55,7 +56,9 @@ export async function readLogFile(
   let rest: Buffer = Buffer.alloc(0);
   let position = offset;
   try {
-    for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 256 * 1024 })) {
+    // Closes the descriptor at the end.
+    const stream = createReadStream(path, { fd: openOwn(path).fd, start: offset, highWaterMark: 256 * 1024 });
+    for await (const chunk of stream) {
       let data: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a)) {
         const record = parseLogLine(data.subarray(0, end));

@@ -1,7 +1,7 @@
 /** --security-opt: which seccomp filter a container gets (OCI runtime-spec config-linux.md, "Seccomp"). */
 import { TsrunError } from '../error.ts';
 import { architecture } from '../linux/syscalls.ts';
-import { compileSeccompCached, seccompProfile } from '../runtime/seccomp/index.ts';
+import { defaultFilter } from '../runtime/seccomp/default-filter.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** The options that are understood; others are refused, since a wall that was asked for must not be missing silently. */
@@ -36,13 +36,17 @@ export function showsSystemPaths({ privileged, securityOpt }: RunOptions): boole
  * The filter as classic BPF; undefined for none. Compiled filters are kept in `cacheDirectory`.
  * Throws `USAGE` for a profile that cannot be read.
  */
-export function loadSeccomp(
+export async function loadSeccomp(
   options: RunOptions,
   capabilities: readonly string[],
   cacheDirectory: string,
-): Uint8Array | undefined {
+): Promise<Uint8Array | undefined> {
   const chosen = options.securityOpt.findLast((option) => /^seccomp[=:]/.test(option))?.slice('seccomp='.length);
   if (chosen === undefined && options.privileged) return undefined;
-  const profile = seccompProfile(chosen === 'default' ? undefined : chosen, capabilities);
+  if (chosen === undefined || chosen === 'default' || chosen === 'builtin') {
+    return defaultFilter(capabilities, architecture, cacheDirectory);
+  }
+  const { compileSeccompCached, seccompProfile } = await import('../runtime/seccomp/index.ts');
+  const profile = seccompProfile(chosen, capabilities);
   return profile === undefined ? undefined : compileSeccompCached(profile, architecture, cacheDirectory);
 }

@@ -18,7 +18,7 @@ import type { CompileOptions, LowerLayer, UserNamespace } from '../runtime/compi
 import { compileStart } from '../runtime/compile/start.ts';
 import type { Spec } from '../runtime/spec.ts';
 import type { IdMappings } from '../runtime/user-namespace.ts';
-import { type Phase, type Step, step } from '../trace.ts';
+import { type Phase, type Step, step, stepAsync } from '../trace.ts';
 import { isUp } from './active.ts';
 import { networkMode } from './endpoints.ts';
 import { mergeEnvironment } from './environment.ts';
@@ -180,7 +180,7 @@ export async function startContainer(
     await look?.beforeMonitor(network, cgroup.path);
     const intoCgroup = cgroup.fd >= 0;
     const bounding = spec.process?.capabilities?.bounding ?? [];
-    const seccomp = step(steps.compileSeccomp(), () =>
+    const seccomp = await stepAsync(steps.compileSeccomp(), () =>
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);

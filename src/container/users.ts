@@ -29,9 +29,9 @@ interface GroupEntry {
 const maxId = 2 ** 32 - 2;
 
 function parseId(text: string): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
+  if (!/^-?\d+$/.test(text)) return undefined;
   const id = Number(text);
-  if (id > maxId) throw new TsrunError('USAGE', `uids and gids must be in range 0-${maxId}`);
+  if (id < 0 || id > maxId) throw new TsrunError('USAGE', `uids and gids must be in range 0-${maxId}`);
   return id;
 }
 
@@ -82,6 +82,12 @@ export function resolveUser(root: AccountFiles, user: string, groupAdd: readonly
     gid = groupId(known, groupPart);
   }
   for (const group of groupAdd) additional.add(groupId(known, group));
+  // -1 would be "as it is" to setresuid, and the kernel has no larger ones (man 5 passwd).
+  if (Math.max(uid, gid, ...additional) > maxId) {
+    throw new TsrunError('USAGE', `uids and gids must be in range 0-${maxId}`, {
+      hint: `the passwd or group file says otherwise of "${user}"`,
+    });
+  }
   // The primary group is among them, so that a program that gives it up does not gain what is denied to that group
   // (CVE-2022-36109).
   return { uid, gid, additionalGids: [...new Set([gid, ...additional])], home: entry?.home || '/' };

@@ -13,6 +13,17 @@ const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
  * What is cut short meanwhile comes shorter. Throws `CORRUPT` where it is no ordinary file, and what `fs.openSync` throws.
  */
 export function readOwn(path: string): Buffer {
+  const { fd, size } = openOwn(path);
+  try {
+    const bytes = Buffer.alloc(size);
+    return bytes.subarray(0, readFully(fd, bytes));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The file for reading, and its bytes; the caller closes it. Throws as `readOwn` does. */
+export function openOwn(path: string): { fd: number; size: number } {
   let fd: number;
   try {
     fd = openSync(path, flags);
@@ -20,14 +31,10 @@ export function readOwn(path: string): Buffer {
     if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENXIO') throw foreign(path, error);
     throw error;
   }
-  try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw foreign(path);
-    const bytes = Buffer.alloc(stats.size);
-    return bytes.subarray(0, readFully(fd, bytes));
-  } finally {
-    closeSync(fd);
-  }
+  const stats = fstatSync(fd);
+  if (stats.isFile()) return { fd, size: stats.size };
+  closeSync(fd);
+  throw foreign(path);
 }
 
 /** As `readOwn`, as text. */

@@ -2,10 +2,11 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
+import { maskedPaths, readonlyPaths } from '../../src/runtime/defaults.ts';
 import { attack, Host } from './attack-fixture.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
@@ -87,19 +88,52 @@ test('CVE-2019-5736: a container that has the runtime run itself writes to no fi
   expect(executables()).toEqual(before);
 });
 
-test('CVE-2016-9962: who sets up or joins cannot be looked into, not even with CAP_SYS_PTRACE in a shared pid namespace', async () => {
-  const look = `while :; do for p in /proc/[0-9]*; do cat $p/root${host.secret} $p/cwd${host.secret} 2>/dev/null; for fd in $p/fd/*; do cat $fd/../../../../../../../..${host.secret} 2>/dev/null; done; done; done >/found`;
-  const flags = ['--cap-add', 'SYS_PTRACE', '--cap-add', 'DAC_READ_SEARCH', '--network=none'];
-  await tsrunOk(['run', '-d', '--name', 'looker', ...flags, 'busybox', 'sh', '-c', look]);
+/** Stops whatever appears in its pid namespace again and again, and looks at what it has before it is a program of the container. */
+const looker = `#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  int last = getpid(), stopped = 0, looked = 0;
+  char path[300], link[300];
+  FILE *said = fopen("/said", "w");
+  for (;;) {
+    int pid = last + 1;
+    for (int times = 0; kill(pid, SIGSTOP) == 0; times++) {
+      last = pid, stopped += times == 0;
+      snprintf(path, 300, "/proc/%d/exe", pid);
+      memset(link, 0, 300);
+      if (readlink(path, link, 299) > 0 && strstr(link, "memfd:")) looked = 1;
+      snprintf(path, 300, "/proc/%d/root%s", pid, argv[1]);
+      if (open(path, O_RDONLY) >= 0) looked = 2;
+      kill(pid, SIGCONT);
+      if (times % 64 == 0) rewind(said), fprintf(said, "stopped %d looked %d ", stopped, looked), fflush(said);
+      if (times > 100000) break;
+    }
+    waitpid(-1, 0, WNOHANG);
+  }
+}
+`;
+
+test.each([
+  ['by default', []],
+  ['with CAP_SYS_PTRACE in a user namespace', ['--userns=auto', '--cap-add', 'SYS_PTRACE']],
+])('CVE-2016-9962: who joins cannot be looked into by who stops it at every step, %s', async (_, given) => {
+  const program = host.compile('looker', looker);
+  const flags = ['--network=none', '-v', `${program}:/looker:ro`, ...given];
+  await tsrunOk(['run', '-d', '--name', 'looker', ...flags, 'busybox', '/looker', host.secret]);
   try {
     for (let round = 0; round < 4; round++) {
-      await Promise.all([
-        tsrunOk(['exec', 'looker', 'true']),
-        tsrunOk(['run', '--rm', '--network=none', '--pid', 'container:looker', 'busybox', 'true']),
-      ]);
+      await tsrunOk(['exec', 'looker', 'true']);
+      if (given.length === 0)
+        await tsrunOk(['run', '--rm', '--network=none', '--pid=container:looker', 'busybox', 'true']);
     }
-    expect((await tsrun(['exec', 'looker', 'cat', '/found'])).stdout).toBe('');
-    expect((await tsrun(['exec', 'looker', 'ls', '/proc/1/root/bin/sh'])).stdout).toBe('/proc/1/root/bin/sh\n');
+    const said = async (): Promise<string> => (await tsrun(['exec', 'looker', 'cat', '/said'])).stdout;
+    await expect.poll(said).toMatch(/^stopped [1-9]/);
+    expect(await said()).toContain('looked 0 ');
   } finally {
     await tsrunOk(['rm', '-f', 'looker']);
   }
@@ -197,7 +231,7 @@ int main(int c, char **v) {
 
 test('CVE-2022-0492: no cgroup can be mounted for its release_agent, and none can be made', async () => {
   const script =
-    'mkdir /c; for t in cgroup cgroup2; do for o in rdma memory none; do mount -t $t -o $o x /c 2>/dev/null && echo MOUNTED; done; done; unshare -UrmC true 2>/dev/null && echo UNSHARED; mkdir /sys/fs/cgroup/x 2>/dev/null && echo MADE; echo done';
+    'mkdir /c; for t in cgroup cgroup2; do for o in rdma memory none; do mount -t $t -o $o x /c 2>/dev/null && echo MOUNTED; done; done; unshare -Urm true 2>/dev/null && echo UNSHARED; mkdir /sys/fs/cgroup/x 2>/dev/null && echo MADE; echo done';
   expect((await attack([], script)).stdout).toBe('done\n');
 });
 
@@ -253,9 +287,38 @@ test("keys of the caller are not the container's, also without a filter", async 
   expect(called(['--privileged'])).toBe('Required key not available\n');
 });
 
+test("what is handed in of the host's devices cannot be changed: masks, and stdin of exec", async () => {
+  const before = statSync('/dev/null');
+  // Harmless, should it succeed.
+  const change = 'chmod 667 $f 2>/dev/null && echo changed $f; chown 1 $f 2>/dev/null && echo given $f';
+  const script = `for f in /proc/keys /proc/timer_list /proc/interrupts /proc/self/fd/0; do ${change}; done; exit 0`;
+  await tsrunOk(['run', '-d', '--name', 'changer', '--network=none', 'busybox', 'sleep', '1000']);
+  try {
+    expect((await tsrun(['exec', 'changer', 'sh', '-c', script])).stdout).toBe('');
+    const read = 'stat -L -c %F /dev/stdin; cat; cat /proc/timer_list; echo x >/proc/timer_list && echo swallowed';
+    expect((await tsrun(['exec', 'changer', 'sh', '-c', read])).stdout).toBe('character special file\nswallowed\n');
+    const { mode, uid } = statSync('/dev/null');
+    expect({ mode, uid }).toEqual({ mode: before.mode, uid: before.uid });
+  } finally {
+    chmodSync('/dev/null', before.mode & 0o7777);
+    chownSync('/dev/null', before.uid, before.gid);
+    await tsrunOk(['rm', '-f', 'changer']);
+  }
+});
+
+test('every path that is to be hidden is, and every one that is to be read-only', async () => {
+  const script = [
+    `for p in ${maskedPaths.join(' ')}; do`,
+    '[ -e $p ] || continue; if [ -d $p ]; then ls $p; else [ "$(stat -c %t:%T $p)" = 1:3 ] || echo $p is not hidden; fi; done',
+    `for p in ${readonlyPaths.join(' ')} /sys /sys/fs/cgroup; do`,
+    '[ ! -e $p ] || grep -q " $p ro," /proc/self/mountinfo || echo $p is not read-only; done; echo done',
+  ].join('\n');
+  expect((await attack([], script)).stdout).toBe('done\n');
+});
+
 test('dmesg, kcore, firmware, the log device and the hardware ports stay closed', async () => {
   const script =
-    'dmesg 2>&1 | head -1; (head -c 1 /proc/kcore 2>/dev/null | wc -c); ls /sys/firmware | wc -l; mknod /k c 1 11 && (head -c 1 /k) 2>&1; mknod /m c 1 4 && (head -c 1 /m) 2>&1; cat /proc/keys | wc -c; (echo b >/proc/sysrq-trigger) 2>&1; (cat /sys/kernel/security/*) 2>/dev/null; true';
+    'dmesg 2>&1 | head -1; (head -c 1 /proc/kcore 2>/dev/null | wc -c); ls /sys/firmware | wc -l; mknod /k c 1 11 && (head -c 1 /k) 2>&1; mknod /m c 1 4 && (head -c 1 /m) 2>&1; cat /proc/keys | wc -c; (echo h >/proc/sysrq-trigger) 2>&1; (cat /sys/kernel/security/*) 2>/dev/null; true';
   const lines = (await attack([], script)).stdout.split('\n');
   expect(lines[0]).toMatch(/Operation not permitted/);
   expect(lines.slice(1, 3)).toEqual(['0', '0']);

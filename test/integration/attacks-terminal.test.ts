@@ -30,6 +30,13 @@ async function shown(words: readonly string[], options: RunOptions = {}): Promis
   return text;
 }
 
+const shownAtHome = (words: readonly string[]): Promise<string> => shown(words, { env: { HOME: host.directory } });
+
+/** What does not depend on each other, at the same time. */
+function together<T, R>(all: Iterable<T>, use: (each: T) => Promise<R>): Promise<R[]> {
+  return Promise.all(Array.from(all, (each) => use(each)));
+}
+
 /** A `docker save` archive of an image whose config says `hostile` wherever text may stand. */
 function hostileArchive(): string {
   const directory = join(host.directory, 'saved');
@@ -78,7 +85,7 @@ test('of an image: its config, its history, its files', async () => {
   await tsrunOk(['load', '-q', '-i', hostileArchive()]);
   const name = 'hostile-text';
   try {
-    for (const words of [
+    const looks = [
       ['images'],
       ['history', '--no-trunc', name],
       ['history', '--format', '{{.CreatedBy}} {{.Comment}}', name],
@@ -88,17 +95,31 @@ test('of an image: its config, its history, its files', async () => {
       ['explain', 'run', '--lang=en', '--network=none', name],
       ['run', '--rm', '--network=none', name],
       ['run', '--rm', '--network=none', '-u', '0', '-w', '/', name],
-      ['create', '--name', 'hostile-one', '--network=none', '-u', '0', '-w', '/', '--stop-signal', 'TERM', name],
+    ];
+    await together(looks, (words) => shown(words));
+    await shown([
+      'create',
+      '--name',
+      'hostile-one',
+      '--network=none',
+      '-u',
+      '0',
+      '-w',
+      '/',
+      '--stop-signal',
+      'TERM',
+      name,
+    ]);
+    const looksAtOne = [
       ['ps', '-a', '--no-trunc'],
       ['inspect', 'hostile-one'],
       ['volume', 'ls'],
       ['system', 'df', '-v'],
       ['why', 'exit', 'hostile-one'],
       ['why', 'limit', 'hostile-one'],
-      ['rm', '-f', '-v', 'hostile-one'],
-    ]) {
-      await shown(words);
-    }
+    ];
+    await together(looksAtOne, (words) => shown(words));
+    await shown(['rm', '-f', '-v', 'hostile-one']);
     expect(await shown(['image', 'inspect', '--format', '{{.Author}}', name])).toContain('author\\x1b]0;owned\\x07');
   } finally {
     await tsrun(['rm', '-f', '-v', 'hostile-one']);
@@ -117,7 +138,7 @@ test('of a container: labels, environment, processes, files, mounts', async () =
   try {
     await expect.poll(async () => (await tsrun(['logs', 'speaks'])).stdout).toBe('ready\n');
     await tsrunOk(['exec', '-d', 'speaks', 'sh', '-c', 'sleep 1000; exit 1', hostile]);
-    for (const words of [
+    const looks = [
       ['ps', '-a', '--no-trunc', '--format', '{{.Labels}} {{.Command}} {{.Mounts}}'],
       ['ps', '-a', '--filter', `label=${label}`, '--format', 'json'],
       ['top', 'speaks'],
@@ -138,10 +159,9 @@ test('of a container: labels, environment, processes, files, mounts', async () =
       ['exec', '-u', hostile, 'speaks', 'true'],
       ['stats', '--no-stream'],
       ['port', 'speaks', hostile],
-      ['container', 'prune', '-f', '--filter', `label=${label}`],
-    ]) {
-      await shown(words);
-    }
+    ];
+    await together(looks, (words) => shown(words));
+    await shown(['container', 'prune', '-f', '--filter', `label=${label}`]);
     expect(await shown(['diff', 'speaks'])).toContain('A /d\\x1b]0;owned');
     // ps itself has put question marks for most.
     expect(await shown(['top', 'speaks'])).toContain('\\u202e');
@@ -151,10 +171,7 @@ test('of a container: labels, environment, processes, files, mounts', async () =
 });
 
 test('of a Dockerfile, of archives and of flags', async () => {
-  const context = join(host.directory, 'context');
-  mkdirSync(context);
-  const file = join(context, 'Dockerfile');
-  for (const text of [
+  const dockerfiles = [
     `FROM busybox AS a${hostile}\n`,
     `FROM busybox\nNOTHING${hostile} x\n`,
     `FROM busybox\nCOPY missing${hostile} /x\n`,
@@ -164,30 +181,35 @@ test('of a Dockerfile, of archives and of flags', async () => {
     `FROM busybox\nHEALTHCHECK --interval=${hostile} CMD x\n`,
     `# escape=${hostile}\nFROM busybox\n`,
     `# syntax=${hostile}\nFROM scratch${hostile}\n`,
-  ]) {
-    writeFileSync(file, text);
-    expect(await shown(['build', '--progress=plain', '--network=none', '-t', 'never', context])).toMatch(
-      /^(tsrun|ERROR): /m,
-    );
-  }
+  ];
+  await together(dockerfiles.entries(), async ([index, text]) => {
+    const context = join(host.directory, `context-${index}`);
+    mkdirSync(context);
+    writeFileSync(join(context, 'Dockerfile'), text);
+    const words = ['build', '--progress=plain', '--network=none', '-t', 'never', context];
+    expect(await shown(words)).toMatch(/^(tsrun|ERROR): /m);
+  });
   const bad = join(host.directory, 'bad.tar');
   writeFileSync(
     join(host.directory, 'manifest.json'),
     `[{"Config":"${JSON.stringify(hostile).slice(1, -1)}","Layers":[]}]`,
   );
   execFileSync('tar', ['cf', bad, '-C', host.directory, 'manifest.json']);
-  for (const words of [
+  const refused = [
     ['load', '-i', bad],
     ['import', `/none${hostile}`],
     ['run', '--rm', '-v', `${hostile}:/x`, 'busybox'],
     ['run', '--rm', '--network', hostile, 'busybox'],
     ['run', '--rm', '--env-file', `/none${hostile}`, 'busybox'],
     ['run', '--rm', '--security-opt', hostile, 'busybox'],
-    ['network', 'create', hostile],
     ['volume', 'create', '-o', `type=${hostile}`, 'x'],
     [hostile],
     ['tag', 'busybox', hostile],
-    // Networks may have any name, as docker's.
+  ];
+  await together(refused, (words) => shown(words));
+  // Networks may have any name, as docker's.
+  for (const words of [
+    ['network', 'create', hostile],
     ['network', 'ls'],
     ['network', 'inspect', hostile],
     ['network', 'rm', hostile],
@@ -224,14 +246,16 @@ test('of a registry: errors, challenges, redirects, types, reasons', async () =>
     () => reply('200 OK', 'Content-Type: application/vnd.oci.image.manifest.v1+json\r\n', manifest(`sha256:${raw}`)),
     () => `${raw}\r\n\r\n`,
   ];
-  for (const answer of answers) {
+  // Most of the time is spent between one attempt and the next.
+  await together(answers, async (answer) => {
     const server = await registry(answer);
     const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const login = ['login', '-u', 'u', '-p', 'p', address];
     try {
-      expect(await shown(['pull', '-q', `${address}/x`])).not.toBe('');
-      expect(await shown(['login', '-u', 'u', '-p', 'p', address], { env: { HOME: host.directory } })).not.toBe('');
+      for (const text of await together([['pull', '-q', `${address}/x`], login], shownAtHome))
+        expect(text).not.toBe('');
     } finally {
       server.close();
     }
-  }
+  });
 });

@@ -22,9 +22,11 @@ export interface RunOptions {
   cwd?: string;
   /** Runs on a pseudo-terminal of script(1): stdout then holds both streams, with CR LF. */
   tty?: boolean;
-  /** Milliseconds after which the command is killed; 50,000 unless told. */
+  /** Milliseconds after which the command is killed; 50,000 unless told. Times TSRUN_TEST_SLOWNESS, for emulated processors. */
   timeout?: number;
 }
+
+const slowness = Number(process.env.TSRUN_TEST_SLOWNESS || 1);
 
 /** The environment of every command of this test run. */
 export function environment(extra: Record<string, string> = {}): Record<string, string> {
@@ -58,7 +60,7 @@ export async function run(command: string, args: readonly string[], options: Run
       env: environment(options.env),
       cwd: options.cwd ?? '/',
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      timeout: options.timeout ?? 50_000,
+      timeout: (options.timeout ?? 50_000) * slowness,
       killSignal: 'SIGKILL',
     });
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };

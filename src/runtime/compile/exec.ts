@@ -286,7 +286,7 @@ function giveUpHost(
       stdout: moved(stdio.stdout),
       stderr: moved(stdio.stderr),
     };
-    takeStdio(b, uid, ends, undefined);
+    takeStdio(b, uid, ends, undefined, { host: true });
   } else if (stdio.kind === 'inherited') {
     takeStdio(b, uid, stdio, undefined);
   } else if (stdio.kind === 'terminal') {

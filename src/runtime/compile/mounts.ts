@@ -324,6 +324,15 @@ export function compileMasks(c: Context): void {
         title: 'copy the mount of the null device',
         store: tree,
       });
+      setAttributes(
+        c,
+        tree,
+        { set: MOUNT_ATTR_RDONLY, recursive: false },
+        {
+          title: 'make the copy read-only',
+          why: "it is the host's own node: root of the container could change its mode and owner for the whole machine",
+        },
+      );
       attach(c, tree, target, {
         title: `hide the file ${path}`,
         why: 'it tells about the host or changes it',

@@ -4,6 +4,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   F_DUPFD_CLOEXEC,
+  MOUNT_ATTR_RDONLY,
   MSG_CMSG_CLOEXEC,
   MSG_NOSIGNAL,
   O_CLOEXEC,
@@ -12,6 +13,7 @@ import {
   O_RDWR,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  RESOLVE_NO_MAGICLINKS,
   SCM_RIGHTS,
   SOCK_CLOEXEC,
   SOCK_SEQPACKET,
@@ -23,7 +25,7 @@ import {
   TIOCSWINSZ,
 } from '../../linux/constants.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import { attach, type Context, fdConsole, makeTarget, openInRoot } from './context.ts';
+import { attach, type Context, fdConsole, makeTarget, openHow, openInRoot } from './context.ts';
 import { outsideGid, outsideUid } from './user-namespace.ts';
 
 /** What an unattended process has: its caller's descriptors, or a terminal whose master goes to the caller's socket. */
@@ -222,8 +224,37 @@ export function sendMaster(b: ProgramBuilder, master: Load, socket: Load | numbe
   });
 }
 
-/** Descriptors 0, 1 and 2 for user `uid`, and the session; the last use of what was opened before. */
-export function takeStdio(b: ProgramBuilder, uid: number, stdio: Stdio, terminal: Load | undefined): void {
+/**
+ * The host's null device, before a container is joined whose own could be anything. Through a mount that is read-only: root in
+ * the container owns the node by its number, and could change its mode for the whole machine.
+ */
+function openHostNull(b: ProgramBuilder, input: Load): void {
+  const devices = b.slot('read-only copy of /dev');
+  b.call('open_tree', [AT_FDCWD, b.text('/dev'), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], {
+    title: 'copy the mount of /dev',
+    why: 'the command is to have the null device and no way to change it',
+    store: devices,
+  });
+  const readOnly = Buffer.alloc(32);
+  readOnly.writeBigUInt64LE(BigInt(MOUNT_ATTR_RDONLY), 0);
+  b.call('mount_setattr', [devices, b.text(''), AT_EMPTY_PATH, b.bytes(readOnly, 'struct mount_attr'), 32], {
+    title: 'make the copy read-only',
+    why: "it is the host's own node: root of the container could change its mode and owner for the whole machine",
+  });
+  b.call('openat', [devices, b.text('null'), O_RDONLY | O_CLOEXEC, 0], { title: 'stdin is /dev/null', store: input });
+}
+
+/**
+ * Descriptors 0, 1 and 2 for user `uid`, and the session; the last use of what was opened before. `host`: the root is still
+ * that of the host.
+ */
+export function takeStdio(
+  b: ProgramBuilder,
+  uid: number,
+  stdio: Stdio,
+  terminal: Load | undefined,
+  { host = false } = {},
+): void {
   b.enter('console');
   b.call('setsid', [], {
     title: 'a session of its own',
@@ -241,10 +272,17 @@ export function takeStdio(b: ProgramBuilder, uid: number, stdio: Stdio, terminal
   if (stdio.kind !== 'pipes') return;
   if (stdio.stdin === undefined) {
     const input = b.slot('null device');
-    b.call('openat', [AT_FDCWD, b.text('/dev/null'), O_RDONLY | O_CLOEXEC, 0], {
-      title: 'stdin is /dev/null',
-      store: input,
-    });
+    if (host) openHostNull(b, input);
+    else {
+      // What a neighbour has laid there is a way to the descriptors that are still open, where it leads into /proc.
+      b.call('openat2', [AT_FDCWD, b.text('/dev/null'), openHow(b, O_RDONLY | O_CLOEXEC, RESOLVE_NO_MAGICLINKS), 24], {
+        title: 'stdin is /dev/null',
+        why: 'by no link into /proc/self/fd, where descriptors of the host are still open',
+        store: input,
+        retry: { errno: 'EAGAIN', times: 128 },
+        hints: { ELOOP: '/dev/null of the container is a link into /proc' },
+      });
+    }
     b.call('dup3', [input, 0, 0], { title: '/dev/null is descriptor 0' });
   } else {
     b.call('dup3', [stdio.stdin.container, 0, 0], { title: 'the pipe of stdin is descriptor 0' });

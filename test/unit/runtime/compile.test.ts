@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { AT_FDCWD } from '../../../src/linux/constants.ts';
 import type { Operation } from '../../../src/program/program.ts';
 import { describeFailure, renderCall, renderProgram } from '../../../src/program/render.ts';
 import type { CompileOptions } from '../../../src/runtime/compile/context.ts';
@@ -132,6 +133,43 @@ test('a terminal leaves by a message, and no path below /dev/pts is ever built',
   const operations = compile({ spec: spec({}, { terminal: true }) });
   expect(operations.some((operation) => operation.call === 'sendmsg')).toBe(true);
   expect(operations.some((operation) => /\/dev\/pts\/\d/.test(renderCall(operation)))).toBe(false);
+});
+
+/** What the container's first process does before the root is its own, from the moment when that is mounted. */
+function insideMounts(): readonly Operation[] {
+  const mounts = [
+    ...defaultMounts(1024),
+    { destination: '/a/b', type: 'bind', source: '/tmp', options: ['rbind', 'rro', 'rprivate'] },
+  ];
+  const linux = { ...spec().linux, devices: [{ path: '/x/null', type: 'c' as const, major: 1, minor: 3 }] };
+  const operations = compile({
+    spec: spec({ mounts, linux }, { terminal: true, cwd: '/w' }),
+    exists: () => true,
+    isDirectory: (path) => path !== '/proc/keys',
+  });
+  const from = position(operations, ({ title }) => title.startsWith('attach the overlay'));
+  const to = position(operations, ({ call }) => call === 'pivot_root');
+  return operations.slice(from + 1, to);
+}
+
+test('what is mounted goes from descriptor to descriptor, so that no name is looked up a second time', () => {
+  const moves = insideMounts().filter(({ call }) => call === 'move_mount');
+  expect(moves.length).toBeGreaterThan(20);
+  for (const move of moves) expect(renderCall(move)).toMatch(/^move_mount\(<[^>]+>, "", <[^>]+>, "", 68\)$/);
+});
+
+test('no path is looked up but in the root of the container, and the null device of the host', () => {
+  const lookups = insideMounts().filter(({ args }) => args[0] === AT_FDCWD);
+  expect(lookups.length).toBeGreaterThan(0);
+  for (const lookup of lookups) expect(renderCall(lookup)).toContain('open_tree(-100, "/dev/null", ');
+});
+
+test('nobody can look into the first process, from before it is anywhere else', () => {
+  const operations = compile();
+  const child = operations.slice(operations.find(({ call }) => call === 'clone3')?.branch?.at);
+  const order = ['prctl', 'unshare', 'mount', 'open_tree'].map((name) => child.findIndex(({ call }) => call === name));
+  expect(child[order[0] ?? -1]?.title).toBe('not dumpable');
+  expect(order.filter((at) => at >= 0)).toEqual(order.filter((at) => at >= 0).sort((a, b) => a - b));
 });
 
 test('every operation says what it is, and the json form holds them all', () => {

@@ -171,6 +171,18 @@ export const programReasons: readonly Entry[] = [
   ],
   ['programs write their last words there', 'программы пишут туда свои последние слова'],
   ['it tells about the host or changes it', 'он рассказывает о хосте или меняет его'],
+  [
+    "it is the host's own node: root of the container could change its mode and owner for the whole machine",
+    'это узел самого хоста: root контейнера мог бы сменить его права и владельца для всей машины',
+  ],
+  [
+    'by no link into /proc/self/fd, where descriptors of the host are still open',
+    'не по ссылке в /proc/self/fd, где ещё открыты дескрипторы хоста',
+  ],
+  [
+    'the command is to have the null device and no way to change it',
+    'у команды будет нулевое устройство, но не будет способа его изменить',
+  ],
   ['the settings of the machine are there', 'там настройки машины'],
   ['a setting of the own namespaces', 'настройка собственных пространств имён'],
   ['whom the kernel ends first when memory runs out', 'кого ядро завершает первым, когда кончается память'],

@@ -91,9 +91,23 @@ export function makeV1(relative: string, resources: LinuxResources, hierarchies:
 
 /** Changes limits of a container that is there. */
 export function updateV1(directories: readonly V1Directory[], resources: LinuxResources): void {
-  for (const setting of v1Settings(resources, new Set(directories.flatMap(({ controllers }) => controllers)))) {
+  const settings = v1Settings(resources, new Set(directories.flatMap(({ controllers }) => controllers)));
+  let late: V1Setting | undefined;
+  const set = (setting: V1Setting): void => {
     const directory = directories.find(({ controllers }) => controllers.includes(setting.controller));
     if (directory !== undefined) write(directory.path, setting);
+  };
+  for (const setting of settings) {
+    const [file] = setting.files;
+    try {
+      set(setting);
+    } catch (error) {
+      // With the present quota the new period may be more than the parent has: then the new quota comes first.
+      if (file !== 'cpu.cfs_period_us' || !settings.some(({ files }) => files[0] === 'cpu.cfs_quota_us')) throw error;
+      late = setting;
+    }
+    if (late === undefined || file !== 'cpu.cfs_quota_us') continue;
+    set(late);
   }
 }
 

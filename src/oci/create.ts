@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { SOCK_SEQPACKET } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
+import { parseMountinfo } from '../linux/mountinfo.ts';
 import { openPidfd, signalPidfd, startTimeOf } from '../linux/process.ts';
 import { architecture } from '../linux/syscalls.ts';
 import { listenSocket } from '../linux/unix-socket.ts';
@@ -164,13 +165,23 @@ function compile(
       ),
       v1Procs: v1Procs(made.cgroup.v1),
       bindDevices: userNamespace || isMapped(),
-      noPivot: options.noPivot,
+      noPivot: options.noPivot ? bareMounts(spec) : undefined,
       keyring: options.noNewKeyring ? undefined : `_ses.${options.id}`,
       idmaps: made.holders.forMounts(spec),
       labels: labelsOf(spec.process ?? nothing),
       userNamespace,
     },
   });
+}
+
+/** Where proc and sysfs are mounted in a new mount namespace, but below the root: there the container has its own. */
+function bareMounts({ linux, root }: Spec): string[] {
+  const isNew = linux?.namespaces?.some(({ type, path }) => type === 'mount' && path === undefined);
+  if (isNew !== true) return [];
+  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
+    .filter(({ type, mountPoint }) => /^(proc|sysfs)$/.test(type) && !mountPoint.startsWith(`${root?.path}/`))
+    .map(({ mountPoint }) => mountPoint)
+    .reverse();
 }
 
 /** Whether this process is in a user namespace itself: then it can make no device nodes either. */

@@ -120,3 +120,21 @@ test.runIf(hybrid)('a limit that v1 refuses ends the creation and leaves nothing
   expect(stderr).toMatch(/linux\.resources\.cpu\.cpus: cannot write .*4000/);
   for (const { mountPoint } of hierarchies) expect(existsSync(join(mountPoint, 'tsrun-oci-test/refused'))).toBe(false);
 });
+
+test.runIf(hybrid)(
+  'update takes back what was given, and changes a period that is too long for the parent with the quota',
+  async () => {
+    await world.createOk('zero', 'sleep 1000', (spec) => {
+      spec.linux.cgroupsPath = '/tsrun-oci-test/zero/inner';
+      spec.linux.resources = { cpu: { idle: 1 } };
+    });
+    const read = (name: string): string => readFileSync(file('cpu', 'zero/inner', name), 'utf8').trim();
+    expect(read('cpu.idle')).toBe('1');
+    await world.ok(['update', '--cpu-idle', '0', 'zero']);
+    expect(read('cpu.idle')).toBe('0');
+    writeFileSync(file('cpu', 'zero', 'cpu.cfs_quota_us'), '50000');
+    await world.ok(['update', '--cpu-quota', '40000', 'zero']);
+    await world.ok(['update', '--cpu-period', '10000', '--cpu-quota', '3000', 'zero']);
+    expect([read('cpu.cfs_period_us'), read('cpu.cfs_quota_us')]).toEqual(['10000', '3000']);
+  },
+);

@@ -387,3 +387,22 @@ test('--systemd-cgroup, --no-pivot and --no-new-keyring', async () => {
   const manager = await world.oci(['--cgroup-manager', 'some', 'list']);
   expect(manager.stderr).toMatch(/invalid --cgroup-manager .*some/);
 });
+
+test.each([false, true])(
+  '--no-pivot leaves no proc by which another could be mounted without masks (user namespace: %s)',
+  async (mapped) => {
+    const script = 'unshare -mrpf sh -c "mount -t proc none /proc && echo bare" 2>&1; ls /proc/self/status';
+    const bundle = world.bundle('bare', script, (spec) => {
+      const capabilities = ['CAP_SETFCAP', 'CAP_SYS_ADMIN', 'CAP_SETUID', 'CAP_SETGID'];
+      spec.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
+      spec.process.noNewPrivileges = false;
+      if (!mapped) return;
+      spec.linux.namespaces.push({ type: 'user' });
+      spec.linux.uidMappings = [{ containerID: 0, hostID: 0, size: 1000 }];
+      spec.linux.gidMappings = [{ containerID: 0, hostID: 0, size: 1000 }];
+    });
+    const { stdout, stderr } = await world.oci(['run', '--bundle', bundle, '--no-pivot', 'bare']);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^mount: permission denied.*\n\/proc\/self\/status\n$/);
+  },
+);

@@ -90,8 +90,8 @@ export interface Handover extends Unattended {
   stopWhenMounted: boolean;
   /** In a user namespace device nodes cannot be made: those of the host are bound. */
   bindDevices: boolean;
-  /** Lay the root over the old one instead of pivot_root, which an initramfs refuses. */
-  noPivot: boolean;
+  /** Lay the root over the old one instead of pivot_root, which an initramfs refuses; what of proc and sysfs is mounted there. */
+  noPivot: readonly string[] | undefined;
   /** The name of a new session keyring. */
   keyring: string | undefined;
   /** Paths of user namespaces whose mappings idmapped mounts get. */

@@ -6,8 +6,10 @@ import { TsrunError } from '../../error.ts';
 import {
   AT_FDCWD,
   CLONE_NEWTIME,
+  MNT_DETACH,
   MS_MOVE,
   MS_PRIVATE,
+  MS_RDONLY,
   MS_SHARED,
   MS_SLAVE,
   MS_UNBINDABLE,
@@ -204,9 +206,13 @@ export function layOut(b: ProgramBuilder, { preserved }: Pick<Unattended, 'prese
   });
 }
 
-/** --no-pivot: the root of an initramfs cannot be changed by pivot_root. */
-export function layOverRoot(c: Context): void {
+/**
+ * --no-pivot: the root of an initramfs cannot be changed by pivot_root. The old root stays below the new one, and while a proc
+ * without masks is mounted there, the kernel lets a process in a user namespace of its own mount another (`bare`: mount points).
+ */
+export function layOverRoot(c: Context, bare: readonly string[]): void {
   const { b } = c;
+  for (const path of bare) hideMount(c, path);
   b.call('mount', [b.text('.'), b.text('/'), 0, MS_MOVE, 0], {
     title: 'move the new root over the old one',
     why: 'asked for by --no-pivot; weaker than pivot_root, after which the old root is gone',
@@ -215,6 +221,26 @@ export function layOverRoot(c: Context): void {
   b.call('chroot', [b.text('.')], { title: 'make it the root', shell: 'chroot .' });
   b.call('chdir', [b.text('/')], { title: 'stand in the new root', shell: 'cd /' });
   rootPropagation(c);
+}
+
+function hideMount({ b, options }: Context, path: string): void {
+  // What came with the mount namespace of another user namespace is locked (man 7 mount_namespaces): it is covered.
+  if (options.handover?.userNamespace === true) {
+    b.call('mount', [b.text('tmpfs'), b.text(path), b.text('tmpfs'), MS_RDONLY, 0], {
+      title: `cover ${path} of the old root`,
+      why: 'while it is to be seen, the container can mount another one without masks',
+      shell: `mount -t tmpfs -o ro tmpfs ${quote(path)}`,
+      tolerate: ['ENOENT'],
+    });
+    return;
+  }
+  b.call('umount2', [b.text(path), MNT_DETACH], {
+    title: `take ${path} of the old root away`,
+    why: 'while it is to be seen, the container can mount another one without masks',
+    shell: `umount -l ${quote(path)}`,
+    // It may have gone with what it lay in.
+    tolerate: ['ENOENT', 'EINVAL'],
+  });
 }
 
 const propagations: Readonly<Record<string, number>> = {

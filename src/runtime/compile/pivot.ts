@@ -32,8 +32,8 @@ function goToRoot(c: Context): void {
 export function pivot(c: Context): void {
   const { b } = c;
   goToRoot(c);
-  if (c.options.handover?.noPivot === true) {
-    layOverRoot(c);
+  if (c.options.handover?.noPivot !== undefined) {
+    layOverRoot(c, c.options.handover.noPivot);
     return;
   }
   if (c.options.chroot === true) {

@@ -163,6 +163,6 @@ function refuseNotifyOfWrite(profile: LinuxSeccomp): void {
   const notifies = (entry: LinuxSyscall): boolean =>
     entry.action === 'SCMP_ACT_NOTIFY' && entry.names.includes('write');
   if (profile.syscalls?.some(notifies)) {
-    throw new TsrunError('USAGE', 'SCMP_ACT_NOTIFY cannot be used for the system call write');
+    throw new TsrunError('USAGE', 'SCMP_ACT_NOTIFY cannot be used for the write syscall');
   }
 }

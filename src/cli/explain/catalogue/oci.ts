@@ -7,6 +7,8 @@ export const ociTitles: readonly Entry[] = [
   ['close its other descriptor', 'закрыть второй дескриптор на неё'],
   ['copy the mount again', 'скопировать монтирование ещё раз'],
   ['take the younger copy', 'взять более молодую копию'],
+  ['cover {1} of the old root', 'закрыть {1} старого корня'],
+  ['take {1} of the old root away', 'убрать {1} старого корня'],
   ['close descriptors from {1} on', 'закрыть дескрипторы начиная с {1}'],
   ['close the sync socket', 'закрыть сокет синхронизации'],
   ['close the user namespace', 'закрыть пространство имён пользователей'],
@@ -53,6 +55,10 @@ export const ociReasons: readonly Entry[] = [
   [
     'asked for by --no-pivot; weaker than pivot_root, after which the old root is gone',
     'так велит --no-pivot; слабее, чем pivot_root, после которого старого корня нет',
+  ],
+  [
+    'while it is to be seen, the container can mount another one without masks',
+    'пока оно видно, контейнер может смонтировать ещё одно такое, без масок',
   ],
   ['a pipe or a file gets the output', 'вывод идёт в канал или файл'],
   ['asked for by --preserve-fds or LISTEN_FDS', 'так велит --preserve-fds или LISTEN_FDS'],

@@ -71,6 +71,8 @@ export const update: OciCommand = {
     const resources = file === undefined ? fromFlags(flags) : fromFile(file);
     // Device rules come with every update of containerd; the program that holds them stays as it is.
     const { devices: _, ...limits } = meaningful(resources);
+    // A zero changes something here: what was given before.
+    if (resources.cpu !== undefined) limits.cpu = resources.cpu;
     if (Object.values(limits).some((part) => part !== undefined && Object.keys(part).length > 0)) {
       updateLimits(cgroupOf(container), container.record.v1, limits);
     }

@@ -36,14 +36,16 @@ install_packages() {
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || die "missing: ${missing[*]}" 'this is not Debian: install these by hand and try again'
   say "installing ${missing[*]}"
-  local attempt
+  local attempt options=(-o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
+  # A machine that is thrown away need not wait for its disk after each file.
+  [[ ${CI-} != true ]] || options+=(-o Dpkg::Options::=--force-unsafe-io)
   for attempt in 1 2; do
     # Lists that are too old name packages that are gone: fetched anew before the second attempt, or when there are none.
     if ((attempt == 2)) || ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
       as_root apt-get update -qq || true
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" </dev/null >/dev/null && return 0
+      "${options[@]}" "${missing[@]}" </dev/null >/dev/null && return 0
   done
   die "apt-get cannot install ${missing[*]}"
 }
@@ -92,8 +94,8 @@ packages_of_tests=(
 # What the guest of test/vm is made with, and booted.
 packages_of_guest=(mmdebstrap mkfs.ext4:e2fsprogs setpriv:util-linux qemu-system-x86_64:qemu-system-x86)
 
-# `npm ci` where node_modules is missing or belongs to another lock file; then what is stale in dist/.
-need_node_modules() {
+# `npm ci` where node_modules is missing or belongs to another lock file.
+install_node_modules() {
   local stamp=node_modules/.package-lock.sha256 sum attempt
   sum=$(sha256sum package-lock.json | cut -d' ' -f1)
   if [[ ! -e $stamp || $(<"$stamp") != "$sum" ]]; then
@@ -104,6 +106,11 @@ need_node_modules() {
     done
     printf '%s\n' "$sum" >"$stamp"
   fi
+}
+
+# The same, and then what is stale in dist/.
+need_node_modules() {
+  install_node_modules
   node scripts/build.mjs --if-stale
 }
 

@@ -1,50 +1,52 @@
 /** `tsrun build`: from a Dockerfile and a context to an image. Stages are built when something needs them, each once. */
 import { join } from 'node:path';
 import { ensureImage } from '../container/ensure-image.ts';
-import { recordTag } from '../container/image-events.ts';
 import { ownName } from '../container/state.ts';
 import type { ContainerStore } from '../container/store.ts';
 import { messageOf } from '../error.ts';
 import { BuildCache, type Made } from '../image/build-cache.ts';
 import { completeHistory } from '../image/config.ts';
-import { formatConfig, noContainer } from '../image/config-json.ts';
-import type { Digest } from '../image/digest.ts';
 import type { PullEvent } from '../image/events.ts';
-import { addLocalImage } from '../image/local-image.ts';
 import { formatPlatform, hostPlatform, type Platform } from '../image/platform.ts';
-import { formatReference, parseReference, type Reference } from '../image/reference.ts';
-import type { ImageStore, StoredImage } from '../image/store.ts';
+import { formatReference, parseReference } from '../image/reference.ts';
+import type { ImageStore } from '../image/store.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { BuildArguments, platformArguments } from './arguments.ts';
-import { clockOf, formatClock, parseEpoch } from './clock.ts';
+import { checkInstructions } from './check.ts';
+import { clockOf, parseEpoch } from './clock.ts';
 import { openContext } from './context.ts';
 import { parseDockerfile } from './dockerfile/parser.ts';
 import { scratchPaths, sweepBuilds } from './leftovers.ts';
+import type { CommandLimits } from './limits.ts';
+import type { NamedContexts } from './named-contexts.ts';
+import { type BuildOutput, type BuildResult, type ImageExtras, writeOutputs } from './outputs.ts';
 import { type BuildProgress, withStep } from './progress.ts';
 import { StageBuilder } from './stage-builder.ts';
 import type { StageState } from './stage-state.ts';
 import { type Stage, stagesOf, targetStage } from './stages.ts';
 import type { BuildWorld } from './world.ts';
 
-export interface BuildOptions {
+export interface BuildOptions extends ImageExtras {
   context: string;
   file: string | undefined;
-  tags: readonly Reference[];
+  /** --build-context. */
+  contexts: NamedContexts;
+  outputs: readonly BuildOutput[];
   args: ReadonlyMap<string, string>;
-  labels: Readonly<Record<string, string>>;
   target: string;
   noCache: boolean;
+  /** Stages, by name, that use nothing that was built before. */
+  noCacheStages: readonly string[];
   /** Base images are pulled although they are there. */
   pull: boolean;
   platform: Platform | undefined;
   network: string;
+  limits: CommandLimits;
   /** --allow network.host */
   allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
   /** SOURCE_DATE_EPOCH of the caller; an argument of that name counts for more. */
   epoch: string | undefined;
-  /** The program, for the config. */
-  version: string;
   progress: BuildProgress;
   pulling: (reference: string) => (event: PullEvent) => void;
   signal: AbortSignal;
@@ -57,7 +59,7 @@ export interface BuildStores {
 }
 
 /** Builds. Throws `USAGE` with the place in the Dockerfile, `PROGRAM` for a command that fails, and whatever a part reports. */
-export async function build(stores: BuildStores, options: BuildOptions): Promise<StoredImage> {
+export async function build(stores: BuildStores, options: BuildOptions): Promise<BuildResult> {
   const { images, containers } = stores;
   const { progress } = options;
   const owner = ownName();
@@ -82,20 +84,23 @@ export async function build(stores: BuildStores, options: BuildOptions): Promise
       const host = hostPlatform();
       const platform = options.platform ?? host;
       const args = new BuildArguments(options.args, platformArguments(host, platform, options.target || 'default'));
-      const stages = stagesOf(file, args);
+      const stages = stagesOf(file, args, options.contexts);
+      checkInstructions(file);
       const target = targetStage(stages, options.target);
       const memory = new Memory(stop);
       const world: BuildWorld = {
         images,
         containers,
         cache: new BuildCache(images.root, images.layers),
-        noCache: options.noCache,
+        noCache: ({ name }) => options.noCache || options.noCacheStages.includes(name ?? ''),
         args,
         context,
+        contexts: options.contexts,
         file,
         stages,
         platform,
         network: options.network,
+        limits: options.limits,
         allowsHostNetwork: options.allowsHostNetwork || options.network === 'host',
         secrets: options.secrets,
         epoch: parseEpoch(options.args.get('SOURCE_DATE_EPOCH') ?? options.epoch),
@@ -116,12 +121,7 @@ export async function build(stores: BuildStores, options: BuildOptions): Promise
       const state = await memory.settled(world.stage(target));
       const unused = args.unused();
       if (unused.length > 0) progress.warn(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
-      return await withStep(progress, 'exporting to image', (step) => {
-        const image = writeImage(images, options, state);
-        step.output(Buffer.from(`writing image ${image.id}\n`));
-        for (const tag of options.tags) step.output(Buffer.from(`naming to ${formatReference(tag)}\n`));
-        return image;
-      });
+      return await writeOutputs(images, options, state);
     } finally {
       context.close();
     }
@@ -213,22 +213,4 @@ function formatReferenceOf(name: string): string {
   } catch (error) {
     return `${name} (${messageOf(error)})`;
   }
-}
-
-function writeImage(images: ImageStore, { labels, tags, version }: BuildOptions, state: StageState): StoredImage {
-  const execution = { ...state.execution, labels: { ...state.execution.labels, ...labels } };
-  const config = formatConfig({
-    ...state.platform,
-    author: state.author,
-    comment: '',
-    created: formatClock(state.clock),
-    version,
-    execution,
-    container: noContainer,
-    history: state.history,
-    diffIds: state.layers.map(({ diffId }): Digest => diffId),
-  });
-  const { image } = addLocalImage(images, { config, layers: state.layers, references: tags });
-  for (const tag of tags) recordTag(images.root, image, tag);
-  return image;
 }

@@ -62,6 +62,12 @@ function readHostFile(path: string): string | undefined {
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EISDIR') {
+      throw new TsrunError('USAGE', `failed to read dockerfile: read ${path}: is a directory`, {
+        hint: 'tsrun build -f FILE CONTEXT names the file',
+        cause,
+      });
+    }
     throw new TsrunError('USAGE', `failed to read dockerfile: open ${path}: ${code}`, { cause });
   }
 }

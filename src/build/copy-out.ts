@@ -1,5 +1,6 @@
 /** Copies files of a context or a stage into a directory of the host, for a command that is to see them there. */
 import { TsrunError } from '../error.ts';
+import { LinkTable } from '../image/archive/node.ts';
 import { setXattrs } from '../image/unpack/attributes.ts';
 import type { BytePath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
@@ -14,18 +15,23 @@ import type { SourceEntry, SourceFiles, SourceItem } from './source-files.ts';
 const top = 'content';
 
 /**
- * Copies an entry into `directory`, which is empty. Returns the path of the copy: `directory/content`. Hard links become files
- * of their own. What belongs to somebody on the host belongs to root here.
+ * Copies an entry into `directory`, which is empty. Returns the path of the copy: `directory/content`. Hard links stay such
+ * among themselves. What belongs to somebody on the host belongs to root here.
  */
 export function copyOut(files: SourceFiles, entry: SourceEntry, directory: string): string {
   const fd = openat(AT_FDCWD, directory, O_PATH | O_DIRECTORY);
   try {
     const directories: SourceItem[] = [];
+    const links = new LinkTable();
     for (const item of files.items(entry)) {
       if (item.stat.type === S_IFDIR) {
         within(fd, item, (parent, name) => checkCall(calls.makeDirectory(parent, name, 0o700), 'mkdirat', item.path));
         directories.push(item);
-      } else copyOne(files, fd, item);
+        continue;
+      }
+      const first = links.seen(item.stat, item.relative);
+      if (first === undefined) copyOne(files, fd, item);
+      else linkOne(fd, first, item);
     }
     // Whoever made something in them has changed their times.
     for (const item of directories.reverse()) describe(files, fd, item);
@@ -35,7 +41,11 @@ export function copyOut(files: SourceFiles, entry: SourceEntry, directory: strin
   }
 }
 
-function within<T>(fd: number, { relative }: SourceItem, use: (parent: number, name: BytePath) => T): T {
+function within<T>(
+  fd: number,
+  { relative }: Pick<SourceItem, 'relative'>,
+  use: (parent: number, name: BytePath) => T,
+): T {
   const [parent, name] = splitLast(relative === '' ? top : `${top}/${relative}`);
   const opened = checkCall(calls.openBeneath(fd, parent), 'openat2', parent);
   try {
@@ -43,6 +53,12 @@ function within<T>(fd: number, { relative }: SourceItem, use: (parent: number, n
   } finally {
     calls.closeDescriptor(opened);
   }
+}
+
+function linkOne(fd: number, first: BytePath, item: SourceItem): void {
+  within(fd, { relative: first }, (from, name) =>
+    within(fd, item, (to, other) => checkCall(calls.link(from, name, to, other), 'linkat', item.path)),
+  );
 }
 
 function copyOne(files: SourceFiles, fd: number, item: SourceItem): void {

@@ -19,7 +19,7 @@ import { RemoteFile } from './remote-file.ts';
 import type { SourceFiles } from './source-files.ts';
 import { type StageState, topOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
-import { type BuildWorld, openLayers, openSource, stateOf } from './world.ts';
+import { type BuildWorld, openLayers, openSource, readySource } from './world.ts';
 
 export class CopyStep {
   private source: { files: SourceFiles; clock: number; close(): void } | undefined;
@@ -34,7 +34,7 @@ export class CopyStep {
   ) {}
 
   async ready(): Promise<void> {
-    if (this.request.from !== undefined) await stateOf(this.world, this.stage, this.request.from);
+    if (this.request.from !== undefined) await readySource(this.world, this.stage, this.request.from);
   }
 
   /** Looks at the files; answers the key of the cache. */
@@ -44,12 +44,19 @@ export class CopyStep {
     const time = world.epoch ?? state.clock;
     this.collected = await collectCopy(request, this.source.files, (source) => {
       const tell = (line: string): void => step.output(Buffer.from(`${line}\n`));
-      const file = new RemoteFile(source, { scratch: world.scratch('disk'), clock: time, signal: world.signal, tell });
+      const file = new RemoteFile(source, {
+        scratch: world.scratch('disk'),
+        records: world.cache.remotes,
+        anew: world.noCache(stage),
+        clock: time,
+        signal: world.signal,
+        tell,
+      });
       this.remotes.push(file);
       return file;
     });
     // Files of an image keep their owner, those of a context have none.
-    const kind = request.from === undefined ? 'context' : 'image';
+    const kind = this.source.files.isContext ? 'context' : 'image';
     const { workingDir } = state.execution;
     return cacheKey(['copy', kind, topOf(state), time, copyKey(request), workingDir, this.collected.digest]);
   }
@@ -63,7 +70,7 @@ export class CopyStep {
     const { world, state, request, source, collected } = this;
     if (source === undefined || collected === undefined) throw new RangeError('a step is opened before it is made');
     const complete = await completeEntries(request, collected);
-    const newest = request.from === undefined ? complete.newest : source.clock;
+    const newest = source.files.isContext ? complete.newest : source.clock;
     const clock = world.epoch ?? Math.max(state.clock, newest);
     const layers = openLayers(world, state);
     const opened: SourceFiles[] = [];

@@ -1,15 +1,12 @@
 /** Begins what a stage will need from others at once, so that stages that do not depend on each other run at the same time. */
 import type { Stage } from './stages.ts';
-import { type BuildWorld, stateOf } from './world.ts';
+import { type BuildWorld, readySource } from './world.ts';
 
 /** What fails is told where it is needed. */
 export function prefetchSources(world: BuildWorld, stage: Stage): void {
   for (const from of new Set(stage.instructions.flatMap(({ flags }) => flags.flatMap(fromOf)))) {
-    try {
-      stateOf(world, stage, from).catch(() => {});
-    } catch {
-      // The instruction that has it is shown with the error.
-    }
+    // The instruction that has it is shown with the error.
+    readySource(world, stage, from).catch(() => {});
   }
 }
 

@@ -5,6 +5,7 @@
 import { closeSync, futimesSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TsrunError } from '../error.ts';
+import type { RemoteRecords } from '../image/remote-records.ts';
 import { defaultRetryPolicy, withRetry } from '../image/retry.ts';
 import { type BytePath, bytePath } from '../image/unpack/byte-path.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
@@ -24,6 +25,10 @@ export interface RemoteSource {
 export interface Fetching {
   /** A directory that does not exist yet, for the file. */
   scratch: string;
+  /** What was fetched before. */
+  records: RemoteRecords;
+  /** Whether a file that was fetched before is asked for anew. */
+  anew: boolean;
   /** Seconds since 1970: the time of a file of which the server tells none. */
   clock: number;
   signal: AbortSignal;
@@ -81,43 +86,68 @@ function nameOf({ pathname }: URL): BytePath | undefined {
   return /^\.{0,2}$|[/\0]/.test(name) ? undefined : bytePath(name);
 }
 
-/** A file that a URL names. It is fetched when its digest or its content is needed first. */
+/** A file that a URL names. It is asked for when its digest is needed first, and fetched unless it is what it was before. */
 export class RemoteFile {
   private fetched: Promise<FetchedFile> | undefined;
+  /** What the content must be: as it was told, or as the server has said that it still is. */
+  private expected: string | undefined;
 
   constructor(
     readonly source: RemoteSource,
     private readonly fetching: Fetching,
-  ) {}
+  ) {
+    this.expected = source.checksum;
+  }
 
   /** Of the content: as it must be, or as it is. */
   async digest(): Promise<string> {
-    return this.source.checksum ?? (await this.files()).digest;
+    if (this.expected !== undefined) return this.expected;
+    const { records, anew, tell } = this.fetching;
+    const { url } = this.source;
+    const record = anew ? undefined : records.read(url);
+    if (record === undefined) return (await this.files()).digest;
+    const changed = await this.fetch(record.etag);
+    if (changed === undefined) {
+      tell(`${shownUrl(url)} is what it was`);
+      this.expected = record.digest;
+      return record.digest;
+    }
+    this.fetched = Promise.resolve(changed);
+    return changed.digest;
   }
 
   /** The file, in a tree of its own. Throws `NETWORK`, and `VERIFICATION` where it is another one than --checksum says. */
   files(): Promise<FetchedFile> {
-    this.fetched ??= this.fetch();
+    this.fetched ??= this.fetch().then((file) => {
+      if (file === undefined) throw new RangeError('a file that nobody has is always new');
+      return file;
+    });
     return this.fetched;
   }
 
-  private async fetch(): Promise<FetchedFile> {
-    const { source, fetching } = this;
+  /** Undefined where it still is what was called `etag`. */
+  private async fetch(etag?: string): Promise<FetchedFile | undefined> {
+    const { source, fetching, expected } = this;
     const { url, checksum } = source;
-    const { scratch, signal, tell } = fetching;
-    mkdirSync(scratch, { recursive: true, mode: 0o700 });
-    tell(`fetching ${url}`);
-    const { digest, modified } = await withRetry(() => fetchInto(url, join(scratch, 'content'), fetching), {
+    const { scratch, signal, records, tell } = fetching;
+    tell(`fetching ${shownUrl(url)}`);
+    const content = await withRetry(() => fetchInto(url, scratch, fetching, etag), {
       policy: defaultRetryPolicy,
       signal,
       onRetry: (error) => tell(`${messageOf(error)}; trying again`),
     });
+    if (content === undefined) return undefined;
+    const { digest, modified } = content;
     if (checksum !== undefined && checksum !== digest) {
       throw new TsrunError('VERIFICATION', `digest mismatch sha256:${digest}: sha256:${checksum}`, {
-        hint: `${url} is another file than --checksum says`,
+        hint: `${shownUrl(url)} is another file than --checksum says`,
       });
     }
-    const files = new SourceFiles([scratch], url, { isContext: true, onClose: () => removeTree(scratch) });
+    if (expected !== undefined && expected !== digest) {
+      throw new TsrunError('NETWORK', `${shownUrl(url)} has changed while it was asked for`, { hint: 'build again' });
+    }
+    if (content.etag !== undefined) records.keep(url, { etag: content.etag, digest }, `${scratch}.record`);
+    const files = new SourceFiles([scratch], shownUrl(url), { isContext: true, onClose: () => removeTree(scratch) });
     return { digest, modified, files };
   }
 
@@ -126,16 +156,20 @@ export class RemoteFile {
   }
 }
 
+/** Undefined where it still is what was called `etag`. */
 async function fetchInto(
   url: string,
-  path: string,
+  scratch: string,
   { clock, signal }: Fetching,
-): Promise<{ digest: string; modified: number }> {
+  etag: string | undefined,
+): Promise<{ digest: string; modified: number; etag: string | undefined } | undefined> {
   const { openDownload } = await import('../image/download.ts');
-  const download = await openDownload(url, signal);
+  const download = await openDownload(url, signal, etag);
   try {
+    if (download.unchanged) return undefined;
+    mkdirSync(scratch, { recursive: true, mode: 0o700 });
     const hash = createHash('sha256');
-    const fd = openSync(path, 'w', 0o600);
+    const fd = openSync(join(scratch, 'content'), 'w', 0o600);
     try {
       await download.read((chunk) => {
         hash.update(chunk);
@@ -143,11 +177,16 @@ async function fetchInto(
       });
       const modified = download.lastModified ?? clock;
       futimesSync(fd, modified, modified);
-      return { digest: hash.digest('hex'), modified };
+      return { digest: hash.digest('hex'), modified, etag: download.etag };
     } finally {
       closeSync(fd);
     }
   } finally {
     download.close();
   }
+}
+
+/** Without the name and the password that it may have. */
+function shownUrl(url: string): string {
+  return url.replace(/^(https?:\/\/)[^/?#]*@/i, '$1');
 }

@@ -19,6 +19,7 @@ import { close } from '../linux/fs.ts';
 import { type SocketStream, streamOf } from '../linux/socket-stream.ts';
 import { socketPair } from '../linux/unix-socket.ts';
 import { buildLabel } from './leftovers.ts';
+import type { CommandLimits } from './limits.ts';
 
 const SIGKILL = 9;
 
@@ -31,6 +32,7 @@ export interface CommandRequest {
   mounts: readonly MountOption[];
   /** As --network takes it. */
   network: string;
+  limits: CommandLimits;
   /** What the container is made from: for its record. */
   image: { id: string; name: string };
   /** Chain ids, lowest first. */
@@ -49,8 +51,10 @@ export interface EndedCommand {
   discard(): void;
 }
 
-function optionsOf({ args, env, workingDir, user, mounts, network, image, owner }: CommandRequest): RunOptions {
+function optionsOf(request: CommandRequest): RunOptions {
+  const { args, env, workingDir, user, mounts, network, limits, image, owner } = request;
   return {
+    ...limits,
     image: image.name,
     command: [...args],
     entrypoint: [],
@@ -72,21 +76,18 @@ function optionsOf({ args, env, workingDir, user, mounts, network, image, owner 
     publish: [],
     publishAll: false,
     expose: [],
-    extraHosts: [],
     dns: [],
     dnsSearch: [],
     dnsOptions: [],
     firewall: 'warn',
     mounts: [...mounts],
     readOnly: false,
-    shmSize: 64 * 1024 * 1024,
     privileged: false,
     capAdd: [],
     capDrop: [],
     securityOpt: [],
     devices: [],
     sysctls: {},
-    ulimits: [],
     pidMode: '',
     ipcMode: '',
     utsMode: '',

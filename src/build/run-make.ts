@@ -94,6 +94,7 @@ function commandOf(run: OpenedRun, { mounts, env }: PreparedMounts, step: StepPr
     user,
     mounts,
     network,
+    limits: world.limits,
     image: { id: state.base?.id ?? `sha256:${'0'.repeat(64)}`, name: state.base?.name ?? 'scratch' },
     chainIds: state.layers.map(({ chainId }) => chainId),
     owner: world.owner,

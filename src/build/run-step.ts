@@ -8,12 +8,13 @@ import { InstructionFlags } from './dockerfile/flags.ts';
 import { heredocText, parseHeredocWord } from './dockerfile/heredoc.ts';
 import type { Instruction } from './dockerfile/parser.ts';
 import { parseRunMount, type RunMount } from './dockerfile/run-mount.ts';
+import { limitsKey } from './limits.ts';
 import { type MountRequest, mountKey } from './mount-key.ts';
 import type { StepProgress } from './progress.ts';
 import { type StageState, topOf, variablesOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
 import { shellCommand } from './words.ts';
-import { type BuildWorld, openSource, stateOf } from './world.ts';
+import { type BuildWorld, openSource, readySource } from './world.ts';
 
 /** What a RUN asks for. */
 export interface RunRequest {
@@ -28,7 +29,7 @@ export interface RunRequest {
 export function parseRun(
   instruction: Instruction,
   escapeToken: string,
-  state: StageState,
+  state: Pick<StageState, 'args' | 'execution'>,
   { allowsHostNetwork }: Pick<BuildWorld, 'allowsHostNetwork'>,
 ): RunRequest {
   const flags = new InstructionFlags(instruction, { mount: 'list', network: 'string', security: 'string' });
@@ -94,7 +95,7 @@ export class RunStep {
 
   async ready(): Promise<void> {
     for (const mount of this.request.mounts) {
-      if ('from' in mount && mount.from !== undefined) await stateOf(this.world, this.stage, mount.from);
+      if ('from' in mount && mount.from !== undefined) await readySource(this.world, this.stage, mount.from);
     }
   }
 
@@ -125,6 +126,7 @@ export class RunStep {
       workingDir,
       mounts,
       this.network,
+      ...limitsKey(this.world.limits),
     ]);
   }
 

@@ -1,14 +1,12 @@
 /** Builds one stage: its instructions one after the other, each a step with a layer or a change of the config. */
 
-import { TsrunError } from '../error.ts';
 import { cacheKey, type Made } from '../image/build-cache.ts';
 import type { HistoryEntry } from '../image/config.ts';
 import { emptyExecution } from '../image/config-json.ts';
-import { applyInstruction, isConfigInstruction } from '../image/instructions.ts';
 import { parsePlatform } from '../image/platform.ts';
 import { expandWord } from '../image/shell-word.ts';
-import { signalNumber } from '../linux/signals.ts';
 import { formatClock } from './clock.ts';
+import { applyToConfig, textOf } from './config-instruction.ts';
 import { parseCopy, sourceText } from './copy.ts';
 import { CopyStep } from './copy-step.ts';
 import { argumentsOf } from './dockerfile/arg.ts';
@@ -20,7 +18,6 @@ import type { StepProgress } from './progress.ts';
 import { parseRun, RunStep } from './run-step.ts';
 import { continueState, type StageState, topOf, variablesOf } from './stage-state.ts';
 import type { Stage } from './stages.ts';
-import { shellOf } from './words.ts';
 import { makeWorkingDirectory } from './working-directory.ts';
 import type { BuildWorld } from './world.ts';
 
@@ -153,7 +150,7 @@ export class StageBuilder {
     const step = world.progress.begin(title);
     try {
       const key = await work.open(step);
-      const known = world.noCache ? undefined : world.cache.find(key);
+      const known = world.noCache(this.stage) ? undefined : world.cache.find(key);
       const made = known ?? (await world.once(key, title, () => work.make(step)));
       step.done(known === undefined ? 'done' : 'cached');
       if (made.layer !== undefined) this.state.layers.push(made.layer);
@@ -180,46 +177,27 @@ export class StageBuilder {
 
   /** What changes the config alone. */
   private configure(instruction: Instruction, note = true): void {
-    const { name, flags, rest } = instruction;
+    const { name, rest } = instruction;
     const { state } = this;
     const { execution } = state;
-    if (name !== 'HEALTHCHECK') new InstructionFlags(instruction, {});
-    const text = [...flags, rest].join(' ').trim();
-    if (name === 'ARG') this.declare(rest);
-    else if (name === 'SHELL') execution.shell = shellOf(rest);
-    else if (name === 'STOPSIGNAL') {
-      execution.stopSignal = this.expand(rest);
-      if (signalNumber(execution.stopSignal) === undefined) {
-        throw new TsrunError('USAGE', `Invalid signal: ${execution.stopSignal}`);
-      }
-    } else if (name === 'MAINTAINER') state.author = rest;
-    else if (name === 'ONBUILD') execution.onBuild.push(triggerOf(instruction));
+    const text = textOf(instruction);
+    if (name === 'ARG') this.declare(instruction);
+    else if (name === 'MAINTAINER') state.author = rest;
     else {
-      const lower = name.toLowerCase();
-      if (!isConfigInstruction(lower)) throw new TsrunError('USAGE', `unknown instruction: ${name}`);
-      applyInstruction(lower, text, execution, (word) => this.expand(word));
+      applyToConfig(instruction, execution, (word) => this.expand(word));
       if (name === 'CMD') state.ownCommand = true;
       if (name === 'ENTRYPOINT' && !state.ownCommand) execution.cmd = [];
     }
     if (note) this.note(`${name} ${text}`, undefined);
   }
 
-  private declare(rest: string): void {
-    for (const { name, value } of argumentsOf(rest, this.escapeToken)) {
+  private declare(instruction: Instruction): void {
+    new InstructionFlags(instruction, {});
+    for (const { name, value } of argumentsOf(instruction.rest, this.escapeToken)) {
       const given = this.world.args.declare(name, value === undefined ? undefined : this.expand(value));
       if (given !== undefined) this.state.args.set(name, given);
     }
   }
-}
-
-/** As it is kept in the image: its here-documents too. */
-function triggerOf({ rest, heredocs }: Instruction): string {
-  const trigger = /^\S+/.exec(rest)?.[0].toUpperCase() ?? '';
-  if (trigger === 'ONBUILD') throw new TsrunError('USAGE', "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
-  if (trigger === 'MAINTAINER' || trigger === 'FROM') {
-    throw new TsrunError('USAGE', `${trigger} isn't allowed as an ONBUILD trigger`);
-  }
-  return [rest, ...heredocs.map(({ content, name }) => `${content}${name}`)].join('\n');
 }
 
 function scratchState(platform: StageState['platform'], epoch: number | undefined): StageState {

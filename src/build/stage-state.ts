@@ -41,6 +41,6 @@ export function topOf({ layers }: StageState): string {
 }
 
 /** Variables that instructions may use: ENV counts for more than ARG. */
-export function variablesOf({ args, execution }: StageState): Map<string, string> {
+export function variablesOf({ args, execution }: Pick<StageState, 'args' | 'execution'>): Map<string, string> {
   return new Map([...args, ...execution.env.map(splitOnce)]);
 }

@@ -6,6 +6,7 @@ import { argumentsOf } from './dockerfile/arg.ts';
 import { InstructionFlags } from './dockerfile/flags.ts';
 import type { Dockerfile, Instruction } from './dockerfile/parser.ts';
 import type { Location } from './dockerfile/source.ts';
+import { type NamedContexts, namedContext } from './named-contexts.ts';
 
 export interface Stage {
   index: number;
@@ -21,14 +22,16 @@ export interface Stage {
 }
 
 /** Splits a Dockerfile into its stages, and declares the arguments before them. Throws `USAGE` with the place. */
-export function stagesOf(file: Dockerfile, args: BuildArguments): Stage[] {
+export function stagesOf(file: Dockerfile, args: BuildArguments, contexts: NamedContexts = new Map()): Stage[] {
   const { source, escapeToken } = file;
   const stages: Stage[] = [];
   let own: Instruction[] = [];
   for (const instruction of file.instructions) {
     if (instruction.name === 'FROM') {
       own = [];
-      stages.push(source.locate(instruction.at, () => beginStage(instruction, own, stages, args, escapeToken)));
+      stages.push(
+        source.locate(instruction.at, () => beginStage(instruction, own, stages, { args, escapeToken, contexts })),
+      );
     } else if (stages.length > 0) own.push(instruction);
     else if (instruction.name !== 'ARG') {
       throw source.error(instruction.at, `no build stage in current context: ${instruction.name} stands before FROM`);
@@ -50,8 +53,7 @@ function beginStage(
   instruction: Instruction,
   instructions: Instruction[],
   before: readonly Stage[],
-  args: BuildArguments,
-  escapeToken: string,
+  { args, escapeToken, contexts }: { args: BuildArguments; escapeToken: string; contexts: NamedContexts },
 ): Stage {
   const words = instruction.rest.split(/\s+/);
   const [written = '', as, named] = words;
@@ -73,21 +75,28 @@ function beginStage(
     });
   }
   const platform = new InstructionFlags(instruction, { platform: 'string' }).string('platform');
-  const stage = before.findLast((other) => other.name === base.toLowerCase());
   return {
     index: before.length,
     name,
-    base:
-      base === 'scratch'
-        ? { kind: 'scratch' }
-        : stage === undefined
-          ? { kind: 'image', image: base }
-          : { kind: 'stage', stage },
+    base: baseOf(base, before, contexts),
     platform: platform === undefined ? undefined : expand(platform) || undefined,
     instructions,
     at: instruction.at,
     title: `FROM ${instruction.rest.replace(written, base)}`,
   };
+}
+
+function baseOf(base: string, before: readonly Stage[], contexts: NamedContexts): Stage['base'] {
+  const named = namedContext(contexts, base);
+  if (named?.kind === 'image') return named;
+  if (named !== undefined) {
+    throw new TsrunError('USAGE', `the build context "${base}" is a directory, which no stage can begin with`, {
+      hint: `FROM scratch, and COPY --from=${base} . /`,
+    });
+  }
+  if (base === 'scratch') return { kind: 'scratch' };
+  const stage = before.findLast((other) => other.name === base.toLowerCase());
+  return stage === undefined ? { kind: 'image', image: base } : { kind: 'stage', stage };
 }
 
 /** The stage of --target: by name or number; the last one where nothing is asked for. Throws `USAGE`. */

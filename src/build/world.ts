@@ -7,6 +7,8 @@ import type { ImageStore } from '../image/store.ts';
 import type { BuildArguments } from './arguments.ts';
 import type { BuildContext } from './context.ts';
 import type { Dockerfile } from './dockerfile/parser.ts';
+import type { CommandLimits } from './limits.ts';
+import { type NamedContexts, namedContext, openNamedContext } from './named-contexts.ts';
 import type { BuildProgress } from './progress.ts';
 import { SourceFiles } from './source-files.ts';
 import type { StageState } from './stage-state.ts';
@@ -16,14 +18,18 @@ export interface BuildWorld {
   images: ImageStore;
   containers: ContainerStore;
   cache: BuildCache;
-  noCache: boolean;
+  /** Whether a stage uses nothing that was built before. */
+  noCache(stage: Stage): boolean;
   args: BuildArguments;
   context: BuildContext;
+  /** --build-context. */
+  contexts: NamedContexts;
   file: Dockerfile;
   stages: readonly Stage[];
   platform: Platform;
   /** As --network takes it. */
   network: string;
+  limits: CommandLimits;
   /** A Dockerfile may ask for the network of the host: whoever builds has said so. */
   allowsHostNetwork: boolean;
   secrets: ReadonlyMap<string, () => Buffer>;
@@ -55,6 +61,11 @@ export async function openSource(
   from: string | undefined,
 ): Promise<{ files: SourceFiles; clock: number; close(): void }> {
   if (from === undefined) return { files: world.context.files, clock: 0, close: () => {} };
+  const named = namedContext(world.contexts, from);
+  if (named?.kind === 'directory') {
+    const files = openNamedContext(from, named.path);
+    return { files, clock: 0, close: () => files.close() };
+  }
   const state = await stateOf(world, stage, from);
   const layers = openLayers(world, state);
   try {
@@ -66,8 +77,14 @@ export async function openSource(
   }
 }
 
+/** Waits until what `--from` means can be read. */
+export async function readySource(world: BuildWorld, stage: Stage, from: string): Promise<void> {
+  if (namedContext(world.contexts, from)?.kind !== 'directory') await stateOf(world, stage, from);
+}
+
 /** What a stage or image of `--from` has come to. */
-export function stateOf(world: BuildWorld, stage: Stage, from: string): Promise<StageState> {
-  const source = sourceOf(world.stages, stage, from);
+function stateOf(world: BuildWorld, stage: Stage, from: string): Promise<StageState> {
+  const named = namedContext(world.contexts, from);
+  const source = named?.kind === 'image' ? named.image : sourceOf(world.stages, stage, from);
   return typeof source === 'string' ? world.image(source, world.platform) : world.stage(source);
 }

@@ -5,6 +5,7 @@ import { POLLERR } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { close } from '../linux/fs.ts';
+import { readOnce } from '../linux/one-read.ts';
 
 /** poll.h: a file of cgroupfs changed since it was read. */
 const POLLPRI = 2;
@@ -40,7 +41,7 @@ export function parseKeyed(text: string | undefined): Record<string, number> {
 
 /** Whether the cgroup is frozen, completely. */
 export function isFrozen(path: string): boolean {
-  return parseKeyed(readControl(join(path, 'cgroup.events'))).frozen === 1;
+  return readOnce(`${path}/cgroup.events`)?.includes('frozen 1') === true;
 }
 
 /**

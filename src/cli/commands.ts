@@ -5,6 +5,7 @@ import { registryCommands } from './registry-commands.ts';
 
 export const groups: readonly CommandGroup[] = [
   { name: 'builder', summary: 'Manage builds' },
+  { name: 'buildx', summary: 'The same, as docker names it' },
   { name: 'container', summary: 'Manage containers' },
   { name: 'explain', summary: 'Show what a command would do, step by step, without doing it' },
   { name: 'image', summary: 'Manage images' },
@@ -31,12 +32,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/attach.ts')).attach,
   },
   {
-    names: ['build', 'image build', 'builder build'],
+    names: ['build', 'image build', 'builder build', 'buildx build'],
     summary: 'Build an image from a Dockerfile',
     load: async () => (await import('./commands/build.ts')).buildImage,
   },
   {
-    names: ['builder prune'],
+    names: ['builder prune', 'buildx prune'],
     summary: 'Remove build cache',
     load: async () => (await import('./commands/prune.ts')).builderPrune,
   },

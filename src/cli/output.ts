@@ -42,20 +42,25 @@ export function printError(line: string): void {
   writeBytes(2, Buffer.from(`${escapeControls(line, true)}\n`));
 }
 
+const controls = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/;
+const allControls = new RegExp(controls, 'g');
+
 /**
  * Makes control characters visible (`\x1b`), those of C1 and the ones that turn the direction of writing too: text from
  * images and containers must not drive the terminal. `lines` keeps tabs and line breaks.
  */
 export function escapeControls(text: string, lines = false): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => {
-      if (lines && (character === '\n' || character === '\t')) return character;
-      const code = character.charCodeAt(0);
-      if (character === '\n') return '\\n';
-      if (character === '\t') return '\\t';
-      if (character === '\r') return '\\r';
-      return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
-    },
-  );
+  return text.replace(allControls, (character) => {
+    if (lines && (character === '\n' || character === '\t')) return character;
+    const code = character.charCodeAt(0);
+    if (character === '\n') return '\\n';
+    if (character === '\t') return '\\t';
+    if (character === '\r') return '\\r';
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** As `escapeControls` of each cell: a list has hundreds, and hardly ever one with a control character. */
+export function escapeCells(cells: readonly string[]): readonly string[] {
+  return controls.test(cells.join('')) ? cells.map((cell) => escapeControls(cell)) : cells;
 }

@@ -36,32 +36,37 @@ const generalExitCode = 125;
 
 /**
  * Prints an error in the form that its kind has, and answers the exit code. `command` is what was called (`tsrun run`),
- * `failure` its exit code for what has none of its own.
+ * `failure` its exit code for what has none of its own. `tell` prints a line.
  */
-export function report(error: unknown, command: string, failure: number): number {
+export function report(
+  error: unknown,
+  command: string,
+  failure: number,
+  tell: (line: string) => void = printError,
+): number {
   if (error instanceof CommandLineError) {
-    printError(error.message);
-    if (error.hint !== undefined) printError(error.hint);
+    tell(error.message);
+    if (error.hint !== undefined) tell(error.hint);
     return error.exitCode;
   }
   const refusal = refusalOf(error);
   if (refusal !== undefined) {
-    printError(`tsrun: ${messageOf(error)}`);
-    printError(`  ${refusal}`);
+    tell(`tsrun: ${messageOf(error)}`);
+    tell(`  ${refusal}`);
     return failure;
   }
   if (!(error instanceof TsrunError)) {
-    printError(`tsrun: ${messageOf(error)}`);
+    tell(`tsrun: ${messageOf(error)}`);
     // Not foreseen: the stack is what helps.
-    if (process.env.TSRUN_DEBUG && error instanceof Error) printError(error.stack ?? '');
-    else printError('  this is a fault of tsrun itself; with TSRUN_DEBUG=1 it says where');
+    if (process.env.TSRUN_DEBUG && error instanceof Error) tell(error.stack ?? '');
+    else tell('  this is a fault of tsrun itself; with TSRUN_DEBUG=1 it says where');
     return failure;
   }
   if (error.code === 'INTERRUPTED' && interruptedBy() !== undefined) return 128 + (interruptedBy() ?? 0);
   // Docker's client says "Error: No such container: x", except in run, where its own name stands before everything.
   const prefix = error.code === 'NOT_FOUND' && failure !== generalExitCode ? 'Error' : 'tsrun';
-  printError(`${prefix}: ${error.message}`);
-  if (error.hint !== undefined) printError(`  ${error.hint}`);
-  else if (error.code === 'USAGE') printError(`See '${command} --help'.`);
+  tell(`${prefix}: ${error.message}`);
+  if (error.hint !== undefined) tell(`  ${error.hint}`);
+  else if (error.code === 'USAGE') tell(`See '${command} --help'.`);
   return error.exitCode === generalExitCode ? failure : error.exitCode;
 }

@@ -7,16 +7,20 @@ const minimumWidth = 10;
 const padding = 3;
 
 /** How many columns a text takes: code points, as docker counts. */
-function displayWidth(text: string): number {
-  // Nothing but one unit each, as nearly always.
-  if (!/[\ud800-\udbff]/.test(text)) return text.length;
+function codePoints(text: string): number {
   let width = 0;
   for (const _ of text) width++;
   return width;
 }
 
+function codeUnits(text: string): number {
+  return text.length;
+}
+
 /** Aligns text of lines and tabs; `minimum` is the width of the narrowest column. The last cell of a line belongs to no column. */
 export function alignColumns(text: string, minimum = minimumWidth): string {
+  // Nothing but one unit each, as nearly always.
+  const displayWidth = /[\ud800-\udbff]/.test(text) ? codePoints : codeUnits;
   const lines = text.split('\n').map((line) => line.split('\t'));
   const widths = lines.map((): number[] => []);
   const columns = Math.max(...lines.map((cells) => cells.length)) - 1;

@@ -11,6 +11,7 @@ import type { Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
 import { type Change, containerChanges } from './changes.ts';
 import { writeLayerOfChanges } from './layer-of-changes.ts';
+import { announcePause } from './list-cache.ts';
 import { holdFrozen } from './monitor-control.ts';
 import type { Container, ContainerRecord, Healthcheck } from './record.ts';
 
@@ -121,7 +122,7 @@ async function changesAsLayer(
 
 /** Whoever ends this process, the container goes on: its monitor has frozen it for as long as the connection lasts. */
 async function whilePaused<T>(
-  { state }: Container,
+  { state, directory }: Container,
   socket: string,
   pause: boolean,
   action: () => Promise<T>,
@@ -137,6 +138,7 @@ async function whilePaused<T>(
   // Where no monitor does it: a second Ctrl-C ends this process at once.
   process.once('exit', thaw);
   try {
+    announcePause(directory);
     freezeCgroup(cgroup, true);
     return await action();
   } finally {

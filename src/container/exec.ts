@@ -16,12 +16,15 @@ import { describeFailure } from '../program/render.ts';
 import type { Process } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { notRunning, requireRunning } from './active.ts';
+import { attachmentsOf } from './endpoints.ts';
 import { mergeEnvironment } from './environment.ts';
 import { recordContainerEvent } from './events.ts';
 import { execDirectory, makeExecDirectory, sweepExecs } from './exec-directory.ts';
 import { compileCommand, filterOf, openCgroup } from './exec-program.ts';
 import { asClient, type ClientEnd, foregroundOf } from './foreground.ts';
+import { linkVariables } from './links.ts';
 import { type MonitorHandle, messageKinds, spawnMonitor } from './monitor.ts';
+import { liveContainers } from './network-names.ts';
 import { parseExitRecord } from './parse-record.ts';
 import { openProcess } from './pidfd.ts';
 import { buildProcess } from './process.ts';
@@ -95,7 +98,7 @@ export async function execInContainer(
     if (directoryFd === undefined) throw notRunning(container);
     held.push(directoryFd);
     const foreground = clientOf(request);
-    const process = processOf(container, request);
+    const process = processOf(store, container, request);
     const seccomp = await filterOf(store, container);
     const program = compileCommand(store, container, process, {
       seccomp,
@@ -154,7 +157,7 @@ export function clientOf({ terminal, interactive, detach, detachKeys }: ExecRequ
 }
 
 /** Who the command becomes, by the container's present passwd and group: the image's may be long out of date. */
-export function processOf(container: Container, request: ExecRequest): Process {
+export function processOf(store: ContainerStore, container: Container, request: ExecRequest): Process {
   const { record, state } = container;
   if (hasForeignRoot(record.options)) {
     throw new TsrunError('UNSUPPORTED', 'a container without pivot_root takes no further commands', {
@@ -167,10 +170,10 @@ export function processOf(container: Container, request: ExecRequest): Process {
     // The pid may have become another's before its root was opened.
     if (state.start === undefined || !isAlive(state.start)) throw notRunning(container);
     const user = asExecError(() => resolveUser(root, request.user ?? record.process.user, record.options.groupAdd));
-    const withEnv = {
-      ...record,
-      process: { ...record.process, env: mergeEnvironment(record.process.env, request.env) },
-    };
+    // As at the start: what links give stands behind what the user has set.
+    const links = linkVariables(store, record, attachmentsOf(state), () => liveContainers(store));
+    const env = mergeEnvironment([...links, ...record.process.env], request.env);
+    const withEnv = { ...record, process: { ...record.process, env } };
     const process = buildProcess(withEnv, user, {
       terminal: request.terminal,
       term: request.term,

@@ -6,6 +6,7 @@ import { isUp } from './active.ts';
 import { readLive } from './endpoints.ts';
 import type { Engine, EngineIo } from './engine.ts';
 import { monitorEvent, recordContainerEvent } from './events.ts';
+import { announcePause } from './list-cache.ts';
 import { refreshNames } from './network-names.ts';
 import type { Container } from './record.ts';
 import { stopContainer } from './signal.ts';
@@ -14,7 +15,7 @@ import type { ContainerStore } from './store.ts';
 import { writeText } from './write-record.ts';
 
 /** Freezes all processes of a container, or lets them go on. Throws `CONFLICT` with docker's words. */
-export function setPaused(store: ContainerStore, { record, state }: Container, paused: boolean): void {
+export function setPaused(store: ContainerStore, { record, state, directory }: Container, paused: boolean): void {
   const conflict = (what: string): TsrunError => new TsrunError('CONFLICT', `Container ${record.id} is ${what}`);
   if (!paused && state.status !== 'paused') throw conflict('not paused');
   if (paused && state.status === 'paused') throw conflict('already paused');
@@ -26,6 +27,7 @@ export function setPaused(store: ContainerStore, { record, state }: Container, p
       hint: 'mount cgroup2 and start it again',
     });
   }
+  announcePause(directory);
   freezeCgroup(cgroup, paused);
   recordContainerEvent(store.root, record, paused ? 'pause' : 'unpause');
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isFrozen } from '../cgroup/files.ts';
 import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
+import { readOnce } from '../linux/one-read.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
@@ -11,14 +12,10 @@ import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord }
 
 /** Field 22 of /proc/PID/stat: the start time in clock ticks since boot; undefined where there is no such process. */
 export function processStartTime(pid: number): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
+  const text = readOnce(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
   // The name in parentheses may hold spaces and parentheses itself.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
 
@@ -145,15 +142,17 @@ function stateOfStart(
     restartCount: run?.restartCount ?? 0,
     health: readHealth(directory),
   };
+  // What is not checked any more is not healthy, as docker has it.
+  const unchecked = known.health === undefined ? {} : { health: { ...known.health, Status: 'unhealthy' as const } };
   const alive = isAlive(start) && !(run !== undefined && run.pid === 0);
   const exit = readExit(directory);
   if (exit !== undefined) {
     const { exitCode, oomKilled, finishedAt } = exit;
-    return { ...known, status: 'exited', exitCode, oomKilled, finishedAt, error: restartError(exit) };
+    return { ...known, ...unchecked, status: 'exited', exitCode, oomKilled, finishedAt, error: restartError(exit) };
   }
   if (run !== undefined && run.pid === 0) {
     const { exitCode = 0, oomKilled = false, finishedAt } = run;
-    const ended = { ...known, exitCode, oomKilled, finishedAt };
+    const ended = { ...known, ...unchecked, exitCode, oomKilled, finishedAt };
     // Its address and ports stay its own while it waits.
     return monitored ? { ...ended, ...onNetworks(directory), status: 'restarting' } : { ...ended, status: 'exited' };
   }
@@ -164,7 +163,7 @@ function stateOfStart(
       if (later?.pid !== run?.pid && attempt < 3) return stateOfStart(directory, first, base, attempt + 1);
       return { ...known, ...onNetworks(directory), status: 'running', pid: start.pid };
     }
-    return { ...known, status: 'exited', exitCode: 255 };
+    return { ...known, ...unchecked, status: 'exited', exitCode: 255 };
   }
   return { ...known, ...onNetworks(directory), status: runningStatus(start), unsupervised: !monitored, pid: start.pid };
 }
@@ -174,13 +173,15 @@ function runningStatus(start: StartRecord): 'running' | 'paused' {
 }
 
 /**
- * What has become of a container that ran when its state was computed, if its records have not changed since: a look at its
- * processes alone. Undefined where its process has ended.
+ * What has become of a container that ran when its state was computed, if its records have not changed since. As long as its
+ * monitor lives, and has not written how it ended, it runs. Undefined where neither the monitor nor the process is there.
  */
 export function stillRunning(known: ContainerState): ContainerState | undefined {
   const { start } = known;
-  if (start === undefined || !isAlive(start)) return undefined;
-  return { ...known, status: runningStatus(start), unsupervised: !isMonitored(start) };
+  if (start === undefined) return undefined;
+  const monitored = isMonitored(start);
+  if (!monitored && !isAlive(start)) return undefined;
+  return { ...known, status: runningStatus(start), unsupervised: !monitored };
 }
 
 function onNetworks(directory: string): Pick<ContainerState, 'attachments'> {

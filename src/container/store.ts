@@ -55,6 +55,10 @@ export class ContainerStore {
     return join(this.state, 'containers', id);
   }
 
+  private lockPath(id: string): string {
+    return join(this.stateDirectory(id), 'lock');
+  }
+
   /** Where the container's monitor listens; that it is there says that something may have to be cleaned up. */
   socket(id: string): string {
     return join(this.stateDirectory(id), 'attach.sock');
@@ -75,7 +79,7 @@ export class ContainerStore {
   ): Container[] {
     const found: Container[] = [];
     const ids = this.ids();
-    const cache = ids.length < fewContainers ? undefined : new ListCache(this.root);
+    const cache = ids.length < fewContainers ? undefined : new ListCache(this.root, (id) => this.lockPath(id));
     for (const id of ids) {
       try {
         const known = cache?.find(id, this.directory(id));
@@ -286,8 +290,7 @@ export class ContainerStore {
    * file away: a lock on a file that has no name any more is none.
    */
   lock(id: string, wait: boolean): Lock | undefined {
-    const directory = this.stateDirectory(id);
-    const path = join(directory, 'lock');
+    const path = this.lockPath(id);
     for (;;) {
       let fd: number;
       try {
@@ -295,7 +298,7 @@ export class ContainerStore {
       } catch (error) {
         if (!(error instanceof SyscallError && error.errno === errno.ENOENT)) throw error;
         // Never made, or taken away in between.
-        mkdirSync(directory, { recursive: true, mode: 0o700 });
+        mkdirSync(this.stateDirectory(id), { recursive: true, mode: 0o700 });
         continue;
       }
       if (!flock(fd, 'exclusive', wait)) {
@@ -326,7 +329,7 @@ export class ContainerStore {
   isLocked(id: string): boolean {
     let fd: number;
     try {
-      fd = openat(AT_FDCWD, join(this.stateDirectory(id), 'lock'), O_RDWR);
+      fd = openat(AT_FDCWD, this.lockPath(id), O_RDWR);
     } catch {
       return false;
     }

@@ -29,9 +29,9 @@ interface GroupEntry {
 const maxId = 2 ** 32 - 2;
 
 function parseId(text: string): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
+  if (!/^-?\d+$/.test(text)) return undefined;
   const id = Number(text);
-  if (id > maxId) throw new TsrunError('USAGE', `uids and gids must be in range 0-${maxId}`);
+  if (id < 0 || id > maxId) throw new TsrunError('USAGE', `uids and gids must be in range 0-${maxId}`);
   return id;
 }
 

@@ -14,6 +14,7 @@ import { type Digest, isDigest } from './digest.ts';
 import { parseJson } from './json.ts';
 import type { LayerStore } from './layers.ts';
 import { presentLayer } from './local-image.ts';
+import { RemoteRecords } from './remote-records.ts';
 
 /** Raised when the same key would stand for another result. */
 const version = 1;
@@ -61,6 +62,8 @@ export class BuildCache {
   readonly directory: string;
   /** Of RUN --mount=type=cache. */
   readonly mountDirectory: string;
+  /** What ADD has fetched. */
+  readonly remotes: RemoteRecords;
 
   constructor(
     root: string,
@@ -68,6 +71,7 @@ export class BuildCache {
   ) {
     this.directory = join(root, 'cache', 'build');
     this.mountDirectory = join(this.directory, 'mounts');
+    this.remotes = new RemoteRecords(join(this.directory, 'remote'));
   }
 
   /** What was made under this key, if it is still there; it has been used then. */

@@ -8,19 +8,32 @@ import { loadRegistrySettings } from './mirrors.ts';
 export interface Download {
   /** Seconds since 1970, of the header Last-Modified; undefined where it says nothing. */
   lastModified: number | undefined;
+  /** What the server calls this content; undefined where it has no name for it. */
+  etag: string | undefined;
+  /** It still is what the caller has: there is nothing to read. */
+  unchanged: boolean;
   /** Hands the file over. Throws `NETWORK` where the connection breaks. */
   read(write: (chunk: Buffer) => Promise<void> | void): Promise<void>;
   close(): void;
 }
 
-/** Asks for it. Throws `USAGE` for what is no URL, `NETWORK` for no answer and for one that is not 200. */
-export async function openDownload(source: string, signal: AbortSignal): Promise<Download> {
+/**
+ * Asks for it, unless it still is what was called `etag`. Throws `USAGE` for what is no URL, `NETWORK` for no answer and for
+ * one that is not 200.
+ */
+export async function openDownload(source: string, signal: AbortSignal, etag?: string): Promise<Download> {
   if (!URL.canParse(source)) throw new TsrunError('USAGE', `${JSON.stringify(source)} is no URL`);
   const http = new HttpClient(loadRegistrySettings());
   try {
     const url = new URL(source);
-    const answer = await http.request(url, { signal, clear: 'followed', authorization: authorizationOf(url) });
-    if (answer.status !== 200) {
+    const answer = await http.request(url, {
+      signal,
+      clear: 'followed',
+      authorization: authorizationOf(url),
+      ...(etag === undefined ? {} : { headers: { 'if-none-match': etag } }),
+    });
+    const unchanged = etag !== undefined && answer.status === 304;
+    if (answer.status !== 200 && !unchanged) {
       discard(answer);
       const text = `Get ${JSON.stringify(source)}: ${answer.status} ${answer.body.statusMessage ?? ''}`.trimEnd();
       throw new RequestError('NETWORK', text, {
@@ -30,7 +43,10 @@ export async function openDownload(source: string, signal: AbortSignal): Promise
       });
     }
     const modified = Date.parse(header(answer, 'last-modified') ?? '');
+    if (unchanged) discard(answer);
     return {
+      unchanged,
+      etag: header(answer, 'etag') || undefined,
       lastModified: Number.isFinite(modified) && modified > 0 ? Math.floor(modified / 1000) : undefined,
       async read(write) {
         let length = 0;

@@ -127,12 +127,13 @@ function ociLayerType(mediaType: string): string {
 }
 
 /** A manifest for an image: of its config's bytes and its layers as they are recorded. */
-function localManifest(config: Uint8Array, layers: readonly StoredLayer[]): Buffer {
+function localManifest({ config, layers, annotations = {} }: LocalImage): Buffer {
   const manifest = {
     schemaVersion: 2,
     mediaType: ociManifest,
     config: { mediaType: ociConfig, digest: digestOf(config), size: config.length },
     layers: layers.map(({ mediaType, digest, size }) => ({ mediaType: ociLayerType(mediaType), digest, size })),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
   return Buffer.from(JSON.stringify(manifest));
 }
@@ -144,16 +145,19 @@ export interface LocalImage {
   layers: readonly StoredLayer[];
   references: readonly Reference[];
   parent?: Digest | undefined;
+  /** Of the manifest. */
+  annotations?: Readonly<Record<string, string>>;
 }
 
 /** Records an image whose layers are there. Returns it, and what its names meant before. */
 export function addLocalImage(
   store: ImageStore,
-  { config, layers, references, parent }: LocalImage,
+  local: LocalImage,
 ): { image: StoredImage; before: Map<string, Digest | undefined> } {
+  const { config, layers, references, parent } = local;
   const id = digestOf(config);
   const parsed = parseConfig(config, { name: `config of the image (${id})`, code: 'ARCHIVE' });
-  const manifest = localManifest(config, layers);
+  const manifest = localManifest(local);
   const digest = digestOf(manifest);
   const before = store.add({
     id,

@@ -64,7 +64,9 @@ export function parsePlatform(text: string): Platform {
   const alone = normalizePlatform('linux', first, '');
   if (wellFormed && knownArchitectures.has(alone.architecture)) return alone;
   throw new TsrunError('USAGE', `${JSON.stringify(text)} is not a platform`, {
-    hint: 'write os/architecture[/variant], for example linux/amd64 or linux/arm/v7',
+    hint: text.includes(',')
+      ? 'an image has one platform: make one for each, and put them together by tsrun manifest create'
+      : 'write os/architecture[/variant], for example linux/amd64 or linux/arm/v7',
   });
 }
 

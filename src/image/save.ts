@@ -9,6 +9,7 @@ import type { TarMember } from './archive/tar-header.ts';
 import { TarWriter } from './archive/tar-writer.ts';
 import { emptyExecution, executionDocument, goJson, noContainer } from './config-json.ts';
 import { chainIds, type Digest, digestHex, digestOf } from './digest.ts';
+import { parseJson } from './json.ts';
 import { ociConfig, ociIndex, ociManifest } from './media-types.ts';
 import { familiarName, familiarRepository, formatReference, type Reference } from './reference.ts';
 import type { ImageStore, StoredImage } from './store.ts';
@@ -16,9 +17,14 @@ import type { ImageStore, StoredImage } from './store.ts';
 export type ArchiveFormat = 'docker-archive' | 'oci-archive';
 
 export interface SavedImage {
-  image: StoredImage;
+  image: Pick<StoredImage, 'id' | 'created' | 'config' | 'layers' | 'references'> &
+    Partial<Pick<StoredImage, 'manifestDigest'>>;
   /** Names that go along. */
   references: Reference[];
+  /** Of an image that only its layers are stored of: its config as it stands. */
+  configBytes?: Buffer;
+  /** Of the manifest, in the OCI's form; left out: those that the image has in the store. */
+  annotations?: Readonly<Record<string, string>>;
 }
 
 /** What stands in the archive: bytes, a layer, a link, or a directory. */
@@ -74,7 +80,7 @@ function write(writer: TarWriter, path: string, { content, time }: Member): void
 }
 
 /** The layers of an image as the store can write them, lowest first. Throws `CORRUPT` for one that is missing. */
-function archivesOf(store: ImageStore, image: StoredImage): (StoredArchive & { chainId: Digest })[] {
+function archivesOf(store: ImageStore, image: SavedImage['image']): (StoredArchive & { chainId: Digest })[] {
   store.checkLayers(image);
   return image.layers.map(({ chainId, diffId }) => ({
     base: store.layers.base(chainId),
@@ -84,13 +90,25 @@ function archivesOf(store: ImageStore, image: StoredImage): (StoredArchive & { c
   }));
 }
 
+function configOf(store: ImageStore, { image, configBytes }: SavedImage): Buffer {
+  return configBytes ?? store.configBytes(image.id, image.references[0]);
+}
+
+function annotationsOf(store: ImageStore, { manifestDigest }: SavedImage['image']): Record<string, string> {
+  const manifest = manifestDigest === undefined ? undefined : store.readBlob(manifestDigest);
+  if (manifest === undefined) return {};
+  const stated = parseJson(manifest, { name: 'the manifest of the image', code: 'CORRUPT' }).get('annotations');
+  return stated.absent ? {} : stated.stringMap(1000);
+}
+
 const bytes = (text: string): Content => ({ kind: 'bytes', bytes: Buffer.from(text) });
 
 function addDockerImages(store: ImageStore, images: readonly SavedImage[], members: Map<string, Member>): void {
   const manifest: object[] = [];
   const repositories = new Map<string, Map<string, string>>();
   const written = new Map<Digest, string>();
-  for (const { image, references } of images) {
+  for (const saved of images) {
+    const { image, references } = saved;
     const layers = archivesOf(store, image);
     const legacy = legacyIds(image);
     layers.forEach((layer, index) => {
@@ -107,7 +125,7 @@ function addDockerImages(store: ImageStore, images: readonly SavedImage[], membe
     });
     const config = `${digestHex(image.id)}.json`;
     members.set(config, {
-      content: { kind: 'bytes', bytes: store.configBytes(image.id, image.references[0]) },
+      content: { kind: 'bytes', bytes: configOf(store, saved) },
       time: image.created,
     });
     manifest.push({
@@ -142,7 +160,7 @@ interface LegacyImage {
 }
 
 /** What docker before 1.10 read instead of manifest.json: an image for each layer, whose id depends on those below. */
-function legacyIds(image: StoredImage): LegacyImage[] {
+function legacyIds(image: SavedImage['image']): LegacyImage[] {
   const { config } = image;
   const chain = chainIds(config.diffIds);
   const result: LegacyImage[] = [];
@@ -173,10 +191,11 @@ function legacyIds(image: StoredImage): LegacyImage[] {
 function addLayoutImages(store: ImageStore, images: readonly SavedImage[], members: Map<string, Member>): void {
   const manifests: object[] = [];
   const blob = (content: Content, digest: Digest) => members.set(`blobs/sha256/${digestHex(digest)}`, { content });
-  for (const { image, references } of images) {
+  for (const saved of images) {
+    const { image, references, annotations = annotationsOf(store, image) } = saved;
     const layers = archivesOf(store, image);
     for (const layer of layers) blob({ kind: 'layer', layer }, layer.diffId);
-    const config = store.configBytes(image.id, image.references[0]);
+    const config = configOf(store, saved);
     blob({ kind: 'bytes', bytes: config }, image.id);
     const manifest = Buffer.from(
       JSON.stringify({
@@ -188,6 +207,7 @@ function addLayoutImages(store: ImageStore, images: readonly SavedImage[], membe
           digest: layer.diffId,
           size: archiveSizeOf(layer),
         })),
+        ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
       }),
     );
     const digest = digestOf(manifest);
@@ -195,11 +215,11 @@ function addLayoutImages(store: ImageStore, images: readonly SavedImage[], membe
     const descriptor = { mediaType: ociManifest, digest, size: manifest.length };
     if (references.length === 0) manifests.push(descriptor);
     for (const reference of references) {
-      const annotations = {
+      const name = {
         'io.containerd.image.name': formatReference(reference),
         'org.opencontainers.image.ref.name': reference.tag ?? 'latest',
       };
-      manifests.push({ ...descriptor, annotations });
+      manifests.push({ ...descriptor, annotations: name });
     }
   }
   members.set('index.json', { content: bytes(JSON.stringify({ schemaVersion: 2, mediaType: ociIndex, manifests })) });

@@ -2,7 +2,7 @@
  * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
  * their unpacked layers. What people ask for is found as docker finds it.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { readOwn } from '../linux/own-file.ts';
@@ -182,12 +182,12 @@ export class ImageStore {
   }
 
   /** Throws `CORRUPT` when a layer of the image is not there. */
-  checkLayers(image: StoredImage): void {
+  checkLayers(image: Pick<StoredImage, 'layers' | 'references'>): void {
     this.openImage(image).close();
   }
 
   /** `openLayers` for an image. */
-  openImage(image: StoredImage): ReadableLayers {
+  openImage(image: Pick<StoredImage, 'layers' | 'references'>): ReadableLayers {
     const chainIds = image.layers.map((layer) => layer.chainId);
     return this.openLayers(chainIds, image.references[0]);
   }
@@ -222,6 +222,7 @@ export class ImageStore {
     const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
       if (found === undefined) throw noSuchImage(text);
+      this.#forgetDeleted(catalogue);
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
@@ -240,6 +241,7 @@ export class ImageStore {
   /** Gives up layers that were made for an image which did not come about, unless another one has them meanwhile. */
   discardLayers(chainIds: readonly Digest[], layerInUse: (chainId: Digest) => boolean): void {
     this.#catalogue.update((catalogue) => {
+      this.#forgetDeleted(catalogue);
       const used = new Set<Digest>();
       for (const entry of catalogue.images.values()) for (const layer of entry.layers) used.add(layer.chainId);
       for (const chainId of chainIds) if (!used.has(chainId)) catalogue.removing.add(chainId);
@@ -260,28 +262,34 @@ export class ImageStore {
     return layers.reduce((sum, chainId) => sum + (left.has(chainId) ? 0 : (bytes.get(chainId) ?? 0)), 0);
   }
 
-  /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */
+  /**
+   * Deletes layers that are to be deleted. Cheap when there are none: what is deleted stays in the catalogue's list until
+   * its next change, since every change waits for the disk.
+   */
   collectGarbage(layerInUse: (chainId: Digest) => boolean): void {
-    const { removing } = this.#catalogue.read();
-    if (removing.size === 0) return;
+    const isThere = (chainId: Digest): boolean => existsSync(this.layers.base(chainId));
+    if (![...this.#catalogue.read().removing].some(isThere)) return;
     const exclusive = this.layers.tryExclusive();
     // Someone pulls or makes a container: the next removal will do it.
     if (exclusive === undefined) return;
     const finish: (() => void)[] = [];
     try {
-      this.#catalogue.update((catalogue) => {
+      this.#catalogue.update(({ removing }) => {
         // What was pulled again since then is not in the list any more.
-        for (const chainId of [...catalogue.removing]) {
+        for (const chainId of [...removing].filter(isThere)) {
           const deletion = layerInUse(chainId) ? undefined : this.layers.detach(chainId);
-          if (deletion === undefined) continue;
-          finish.push(deletion);
-          catalogue.removing.delete(chainId);
+          if (deletion !== undefined) finish.push(deletion);
         }
       });
     } finally {
       exclusive.release();
       for (const deletion of finish) deletion();
     }
+  }
+
+  /** Takes what has been deleted off the list. */
+  #forgetDeleted({ removing }: Catalogue): void {
+    for (const chainId of [...removing]) if (!existsSync(this.layers.base(chainId))) removing.delete(chainId);
   }
 
   /**

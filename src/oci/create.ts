@@ -230,7 +230,8 @@ function converse(
       runHooks('prestart', spec.hooks?.prestart, container.hookState('created'), options.bundle);
       runHooks('createRuntime', spec.hooks?.createRuntime, state, options.bundle);
       const env = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
-      runHooksInside('createContainer', spec.hooks?.createContainer, state, container, env);
+      // The root of the container is still one directory among others there: it is where a hook's relative paths lead, as with runc.
+      runHooksInside('createContainer', spec.hooks?.createContainer, state, container, { cwd: made.rootfs, env });
       machine.proceed();
     }
     if (!ready) continue;

@@ -13,13 +13,19 @@ import { hookFailed } from './hooks.ts';
 import { failureOf, Machine } from './machine.ts';
 import type { OciContainer } from './store.ts';
 
-/** As `runHooks`, as root with all capabilities where the container's first process is. `env` is for hooks without their own. */
+/** Where a hook runs, and the environment of hooks without their own. */
+interface Surroundings {
+  cwd: string;
+  env: readonly string[];
+}
+
+/** As `runHooks`, as root with all capabilities where the container's first process is; `cwd` is a path there. */
 export function runHooksInside(
   kind: string,
   hooks: readonly Hook[] | undefined,
   state: State,
   container: OciContainer,
-  env: readonly string[],
+  surroundings: Surroundings,
 ): void {
   (hooks ?? []).forEach((hook, index) => {
     const outputPath = join(container.directory, 'hook.output');
@@ -28,7 +34,7 @@ export function runHooksInside(
     // The memfd is read from its beginning.
     syscall('lseek', input, 0, 0);
     try {
-      const problem = run(hook, container, env, [input, output, output]);
+      const problem = run(hook, container, surroundings, [input, output, output]);
       if (problem !== undefined) {
         throw hookFailed(kind, index, hook, problem, readFileSync(outputPath, 'utf8'));
       }
@@ -44,7 +50,7 @@ export function runHooksInside(
 function run(
   hook: Hook,
   container: OciContainer,
-  env: readonly string[],
+  { cwd, env }: Surroundings,
   stdio: [number, number, number],
 ): string | undefined {
   const { record } = container;
@@ -54,7 +60,7 @@ function run(
   // Who enters a user namespace has all of them there.
   const all = namespaces.includes('user') ? capabilityNames : availableCapabilities();
   const command: Process = {
-    cwd: '/',
+    cwd,
     user: { uid: 0, gid: 0 },
     args: [hook.args?.[0] ?? hook.path, ...(hook.args ?? []).slice(1)],
     env: hook.env ?? [...env],

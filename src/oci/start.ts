@@ -26,7 +26,8 @@ export function startContainer(container: OciContainer, warn: Warn): void {
       throw new TsrunError('USAGE', "cannot start: the configuration's process is not set");
     const { hooks } = spec;
     const { env = [] } = withHome(spec.process, `/proc/${container.record.pid}/root`);
-    runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, env);
+    const { cwd } = spec.process;
+    runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, { cwd, env });
     letGo(container, spec);
     try {
       runHooks('poststart', hooks?.poststart, container.hookState('running'), container.record.bundle);

@@ -45,7 +45,7 @@ export function renderProgram(program: Program, format: ProgramFormat): string {
 
 /** Titles that name what a step gives rather than what it does. */
 const noun =
-  /^(an?|as|the|it|no|none|not|new|those|children|console|device|hostname|IPv6|layer|loopback|NIS|out-of-memory|overlay|pid|pidfd|pipe|private|read-only|slave|socket|std(in|out|err),?|supplementary|sysctl|tell:|\/dev\/null|monitor:) /;
+  /^(an?|as|the|it|no|none|not|new|those|children|console|device|hostname|IPv6|layer|loopback|NIS|out-of-memory|overlay|pid|pidfd|pipe|private|read-only|slave|socket|std(in|out|err),?|supplementary|sysctl|tell:|\/dev\/null|monitor:|(tmpfs|proc|sysfs|devpts|mqueue|cgroup2?) for) /;
 
 /** The beginning of a message about a step that failed: `cannot mount proc`, but `sysctl kernel.x=1`. */
 export function failed(title: string): string {

@@ -1,9 +1,10 @@
 /** Attacks on a container's start: by its image, and by a neighbour that shares a volume with it. Known holes of other runtimes. */
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attack, Host } from './attack-fixture.ts';
-import { OciWorld, removeCgroupParent } from './oci-fixture.ts';
+import { type FullSpec, OciWorld, removeCgroupParent } from './oci-fixture.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
 
 const host = new Host();
@@ -105,21 +106,71 @@ test('a neighbour lays a link into /proc/self/fd where /dev/null is: stdin is no
   }
 });
 
-test('CVE-2025-52565: /dev/console is the own terminal, whatever the container has laid in its way', async () => {
-  const dev = join(host.directory, 'console-dev');
-  mkdirSync(join(dev, 'pts'), { recursive: true });
+/** A directory for /dev whose terminals are links into proc, where the known attack has sysrq-trigger; its multiplexer works, with a devpts at /dev/pts/pts. */
+function hostileDev(name: string): string {
+  const dev = join(host.directory, name);
+  mkdirSync(join(dev, 'pts/pts'), { recursive: true });
   mkdirSync(join(dev, 'shm'));
-  symlinkSync('/proc/sysrq-trigger', join(dev, 'console'));
-  const script = 'grep -E " (/dev/console|/proc/sysrq-trigger) " /proc/self/mountinfo; exit 0';
-  const { stdout } = await tsrun(
-    ['run', '--rm', '-t', '--network=none', '-v', `${dev}:/dev`, 'busybox', 'sh', '-c', script],
-    { tty: true },
-  );
-  // What is mounted there is a terminal, or the read-only copy over it: never a part of proc that can be written to.
-  for (const line of stdout.split(/\r?\n/).filter((text) => / - proc /.test(text))) {
-    expect(line).toMatch(/ ro,[^ ]* - proc | ro - proc /);
+  for (let number = 0; number < 8; number++) symlinkSync('/proc/uptime', join(dev, `pts/${number}`));
+  execFileSync('mknod', [join(dev, 'pts/ptmx'), 'c', '5', '2']);
+  symlinkSync('pts/ptmx', join(dev, 'ptmx'));
+  return dev;
+}
+
+function useDev(spec: FullSpec, dev: string): void {
+  spec.process.terminal = true;
+  spec.mounts = spec.mounts.filter(({ destination }) => destination !== '/dev');
+  for (const mount of spec.mounts) if (mount.type === 'devpts') mount.destination = '/dev/pts/pts';
+  spec.mounts.unshift({ destination: '/dev', source: dev, type: 'bind', options: ['rbind', 'rw'] });
+  spec.linux.readonlyPaths = ['/proc/sys', '/proc/uptime'];
+}
+
+/** What lies on /dev/console and on the files of proc, and the major number of the device. */
+const lookAtConsole =
+  'grep -oE " (/dev/console|/proc/uptime) .*" /proc/self/mountinfo | sed "s/ shared.*- / - /"; stat -c %t /dev/console';
+
+test('CVE-2025-52565: /dev/console is the own terminal, whatever a bundle has where terminals have their names', async () => {
+  const world = await OciWorld.make();
+  const dev = hostileDev('console-dev');
+  const bundle = world.bundle('console', lookAtConsole, (spec) => useDev(spec, dev));
+  const start = async (id: string) => {
+    const result = await world.withConsole(['create', '--bundle', bundle], [id]);
+    await world.delete(id);
+    return result;
+  };
+  try {
+    const { stdout, stderr } = await start('names');
+    expect(stderr).toBe('');
+    const lines = stdout.split('\r\n');
+    expect(lines, stdout).toHaveLength(4);
+    expect(lines[0]).toMatch(/^ \/dev\/console rw\S* - devpts /);
+    expect(lines[1]).toMatch(/^ \/proc\/uptime ro\S* - proc /);
+    expect(lines[2]).toBe('88');
+
+    // A link where the console belongs would lead the terminal over a file of proc.
+    rmSync(join(dev, 'console'));
+    symlinkSync('/proc/uptime', join(dev, 'console'));
+    expect((await start('link')).stderr).toMatch(/\/dev\/console\W+ is a symlink in the image/);
+
+    // And one that comes and goes.
+    const swap = 'while :; do ln -s /proc/uptime l; mv -T l console; : >f; mv -T f console; done';
+    const neighbour = spawn('sh', ['-c', swap], { cwd: dev, stdio: 'ignore' });
+    try {
+      for (let round = 0; round < 5; round++) {
+        const raced = await start(`race${round}`);
+        if (raced.code !== 0) expect(raced.stderr).toMatch(/\/dev\/console\W+ is a symlink/);
+        const shown = raced.stdout.split('\r\n').filter((line) => line.startsWith(' /dev/console'));
+        // The mount goes with its file when that is replaced on the host.
+        for (const line of shown) expect(line).toMatch(/ devpts /);
+        expect(raced.stdout).not.toMatch(/^ \/proc\/uptime \S+ - devpts/m);
+      }
+    } finally {
+      neighbour.kill('SIGKILL');
+    }
+  } finally {
+    await world.dispose();
+    removeCgroupParent();
   }
-  expect(stdout).not.toMatch(/ \/dev\/console rw\S* - proc/);
 });
 
 test('CVE-2025-52881: settings are written into proc itself, not into what is mounted over it', async () => {

@@ -454,9 +454,18 @@ describe('errors', () => {
     expect(result.stderr).toMatch(/Dockerfile:\d\n-+\n/);
   });
 
+  test('what can be seen without building is told before anything runs', async () => {
+    write({ Dockerfile: 'FROM busybox\nRUN echo first\nFROM scratch AS other\nCOPY --frm=x a b\n' });
+    const result = await build(['--target', '0']);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain('unknown flag: --frm\nDockerfile:4\n');
+    expect(result.stderr).not.toContain('] RUN echo first');
+  });
+
   test.each([
     [['https://example.com/x.git'], 'fetches no remote context'],
-    [['--ssh', 'default', '.'], 'has no --ssh'],
+    [['--iidfile', '/no/where/id', '.'], '--iidfile: directory "/no/where" does not exist'],
+    [['-f', '/etc', '.'], 'read /etc: is a directory'],
     [['/does/not/exist'], 'path "/does/not/exist" not found'],
     [[], 'requires exactly 1 argument'],
   ])('tsrun build %j', async (args, message) => {
@@ -597,6 +606,11 @@ describe('ADD of a URL', () => {
       const allowed = `Basic ${Buffer.from('me:p@ss').toString('base64')}`;
       if (url === '/file/y' && headers.authorization !== allowed) return void response.writeHead(401).end();
       if (url.startsWith('/moved/')) return void response.writeHead(302, { location: `/file/${url.slice(7)}` }).end();
+      if (url === '/tagged') {
+        const etag = `"${createHash('sha256').update(content).digest('hex')}"`;
+        if (headers['if-none-match'] === etag) return void response.writeHead(304, { etag }).end();
+        return void response.writeHead(200, { etag, 'content-length': content.length }).end(content);
+      }
       if (!url.startsWith('/file/')) return void response.writeHead(404).end();
       // One byte less than it says: the first time only.
       const broken = url.endsWith('broken') && requests.filter((each) => each === url).length === 1;
@@ -653,6 +667,27 @@ describe('ADD of a URL', () => {
       `digest mismatch sha256:${createHash('sha256').update(content).digest('hex')}: sha256:${sum}`,
     );
     expect(changed.stderr).toContain('>>> ADD --checksum=');
+  });
+
+  test('what the server says is the same is not fetched again', async () => {
+    const dockerfile = `FROM busybox\nADD ${address}/tagged /x\n`;
+    const transfers = (stderr: string): string[] => stderr.match(/fetching \S+|is what it was/g) ?? [];
+    await buildOk(dockerfile);
+    const again = await build();
+    expect([cached(again.stderr), transfers(again.stderr)]).toEqual([
+      1,
+      [`fetching ${address}/tagged`, 'is what it was'],
+    ]);
+    // The layer is gone: the content is needed.
+    await tsrunOk(['rmi', 'built']);
+    const made = await build();
+    expect([made.code, cached(made.stderr)]).toEqual([0, 0]);
+    content = Buffer.from('changed');
+    const changed = await build();
+    expect([cached(changed.stderr), transfers(changed.stderr)]).toEqual([0, [`fetching ${address}/tagged`]]);
+    expect(await inBuilt('cat /x')).toBe('changed');
+    await tsrunOk(['builder', 'prune', '-f']);
+    expect(readdirSync(join(inject('root'), 'cache/build/remote'))).toEqual([]);
   });
 
   test.each([

@@ -1,4 +1,7 @@
-/** Twenty commands at once, in any mix: what comes of it is what some order of them would have given, and nothing leaks. */
+/**
+ * Twenty commands at once, in any mix: what comes of it is what some order of them would have given, and nothing leaks.
+ * TSRUN_CONCURRENCY_ROUNDS says how many such mixes (2 without it).
+ */
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findCommand } from '../../src/cli/commands.ts';
 import { layers, leftovers, takeStock } from './stock.ts';
@@ -6,6 +9,7 @@ import { tsrun, tsrunOk } from './tsrun.ts';
 import { begin, nextCommand, Random } from './workload.ts';
 
 const many = 20;
+const rounds = Number(process.env.TSRUN_CONCURRENCY_ROUNDS || 2);
 const timeout = 120_000;
 let intact: Map<string, string[]>;
 
@@ -131,7 +135,7 @@ describe('twenty at once', { timeout }, () => {
 
   test('of any kind: whatever came of them, every command reads the store and ps tells what is so', async () => {
     const random = new Random(20);
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < rounds; round++) {
       const running = Array.from({ length: many }, () => begin(nextCommand(random)));
       for (const { words, ended } of running) {
         const { stderr } = await ended;

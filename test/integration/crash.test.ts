@@ -1,6 +1,6 @@
 /**
- * kill -9 of any process of tsrun at any moment. TSRUN_CRASH_SECONDS says for how long (a minute without it, an hour by
- * hand), TSRUN_CRASH_SEED repeats the order of commands of an earlier run.
+ * kill -9 of any process of tsrun at any moment. TSRUN_CRASH_SECONDS says for how long (20 without it, an hour by hand),
+ * TSRUN_CRASH_SEED repeats the order of commands of an earlier run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,11 +9,11 @@ import { layers, leftovers, takeStock } from './stock.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
 import { begin, killHard, monitors, nextCommand, Random, type Running, reapers } from './workload.ts';
 
-const seconds = Number(process.env.TSRUN_CRASH_SECONDS || 60);
+const seconds = Number(process.env.TSRUN_CRASH_SECONDS || 20);
 const seed = Number(process.env.TSRUN_CRASH_SEED || Date.now() % 1_000_000);
 /** Commands at one time. */
 const lanes = 4;
-/** Commands between two times of taking stock. */
+/** Commands between two times of taking stock, and the least that a slow machine runs. */
 const stock = 60;
 
 let intact: Map<string, string[]>;
@@ -46,11 +46,12 @@ test(`nothing is lost or left when processes are killed at random (seed ${seed})
   const history: string[] = [];
   let rounds = 0;
   let killed = 0;
+  const isOver = (): boolean => Date.now() > deadline && rounds >= stock;
   try {
-    while (Date.now() < deadline) {
+    while (!isOver()) {
       const batch = rounds + stock;
       const lane = async (): Promise<void> => {
-        while (rounds < batch && Date.now() < deadline) {
+        while (rounds < batch && !isOver()) {
           rounds++;
           const running = begin(nextCommand(random));
           const hit = await strike(random, running);
@@ -73,7 +74,6 @@ test(`nothing is lost or left when processes are killed at random (seed ${seed})
     throw new Error(`seed ${seed}, after ${rounds} commands, ${killed} killed:\n  ${last}`, { cause: error });
   }
   console.log(`${rounds} commands, ${killed} killed`);
-  if (seconds >= 60) expect(rounds).toBeGreaterThan(100);
   expect(killed).toBeGreaterThan(rounds / 10);
 });
 

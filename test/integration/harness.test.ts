@@ -6,34 +6,34 @@ import { newSince, snapshot } from './leaks.ts';
 import { Terminal } from './terminal.ts';
 import { run } from './tsrun.ts';
 
-test('a mount that a test leaves is named', () => {
-  const before = snapshot();
+test('a mount that a test leaves is named', async () => {
+  const before = await snapshot();
   const point = `${inject('root')}/point`;
   mkdirSync(point);
   execFileSync('mount', ['-t', 'tmpfs', 'none', point]);
-  expect(newSince(before)).toContainEqual(expect.stringContaining(`mount on ${point}`));
+  expect(await newSince(before)).toContainEqual(expect.stringContaining(`mount on ${point}`));
   execFileSync('umount', [point]);
   rmSync(point, { recursive: true });
-  expect(newSince(before).join()).not.toContain(point);
+  expect((await newSince(before)).join()).not.toContain(point);
 });
 
 test('a network namespace that a process keeps is named with the process', async () => {
-  const before = snapshot();
+  const before = await snapshot();
   const child = spawn('unshare', ['--net', 'sleep', '100'], { stdio: 'ignore' });
-  await expect.poll(() => newSince(before).join('\n')).toContain('network namespace net:[');
-  expect(newSince(before)).toContainEqual(expect.stringMatching(/^process \d+ .*`sleep 100`$/));
+  await expect.poll(async () => (await newSince(before)).join('\n')).toContain('network namespace net:[');
+  expect(await newSince(before)).toContainEqual(expect.stringMatching(/^process \d+ .*`sleep 100`$/));
   child.kill();
-  await expect.poll(() => newSince(before).join()).not.toContain('`sleep 100`');
+  await expect.poll(async () => (await newSince(before)).join()).not.toContain('`sleep 100`');
 });
 
-test('a network interface that a test leaves is named', () => {
-  const before = snapshot();
+test('a network interface that a test leaves is named', async () => {
+  const before = await snapshot();
   execFileSync('ip', ['link', 'add', 'tsrunleak0', 'type', 'veth', 'peer', 'name', 'tsrunleak1']);
-  expect(newSince(before)).toEqual(
+  expect(await newSince(before)).toEqual(
     expect.arrayContaining(['network interface tsrunleak0', 'network interface tsrunleak1']),
   );
   execFileSync('ip', ['link', 'delete', 'tsrunleak0']);
-  expect(newSince(before).join()).not.toContain('tsrunleak');
+  expect((await newSince(before)).join()).not.toContain('tsrunleak');
 });
 
 test('the runner hands over stdin, output and exit status, with and without a terminal', async () => {

@@ -102,6 +102,15 @@ test('--health-on-failure=restart starts it again', async () => {
   await status('healthy');
 });
 
+test('--health-on-failure=kill ends it; what has ended is not healthy', async () => {
+  await run('--health-cmd', 'test ! -e /broken', '--health-on-failure', 'kill');
+  await status('healthy');
+  await tsrunOk(['exec', 'checked', 'touch', '/broken']);
+  expect(await tsrunOk(['wait', 'checked'])).toBe('137');
+  expect(await inspect('{{.State.Status}} {{.State.Health.Status}}')).toBe('exited unhealthy');
+  expect(await tsrunOk(['ps', '-aq', '--filter', 'health=healthy'])).toBe('');
+});
+
 test('flags that contradict one another', async () => {
   const create = (...flags: string[]) => tsrun(['create', ...flags, 'busybox', 'true']);
   expect((await create('--no-healthcheck', '--health-cmd', 'true')).stderr).toContain(

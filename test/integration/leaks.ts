@@ -5,11 +5,12 @@
  * On a machine that others use (the default) only what can be told to be this run's counts; with CI=true everything
  * that is new counts.
  */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { inject } from 'vitest';
 import { environment, tsrunPath } from './tsrun.ts';
 
@@ -58,13 +59,13 @@ function holdsFileOf(pid: number, directory: string): boolean {
   return tryList(`/proc/${pid}/fd`).some((fd) => tryLink(`/proc/${pid}/fd/${fd}`).startsWith(directory));
 }
 
-/** All processes. `ours` are those with this run's environment, its monitors, and what runs below one of them. */
-function listProcesses(): ProcessEntry[] {
+/** All processes but this one and `except`. `ours` are those with this run's environment, its monitors, and what runs below one of them. */
+function listProcesses(except?: number): ProcessEntry[] {
   const state = inject('state');
   const entries = new Map<number, ProcessEntry>();
   for (const name of tryList('/proc')) {
     const pid = Number(name);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    if (!Number.isInteger(pid) || pid === process.pid || pid === except) continue;
     // The name in field 2 may hold spaces and parentheses: fields count from the last one.
     const stat = tryRead(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -164,14 +165,17 @@ function cgroups(): Map<string, string> {
   return found;
 }
 
-/** Elements of the maps of `table inet tsrun`: published ports. */
-function firewallElements(): Map<string, string> {
+/** Lists elements of the maps of `table inet tsrun`, which are published ports, by a process of its own. */
+function listFirewallElements(): { pid: number | undefined; found: Promise<Map<string, string>> } {
+  const listing = promisify(execFile)('nft', ['-j', 'list', 'table', 'inet', 'tsrun']);
+  // There may be no table.
+  const found = listing.then(({ stdout }) => firewallElements(stdout)).catch(() => new Map<string, string>());
+  return { pid: listing.child.pid, found };
+}
+
+function firewallElements(listing: string): Map<string, string> {
   const found = new Map<string, string>();
-  const answer = spawnSync('nft', ['-j', 'list', 'table', 'inet', 'tsrun'], { encoding: 'utf8' });
-  if (answer.status !== 0) return found;
-  const listed: { nftables: Record<string, { name?: string; elem?: unknown[] } | undefined>[] } = JSON.parse(
-    answer.stdout,
-  );
+  const listed: { nftables: Record<string, { name?: string; elem?: unknown[] } | undefined>[] } = JSON.parse(listing);
   for (const object of listed.nftables) {
     // The sets name the bridge and its subnet: they stay with it, as the table does.
     const collection = object.map;
@@ -195,8 +199,10 @@ function files(): Map<string, string> {
 }
 
 /** Everything that counts, as it is now. */
-export function snapshot(): Snapshot {
-  const processes = listProcesses();
+export async function snapshot(): Promise<Snapshot> {
+  // Meanwhile the rest is looked at.
+  const elements = listFirewallElements();
+  const processes = listProcesses(elements.pid);
   const ours = processes.filter((entry) => entry.ours);
   return new Map([
     ['processes', new Map(ours.map((entry) => [`${entry.pid} ${entry.startTime}`, entry.description]))],
@@ -204,14 +210,18 @@ export function snapshot(): Snapshot {
     ['network namespaces', networkNamespaces(processes)],
     ['interfaces', interfaces()],
     ['cgroups', cgroups()],
-    ['nft elements', firewallElements()],
+    ['nft elements', await elements.found],
     ['files', files()],
   ]);
 }
 
 /** What is there now and was not before. */
-export function newSince(before: Snapshot): string[] {
-  return [...snapshot()].flatMap(([kind, now]) =>
+export async function newSince(before: Snapshot): Promise<string[]> {
+  return added(before, await snapshot());
+}
+
+function added(before: Snapshot, after: Snapshot): string[] {
+  return [...after].flatMap(([kind, now]) =>
     [...now].filter(([identity]) => before.get(kind)?.has(identity) !== true).map(([, description]) => description),
   );
 }
@@ -241,20 +251,21 @@ function cleanUp(before: Snapshot): void {
 
 /**
  * Fails with a list of what is new since `before`, after it had a bounded time to go away. Between the tests of a file its
- * networks may stand; at its end nothing may.
+ * networks may stand; at its end nothing may. Returns what there is.
  */
-export async function assertNothingLeft(before: Snapshot, mayStand: 'networks' | 'nothing'): Promise<void> {
-  const look = (): string[] => {
+export async function assertNothingLeft(before: Snapshot, mayStand: 'networks' | 'nothing'): Promise<Snapshot> {
+  let now = await snapshot();
+  const left = (): string[] => {
     const bridges = mayStand === 'networks' ? standingBridges() : new Set<string>();
-    return newSince(before).filter((line) => !bridges.has(line.replace('network interface ', '')));
+    return added(before, now).filter((line) => !bridges.has(line.replace('network interface ', '')));
   };
   const deadline = Date.now() + patience;
-  let left = look();
-  while (left.length > 0 && Date.now() < deadline) {
+  while (left().length > 0 && Date.now() < deadline) {
     await delay(50);
-    left = look();
+    now = await snapshot();
   }
-  if (left.length === 0) return;
+  if (left().length === 0) return now;
+  const lines = left();
   cleanUp(before);
-  throw new Error(`left behind:\n  ${left.join('\n  ')}`);
+  throw new Error(`left behind:\n  ${lines.join('\n  ')}`);
 }

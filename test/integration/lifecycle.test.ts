@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { Engine } from '../../src/container/engine.ts';
 import { startContainer } from '../../src/container/start.ts';
 import { ContainerStore } from '../../src/container/store.ts';
 import { updateContainer } from '../../src/container/update.ts';
+import { heldLocks, lockName } from '../../src/linux/proc-locks.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 const quiet = ['--network', 'none'];
@@ -55,7 +58,14 @@ test('events follow what happens, in the words of docker', async () => {
 
 test('pause and unpause, with the states in which docker refuses them; a paused container can be stopped', async () => {
   await run('first');
+  // What lists take for the monitor, and what they see of a pause before it comes.
+  const id = await inspect('first', '{{.Id}}');
+  const lock = lockName(join(inject('state'), 'containers', id, 'lock')) ?? '';
+  expect(heldLocks().has(lock)).toBe(true);
+  const changed = (): number => statSync(join(inject('root'), 'containers', id)).ctimeMs;
+  const before = changed();
   expect(await tsrun(['pause', 'first'])).toMatchObject({ code: 0, stdout: 'first\n' });
+  expect(changed()).toBeGreaterThan(before);
   expect(await tsrunOk(['ps', '--format', '{{.State}} {{.Status}}'])).toMatch(/^paused Up .* \(Paused\)$/);
   expect((await tsrun(['pause', 'first'])).stderr).toContain('is already paused');
   expect((await tsrun(['start', 'first'])).stderr).toContain('cannot start a paused container, try unpause instead');
@@ -64,6 +74,7 @@ test('pause and unpause, with the states in which docker refuses them; a paused 
   await tsrunOk(['pause', 'first']);
   await tsrunOk(['stop', '-t', '5', 'first']);
   expect(await inspect('first', '{{.State.Status}} {{.State.ExitCode}}')).toBe('exited 143');
+  expect(heldLocks().has(lock)).toBe(false);
   expect((await tsrun(['pause', 'first'])).stderr).toContain('is not running');
 });
 

@@ -24,6 +24,10 @@ test('a linked container is known by name and alias, by variables, and follows a
       'DB_NAME=own',
     ]),
   );
+  // A command has them as well, from where it is now.
+  const own = (name: string) => tsrunOk(['exec', '-e', 'DB_ENV_SECRET=mine', 'web', 'sh', '-c', `echo $${name}`]);
+  expect(await own('MY_DB_PORT_5432_TCP_ADDR')).toBe(address);
+  expect([await own('DB_NAME'), await own('DB_ENV_SECRET')]).toEqual(['own', 'mine']);
   expect(await tsrunOk(['inspect', '-f', '{{json .HostConfig.Links}}', 'web'])).toBe(
     '["/db:/web/my-db","/db:/web/db"]',
   );

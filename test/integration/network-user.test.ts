@@ -118,7 +118,8 @@ describe('a running container', () => {
     expect(await reached()).toBe('hello');
     await tsrunOk(['network', 'disconnect', 'bbb', 'cc']);
     expect(await inside('cc', 'ip route show default', 'network')).toBe('');
-    expect(await tsrunOk(['ps', '--format', '{{.Networks}}'])).toBe('closed');
+    expect(await tsrunOk(['ps', '--format', '{{.Networks}} {{.Ports}}'])).toBe('closed ');
+    expect(await tsrunOk(['port', 'cc'])).toBe('');
     const neither = await tsrun(['network', 'disconnect', 'nope', 'nobody']);
     expect(neither).toMatchObject({ code: 1, stderr: expect.stringContaining('No such container: nobody') });
     const gone = await tsrun(['network', 'disconnect', 'bbb', 'cc']);

@@ -69,6 +69,17 @@ export class OciWorld {
     if (code !== 0) throw new Error(`tsrun-oci ${args.join(' ')}: exit ${code}\n${readFileSync(path, 'utf8')}`);
   }
 
+  /**
+   * `create` and then `start`, or `exec --detach`, with a console socket: what came out of the terminal, and what the command
+   * wrote to stderr. `words` end with the container's id and what follows it.
+   */
+  withConsole(flags: readonly string[], words: readonly string[]): Promise<Result> {
+    if (flags[0] === 'create') this.#ids.add(words[0] ?? '');
+    const socket = join(mkdtempSync(join(this.directory, 'console.')), 'socket');
+    const command = [ociPath, '--root', this.root, ...flags, '--console-socket', socket, ...words];
+    return run('python3', ['-c', consoleScript, socket, ...command]);
+  }
+
   /** `run` in the foreground: what the container printed, and its exit status. */
   run(id: string, script: string, change?: (spec: FullSpec) => void): Promise<Result> {
     const bundle = this.bundle(id, script, change);
@@ -125,6 +136,27 @@ export class OciWorld {
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
+
+/** Listens at the path that is its first argument, runs the others, and prints what the terminal that comes says. */
+const consoleScript = [
+  'import array, os, socket, subprocess, sys',
+  'path, command = sys.argv[1], sys.argv[2:]',
+  'server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(1); server.settimeout(0.05)',
+  'child = subprocess.Popen(command)',
+  'connection = None',
+  'while connection is None and child.poll() is None:',
+  '  try: connection, _ = server.accept()',
+  '  except TimeoutError: pass',
+  'ancillary = connection.recvmsg(4096, 64)[1] if connection else []',
+  'if child.wait() != 0 or not ancillary: sys.exit(child.returncode)',
+  'master = array.array("i", ancillary[0][2])[0]',
+  'if "create" in command: subprocess.run(command[:3] + ["start", command[-1]], check=True)',
+  'text = b""',
+  'try:',
+  '  while True: text += os.read(master, 4096)',
+  'except OSError: pass',
+  'sys.stdout.write(text.decode())',
+].join('\n');
 
 /** A configuration whose optional parts are there, for tests to change. */
 export interface FullSpec extends Spec {

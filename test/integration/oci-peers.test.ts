@@ -15,6 +15,12 @@ import type { Result } from './tsrun.ts';
 /** Here dockerd sends limits only where cgroup v1 has the controllers: cgroup v2 has none. */
 const hybrid = ['memory', 'cpu', 'pids'].every((name) => boundControllers(findHierarchies()).has(name));
 
+/** Where podman's network plugins are in Debian. */
+const plugins = '/usr/lib/cni';
+const hasPlugins = ['bridge', 'portmap', 'firewall', 'tuning', 'host-local'].every((name) =>
+  existsSync(join(plugins, name)),
+);
+
 let home: PeerHome;
 let directory: string;
 beforeAll(async () => {
@@ -34,8 +40,8 @@ const stop = stopDaemon;
 const sleep = 'trap "exit 3" TERM; echo started; while :; do sleep 0.1; done';
 
 test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
-  'containerd: run, exec, terminal, pause, kill (skipped where containerd is not installed)',
-  { timeout: 120_000 },
+  'containerd: run, exec, terminal, volumes, out of memory, metrics, pause, kill (skipped where containerd is not installed)',
+  { timeout: 300_000 },
   async () => {
     const data = join(directory, 'containerd');
     mkdirSync(data);
@@ -58,10 +64,21 @@ test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
     const missing = await peer(runs('--rm', image, 'missing', 'nope'));
     expect(missing.stderr).toMatch(/exec: "nope": executable file not found in \$PATH/);
 
+    const mounted = join(data, 'mounted');
+    mkdirSync(mounted);
+    const mount = `type=bind,src=${mounted},dst=/v,options=rbind:rw`;
+    expect((await peer(runs('--rm', '--mount', mount, image, 'volume', 'touch', '/v/file'))).code).toBe(0);
+    expect(existsSync(join(mounted, 'file'))).toBe(true);
+    if (hybrid) {
+      const full = await peer(runs('--rm', '--memory-limit', '16777216', image, 'full', 'tail', '/dev/zero'));
+      expect(full.code, full.stderr).toBe(137);
+    }
+
     const started = await peer(runs('-d', image, 'stays', 'sleep', '1000'));
     expect(started.code, started.stderr).toBe(0);
     const tasks = async (): Promise<string> => (await peer(ctr('task', 'ls'))).stdout;
     expect(await tasks()).toMatch(/stays +\d+ +RUNNING/);
+    if (hybrid) expect((await peer(ctr('task', 'metrics', 'stays'))).stdout).toMatch(/memory\.usage_in_bytes +[1-9]/);
     const exec = await peer(ctr('task', 'exec', '--exec-id', 'one', 'stays', 'sh', '-c', 'echo inside; exit 6'));
     expect(exec).toMatchObject({ code: 6, stdout: 'inside\n' });
     expect((await peer(ctr('task', 'pause', 'stays'))).code).toBe(0);
@@ -77,7 +94,7 @@ test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
 );
 
 test.skipIf(!isInstalled('dockerd'))(
-  'dockerd: run, logs, exec, terminal, volumes, ports, restart, kill, health, a service of Swarm (skipped where dockerd is not installed)',
+  'dockerd: run, logs, exec, terminal, volumes, ports, stats, restart, kill, health, out of memory, a service of Swarm (skipped where dockerd is not installed)',
   { timeout: 300_000 },
   async () => {
     const data = join(directory, 'docker');
@@ -173,6 +190,19 @@ test.skipIf(!isInstalled('dockerd'))(
     await expect.poll(status, { timeout: 15_000 }).toMatch(/Exited \(137\)/);
     expect((await peer(docker('rm', '-f', 'web'))).code).toBe(0);
 
+    if (hybrid) {
+      const full = ['--name', 'full', '--memory', '16m', '--memory-swap', '16m', 'box', 'tail', '/dev/zero'];
+      expect((await peer(docker('run', ...full))).code).toBe(137);
+      const killed = async () => (await peer(docker('inspect', '-f', '{{.State.OOMKilled}}', 'full'))).stdout;
+      await expect.poll(killed, { timeout: 15_000 }).toBe('true\n');
+    }
+    expect((await peer(docker('run', '-d', '--name', 'again', '--restart', 'on-failure:2', 'box', 'false'))).code).toBe(
+      0,
+    );
+    const again = async () =>
+      (await peer(docker('inspect', '-f', '{{.RestartCount}} {{.State.Status}}', 'again'))).stdout;
+    await expect.poll(again, { timeout: 30_000 }).toBe('2 exited\n');
+
     expect((await peer(docker('run', '-d', '--name', 'trap', 'box', 'sh', '-c', sleep))).code).toBe(0);
     await expect.poll(async () => (await peer(docker('logs', 'trap'))).stdout, { timeout: 15_000 }).toBe('started\n');
     expect((await peer(docker('stop', '-t', '20', 'trap'))).code).toBe(0);
@@ -222,14 +252,15 @@ function layerOf(layout: string): string {
 }
 
 test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
-  'podman: run, logs, exec, terminal, volumes, user namespaces, restart, kill (skipped where podman is not installed)',
-  { timeout: 120_000 },
+  'podman: run, logs, exec, terminal, volumes, ports, user namespaces, health, stats, out of memory, restart, kill (skipped where podman is not installed)',
+  { timeout: 300_000 },
   async () => {
     const data = join(directory, 'podman');
     mkdirSync(data);
     writeFileSync(
       join(data, 'containers.conf'),
-      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime_supports_nocgroup = ["tsrun-oci"]\nruntime_supports_json = ["tsrun-oci"]\n[engine.runtimes]\ntsrun-oci = ["${ociPath}"]\n`,
+      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime_supports_nocgroup = ["tsrun-oci"]\nruntime_supports_json = ["tsrun-oci"]\n[engine.runtimes]\ntsrun-oci = ["${ociPath}"]\n` +
+        `[network]\nnetwork_backend = "cni"\ncni_plugin_dirs = ["${plugins}"]\nnetwork_config_dir = "${data}/networks"\n`,
     );
     const podman = (...args: string[]) => [
       ...[
@@ -283,13 +314,37 @@ test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
 
     const volume = join(data, 'volume');
     mkdirSync(volume);
-    const script = `touch /v/file; ${sleep}`;
-    const started = await peer(
-      podman('run', '-d', '--name', 'stays', ...none, '-v', `${volume}:/v`, 'box', 'sh', '-c', script),
-    );
+    const script = `touch /v/file; mkdir /www; echo web >/www/index.html; httpd -p 80 -h /www; ${sleep}`;
+    // Ports by the plugins of CNI, where they are: this podman's other way is not in Debian 12 without more packages.
+    const ports = hasPlugins ? ['--network', 'podman', '-p', '127.0.0.1:8124:80'] : ['--network', 'none'];
+    const cgroups = hybrid ? ['--cgroup-parent', '/tsrun-podman', '-m', '64m'] : ['--cgroups', 'disabled'];
+    const health = ['--health-cmd', 'test -e /www', '--health-interval', 'disable'];
+    const flags = ['-d', '--name', 'stays', ...ports, ...cgroups, ...health, '-v', `${volume}:/v`];
+    const started = await peer(podman('run', ...flags, 'box', 'sh', '-c', script));
     expect(started.code, started.stderr).toBe(0);
     await expect.poll(async () => (await peer(podman('logs', 'stays'))).stdout, { timeout: 15_000 }).toBe('started\n');
     expect(existsSync(join(volume, 'file'))).toBe(true);
+    if (hasPlugins) {
+      const fetch = async () => (await peer(['curl', '-s', '--max-time', '5', 'http://127.0.0.1:8124/'])).stdout;
+      await expect.poll(fetch, { timeout: 15_000 }).toBe('web\n');
+    }
+    expect((await peer(podman('healthcheck', 'run', 'stays'))).code).toBe(0);
+    if (hybrid) {
+      const usage = await peer(podman('stats', '--no-stream', '--format', '{{.MemUsage}} {{.PIDs}}', 'stays'));
+      expect(usage.stdout, usage.stderr).toMatch(/^[\d.]+[kM]B \/ 67\.11MB [1-9]/);
+      const full = [
+        '--rm',
+        '--network',
+        'none',
+        '--cgroup-parent',
+        '/tsrun-podman',
+        '-m',
+        '16m',
+        '--memory-swap',
+        '16m',
+      ];
+      expect((await peer(podman('run', ...full, 'box', 'tail', '/dev/zero'))).code).toBe(137);
+    }
     const exec = await peer(
       podman('exec', '-u', '1:1', '-w', '/tmp', '-e', 'A=b', 'stays', 'sh', '-c', 'id -u; pwd; echo $A; exit 6'),
     );

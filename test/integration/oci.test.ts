@@ -145,40 +145,19 @@ test('exec: exit status, user, environment, working directory, and a process fro
 });
 
 test('a terminal goes to the console socket, of create and of exec', async () => {
-  const script = [
-    'import array, os, socket, subprocess, sys, time',
-    'path, command = sys.argv[1], sys.argv[2:]',
-    'server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(1)',
-    'child = subprocess.Popen(command)',
-    'connection, _ = server.accept()',
-    'message, ancillary, _, _ = connection.recvmsg(4096, 64)',
-    'master = array.array("i", ancillary[0][2])[0]',
-    'assert child.wait() == 0',
-    'if "create" in command: subprocess.run(command[:3] + ["start", command[-1]], check=True)',
-    'text = b""',
-    'try:',
-    '  while True: text += os.read(master, 4096)',
-    'except OSError: pass',
-    'sys.stdout.write(text.decode())',
-  ].join('\n');
-  const socket = join(world.directory, 'console');
   const bundle = world.bundle('tty', 'tty; stty size', (spec) => {
     spec.process.terminal = true;
     spec.process.consoleSize = { height: 33, width: 77 };
   });
-  const oci = [ociPath, '--root', world.root];
-  const created = await run('python3', [
-    ...['-c', script, socket, ...oci, 'create', '--bundle', bundle, '--console-socket', socket, 'tty'],
-  ]);
+  const created = await world.withConsole(['create', '--bundle', bundle], ['tty']);
   expect([created.stdout, created.stderr]).toEqual(['/dev/pts/0\r\n33 77\r\n', '']);
   await world.delete('tty');
 
   await world.createOk('tty2', 'exec sleep 1000');
   await world.ok(['start', 'tty2']);
-  const second = join(world.directory, 'console2');
-  const exec = [...oci, 'exec', '--detach', '--tty', '--console-socket', second, 'tty2', 'sh', '-c', 'tty'];
-  expect((await run('python3', ['-c', script, second, ...exec])).stdout).toMatch(/^\/dev\/pts\/\d+\r\n$/);
-  const refused = await world.create('tty3', 'true', undefined, ['--console-socket', second]);
+  const exec = await world.withConsole(['exec', '--detach', '--tty'], ['tty2', 'sh', '-c', 'tty']);
+  expect(exec.stdout).toMatch(/^\/dev\/pts\/\d+\r\n$/);
+  const refused = await world.create('tty3', 'true', undefined, ['--console-socket', join(world.directory, 'absent')]);
   expect(refused.stderr).toMatch(/cannot use console socket/);
 });
 
@@ -253,6 +232,10 @@ test('errors go to the log as runc writes them, in the words that callers look f
   expect(readdirSync(world.root).filter((name) => !name.startsWith('.'))).toEqual([]);
   expect((await world.oci(['create', '..'])).stderr).toMatch(/invalid container ID format/);
   expect((await world.oci(['checkpoint', 'x'])).stderr).toMatch(/checkpoint is not supported/);
+  expect((await world.oci(['frob'])).stderr).toMatch(/No help topic for 'frob'/);
+  expect((await world.oci(['--debug', 'list'])).stderr).toMatch(
+    /^time="\S+" level=debug msg="tsrun-oci [\d.]+: --root /,
+  );
   const nowhere = await world.oci(['--log', join(world.directory, 'absent/log'), 'list']);
   expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringMatching(/unable to open the log .*ENOENT/)]);
 });
@@ -336,6 +319,21 @@ test('hooks of all kinds run in order, where they belong, with the state on stdi
   expect(parse(within)).toEqual([['startContainer', 'inside', 'created', 'hooks', 'test']]);
 });
 
+test('relative paths of createContainer hooks lead into the root of the container, those of startContainer hooks to its directory', async () => {
+  const mounted = join(world.directory, 'mounted');
+  writeFileSync(mounted, 'from the host');
+  const hook = (script: string) => [{ path: '/bin/sh', args: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'] }];
+  const { stdout, stderr } = await world.run('relative', 'cat /etc/mounted /work/here', (spec) => {
+    spec.process.cwd = '/work';
+    spec.hooks = {
+      createContainer: hook(`: >./etc/mounted; mount --bind ${mounted} ./etc/mounted`),
+      startContainer: hook('pwd >here'),
+    };
+  });
+  expect(stdout, stderr).toBe('from the host/work\n');
+  expect(existsSync('/etc/mounted')).toBe(false);
+});
+
 test('a hook that fails or takes too long ends the creation, and says what it said', async () => {
   const withHook = (kind: string, script: string) =>
     world.create('hooked', 'true', (spec) => {
@@ -367,4 +365,25 @@ test('spec, features and the version say what there is', async () => {
   expect(JSON.parse(await world.ok(['features'])).linux.namespaces).toContain('time');
   expect(await world.ok(['--version'])).toMatch(/^tsrun-oci version .*\nspec: 1\.2\.0\n/);
   expect(execFileSync(ociPath, ['--help'], { encoding: 'utf8' })).toMatch(/^ {2}create +Create a container$/m);
+});
+
+test('--systemd-cgroup, --no-pivot and --no-new-keyring', async () => {
+  const bundle = world.bundle(
+    'options',
+    'cat /proc/self/cgroup; [ -e /proc/1/root/bin/sh ] && echo own root',
+    (spec) => {
+      spec.linux.cgroupsPath = 'tsrunoci.slice:tsrun:options';
+      spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'cgroup');
+    },
+  );
+  const flags = ['run', '--bundle', bundle, '--no-pivot', '--no-new-keyring', 'options'];
+  const { stdout, stderr } = await world.oci(['--systemd-cgroup', ...flags]);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^0::\/.*tsrunoci\.slice\/tsrun-options\.scope$/m);
+  expect(stdout).toMatch(/own root\n$/);
+  removeCgroupParent('tsrunoci.slice');
+  const path = await world.oci(['--systemd-cgroup', 'create', '--bundle', world.bundle('path', 'true'), 'path']);
+  expect(path.stderr).toMatch(/expected cgroupsPath to be of format/);
+  const manager = await world.oci(['--cgroup-manager', 'some', 'list']);
+  expect(manager.stderr).toMatch(/invalid --cgroup-manager .*some/);
 });

@@ -3,7 +3,6 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect } from 'vitest';
 import { type Result, run } from './tsrun.ts';
 
 export function isInstalled(command: string): boolean {
@@ -61,12 +60,18 @@ export class PeerHome {
     const log = join(this.directory, `${command[0]?.split('/').at(-1)}.log`);
     const quoted = command.map((word) => `'${word}'`).join(' ');
     const child = spawn('nsenter', this.#inside(['sh', '-c', `exec ${quoted} >'${log}' 2>&1`]), { stdio: 'ignore' });
-    const look = async (): Promise<string> => {
-      if (child.exitCode !== null)
-        throw new Error(`${command[0]} has ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
-      return (await this.run(ready)).code === 0 ? 'ready' : readFileSync(log, 'utf8').slice(-500);
-    };
-    await expect.poll(look, { timeout: 60_000, interval: 300 }).toBe('ready');
+    // Not by expect.poll: hooks start daemons too.
+    const end = Date.now() + 60_000;
+    while ((await this.run(ready)).code !== 0) {
+      const ended = child.exitCode !== null;
+      if (ended || Date.now() > end) {
+        if (!ended) await stopDaemon(child);
+        throw new Error(
+          `${command[0]} ${ended ? 'has ended' : 'does not answer'}:\n${readFileSync(log, 'utf8').slice(-2000)}`,
+        );
+      }
+      await delay(300);
+    }
     return child;
   }
 }

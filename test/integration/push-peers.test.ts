@@ -17,7 +17,7 @@ const pushed = [`${address}/made/commit:v1`, `${address}/made/busybox:latest`];
 const wanted = process.env.TSRUN_TEST_PUSH_PEERS === '1';
 
 let home: PeerHome;
-let registry: ChildProcess;
+let registry: ChildProcess | undefined;
 let ids: string[];
 beforeAll(async () => {
   if (!wanted) return;
@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (!wanted) return;
   await tsrun(['rmi', '-f', ...pushed, 'busybox']);
-  await stopDaemon(registry);
+  if (registry !== undefined) await stopDaemon(registry);
   await home.stop();
 });
 afterEach(() => removePeerCgroups(['tsrun-push-docker']));

@@ -39,7 +39,9 @@ describe('containers of three kinds', () => {
     expect(await tsrunOk(['system', 'df'])).toMatch(
       /^TYPE {12}TOTAL {5}ACTIVE {4}SIZE {6}RECLAIMABLE\nImages {10}1 {9}1 /,
     );
+    await tsrunOk(['tag', 'busybox', 'zzz:1']);
     const details = JSON.parse(await tsrunOk(['system', 'df', '-v', '--format', '{{json .}}']));
+    await tsrunOk(['rmi', 'zzz:1']);
     expect(details.Images).toMatchObject([{ Repository: 'busybox', Containers: '3', SharedSize: '0B' }]);
     expect(details.Containers.map(({ Names, Size }: Record<string, string>) => [Names, Size])).toEqual([
       ['made', '0B'],

@@ -7,6 +7,7 @@ import { familiarRepository, formatReference, hasTagOrDigest, repositoryName } f
 import { listTags } from '../../image/tag-list.ts';
 import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
+import { wantedPlatform } from '../options/platform.ts';
 import { print } from '../output.ts';
 import { showPull } from '../pull-progress.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
@@ -35,11 +36,11 @@ export const pull: Command = {
     const tags = all ? await listTags(reference, signal, certificates) : [reference.tag];
     if (tags.length === 0)
       throw new TsrunError('NOT_FOUND', `the repository ${familiarRepository(reference)} has no tags`);
-    const platform = flags.string('platform');
+    const platform = wantedPlatform(flags);
     for (const tag of tags) {
       const one: Reference = tag === undefined ? reference : { ...reference, tag };
       const image = await pullImage(images, one, {
-        ...(platform ? { platform: parsePlatform(platform) } : {}),
+        ...(platform !== undefined ? { platform: parsePlatform(platform) } : {}),
         signal,
         certificates,
         onProgress: showPull(1, quiet),

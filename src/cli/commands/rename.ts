@@ -17,7 +17,7 @@ export const rename: Command = {
     }
     const store = new ContainerStore();
     try {
-      renameContainer(store, store.resolve(old.trim()), name.trim());
+      renameContainer(store, store.resolve(old.trim()), name.trim().replace(/^\//, ''));
       return 0;
     } catch (error) {
       const code = report(error, command, 1);

@@ -1,9 +1,15 @@
 /** `tsrun save`: images as one archive. */
 import { recordImageEvent } from '../../container/image-events.ts';
 import { TsrunError } from '../../error.ts';
-import { familiarName, formatReference, parseReference, repositoryName } from '../../image/reference.ts';
-import { type ArchiveFormat, type SavedImage, saveImages } from '../../image/save.ts';
-import { ImageStore } from '../../image/store.ts';
+import {
+  familiarName,
+  formatReference,
+  parseReference,
+  type Reference,
+  repositoryName,
+} from '../../image/reference.ts';
+import { type ArchiveFormat, saveImages } from '../../image/save.ts';
+import { ImageStore, type StoredImage } from '../../image/store.ts';
 import { writeArchive } from '../archive-output.ts';
 import type { Command } from '../command.ts';
 import { checkPlatform, platformFlag } from '../options/platform.ts';
@@ -35,7 +41,7 @@ export const save: Command = {
     const store = new ImageStore();
     // No layer may go while it is being read.
     const hold = store.hold();
-    let images: SavedImage[];
+    let images: WantedImage[];
     try {
       images = wanted(store, args);
       for (const { image, references } of images)
@@ -49,10 +55,15 @@ export const save: Command = {
   },
 };
 
+interface WantedImage {
+  image: StoredImage;
+  references: Reference[];
+}
+
 /** Each image once, with the names it was asked for by; a repository without a tag means all of its tags, as in docker. */
-function wanted(store: ImageStore, texts: readonly string[]): SavedImage[] {
-  const found = new Map<string, { image: SavedImage['image']; names: Set<string> }>();
-  const add = (image: SavedImage['image'], name: string | undefined): void => {
+function wanted(store: ImageStore, texts: readonly string[]): WantedImage[] {
+  const found = new Map<string, { image: StoredImage; names: Set<string> }>();
+  const add = (image: StoredImage, name: string | undefined): void => {
     const entry = found.get(image.id) ?? { image, names: new Set<string>() };
     found.set(image.id, entry);
     if (name !== undefined) entry.names.add(name);

@@ -100,7 +100,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (entry === undefined) throw new TsrunError('USAGE', `no help topic or command ${JSON.stringify(name)}`);
+    if (entry === undefined) throw new TsrunError('USAGE', `No help topic for '${name}'`, { hint: 'tsrun-oci --help' });
+    log.debug(`tsrun-oci ${programVersion}: ${argv.join(' ')}`);
     const command = await entry.load();
     failure = command.failure ?? 1;
     const help: Flag = { name: 'help', short: 'h', type: 'bool', description: 'Print help' };

@@ -1,4 +1,5 @@
 /** -e, --env-file, -l and --label-file: `NAME=value` from the command line and from files. */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { messageOf, TsrunError } from '../../error.ts';
 
@@ -10,6 +11,19 @@ export function checkEnvironment(text: string): void {
 /** Checks one -l as docker does. */
 export function checkLabel(text: string): void {
   if (text === '' || text.startsWith('=')) throw new Error(`invalid label '${text}': empty name`);
+}
+
+/** Which line is not UTF-8, and its bytes as Go prints them. */
+function firstBroken(bytes: Buffer): string {
+  let start = 0;
+  for (let number = 1; start <= bytes.length; number++) {
+    const end = bytes.indexOf('\n', start);
+    const line = bytes.subarray(start, end < 0 ? bytes.length : end);
+    if (!isUtf8(line)) return ` at line ${number}: [${[...line].join(' ')}]`;
+    if (end < 0) break;
+    start = end + 1;
+  }
+  return '';
 }
 
 function readLines(path: string): string[] {
@@ -25,7 +39,7 @@ function readLines(path: string): string[] {
     // The decoder takes a byte order mark away.
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new TsrunError('USAGE', `env file ${path} contains invalid utf8 bytes`, { cause });
+    throw new TsrunError('USAGE', `env file ${path} contains invalid utf8 bytes${firstBroken(bytes)}`, { cause });
   }
   return text.split('\n').map((line) => line.replace(/\r$/, ''));
 }

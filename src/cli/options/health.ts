@@ -11,7 +11,8 @@ function usage(message: string): TsrunError {
 
 /** Reads `no`, `always`, `unless-stopped`, `on-failure[:n]`; empty stands for `no`. Throws `USAGE`. */
 export function parseRestartPolicy(text: string): RunOptions['restart'] {
-  const [name = '', count] = text.split(/:(.*)/s);
+  const [name = '', count, ...more] = text.split(':');
+  if (more.length > 0) throw usage('invalid restart policy format');
   if (count !== undefined && !/^-?\d+$/.test(count)) throw usage('maximum retry count must be an integer');
   const policy = (['no', 'always', 'unless-stopped', 'on-failure'] as const).find((known) => known === (name || 'no'));
   if (policy === undefined) throw usage(`invalid restart policy '${name}'`);

@@ -1,5 +1,5 @@
 /**
- * `--platform` of commands that look at images which are here: an image has one platform, and it is the one that was meant or
+ * `--platform`: of what is to be pulled or built, and of commands that look at images which are here: an image has one platform, and it is the one that was meant or
  * none is.
  */
 import { TsrunError } from '../../error.ts';
@@ -14,6 +14,11 @@ export const platformFlag: Flag = {
   description: 'Only an image for this platform (os[/arch[/variant]])',
   check: (text) => void platformsOf([text]),
 };
+
+/** What --platform says; where it is not given, docker's variable. Undefined: nothing. */
+export function wantedPlatform(flags: ParsedFlags): string | undefined {
+  return flags.string('platform') || process.env.DOCKER_DEFAULT_PLATFORM || undefined;
+}
 
 function platformsOf(texts: readonly string[]): Platform[] {
   return texts.flatMap((text) => text.split(',').filter((part) => part !== '')).map(parsePlatform);

@@ -17,6 +17,7 @@ import { healthOf, parseRestartPolicy } from './health.ts';
 import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } from './limits.ts';
 import { mountsOf } from './mounts.ts';
 import { canonicalIpv6, networksOf, parseExpose, parseExtraHost, parseLink } from './network.ts';
+import { wantedPlatform } from './platform.ts';
 
 const defaultShmSize = 64 * 1024 * 1024;
 
@@ -92,7 +93,8 @@ export function buildRunOptions(
       'entrypoint',
       parsed(flags, 'entrypoint', (text) => (text === '' ? [] : [text])),
     ),
-    ...optional('name', given(flags, 'name')),
+    // Docker shows names with a slash in some places, and takes them so.
+    ...optional('name', given(flags, 'name')?.replace(/^\//, '')),
     ...optional('platform', platformOf(flags)),
     pull:
       oneOf(
@@ -142,7 +144,7 @@ function volumesFrom(flags: ParsedFlags): string[] | undefined {
 }
 
 function platformOf(flags: ParsedFlags): string | undefined {
-  const text = given(flags, 'platform');
+  const text = wantedPlatform(flags);
   if (text !== undefined) parsePlatform(text);
   return text;
 }

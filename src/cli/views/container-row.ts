@@ -48,6 +48,8 @@ export interface RowOptions {
 /** The first `width` columns; the last of them is … where something was cut off. */
 export function ellipsis(text: string, width: number): string {
   if (text.length <= width) return text;
+  // Nothing but one unit each, as nearly always.
+  if (!/[\ud800-\udbff]/.test(text.slice(0, width))) return `${text.slice(0, width - 1)}…`;
   const characters = [...text];
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }
@@ -60,7 +62,11 @@ function commandLine(args: readonly string[]): string {
 
 /** Ports that are published now, and those that are only exposed. */
 export function portBindings({ record, state }: Container): PortBinding[] {
-  const published = attachmentsOf(state).flatMap(({ ports }) => ports);
+  const attachments = attachmentsOf(state);
+  const open = attachments.filter(({ internal }) => internal !== true);
+  // Nothing leads into an internal network: there docker lists neither.
+  if (open.length === 0 && attachments.length > 0) return [];
+  const published = open.flatMap(({ ports }) => ports);
   const bindings: PortBinding[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
     containerPort,
     protocol,
@@ -97,12 +103,17 @@ export function containerRow(container: Container, options: RowOptions): Struct 
   const { record, state } = container;
   const { clean, truncate, now = new Date() } = options;
   return {
-    Command: quote(truncate ? ellipsis(commandLine(record.process.args), 20) : commandLine(record.process.args)),
+    get Command() {
+      const command = commandLine(record.process.args);
+      return quote(truncate ? ellipsis(command, 20) : command);
+    },
     get CreatedAt() {
       return localTime(record.created);
     },
     ID: truncate ? record.id.slice(0, 12) : record.id,
-    Image: clean(options.imageName(container)),
+    get Image() {
+      return clean(options.imageName(container));
+    },
     Label: (name: Value) =>
       clean(Object.hasOwn(record.labels, String(name)) ? (record.labels[String(name)] ?? '') : ''),
     get Labels() {
@@ -118,15 +129,21 @@ export function containerRow(container: Container, options: RowOptions): Struct 
     get Networks() {
       return networkNames(container).join(',');
     },
-    // What docker shows for a container that does not run depends on its version; newer ones show nothing.
-    Ports: isUp(state) ? formatPorts(portBindings(container)) : '',
-    RunningFor: timeAgo(new Date(record.created), now),
+    get Ports() {
+      // What docker shows for a container that does not run depends on its version; newer ones show nothing.
+      return isUp(state) ? formatPorts(portBindings(container)) : '';
+    },
+    get RunningFor() {
+      return timeAgo(new Date(record.created), now);
+    },
     get Size() {
       const { written, image } = options.sizes(container);
       const total = image + written;
       return total > 0 ? `${humanSize(written)} (virtual ${humanSize(total)})` : humanSize(written);
     },
     State: state.status,
-    Status: statusText(state, now),
+    get Status() {
+      return statusText(state, now);
+    },
   };
 }

@@ -11,15 +11,18 @@ import { imageNames, imageRow, imageTitles } from './image-row.ts';
 import { renderList } from './list.ts';
 
 function imageRows({ image, shared, containers }: ImageUsage, truncate: boolean): Struct[] {
-  return imageNames(image, false).map((name) => {
-    return {
-      ...imageRow(image, name, { truncate }),
-      Containers: String(containers),
-      Digest: '',
-      SharedSize: humanSize(shared, 4),
-      UniqueSize: humanSize(image.size - shared, 4),
-    };
-  });
+  // Only the first of its names, as docker does: it is on the disk once.
+  return imageNames(image, false)
+    .slice(0, 1)
+    .map((name) => {
+      return {
+        ...imageRow(image, name, { truncate }),
+        Containers: String(containers),
+        Digest: '',
+        SharedSize: humanSize(shared, 4),
+        UniqueSize: humanSize(image.size - shared, 4),
+      };
+    });
 }
 
 function usageRow({ container, written }: ContainerUsage, names: ImageNames, truncate: boolean): Struct {

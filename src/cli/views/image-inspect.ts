@@ -29,7 +29,7 @@ export function imageDocument(
   const { config } = image;
   const paths = image.layers.map((layer) => layerPath(layer.chainId)).reverse();
   const [upper = '', ...lower] = paths;
-  return {
+  const fields: Struct = {
     Id: image.id,
     RepoTags: familiar(image.references),
     RepoDigests: familiar(image.repoDigests),
@@ -53,6 +53,7 @@ export function imageDocument(
     RootFS: { Type: 'layers', Layers: [...config.diffIds] },
     Metadata: { LastTagTime: image.tagged ?? '0001-01-01T00:00:00Z' },
   };
+  return withOmitted(fields, { Variant: '', OsVersion: '' });
 }
 
 function configOf(execution: ImageExecution, side: ContainerSide): Struct {

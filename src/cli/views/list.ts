@@ -2,7 +2,7 @@
 import { TsrunError } from '../../error.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
 import { type Struct, toJson, type Value } from '../format/value.ts';
-import { escapeControls, print } from '../output.ts';
+import { escapeCells, escapeControls, print } from '../output.ts';
 import { alignColumns } from '../table.ts';
 import { printForeign } from '../terminal.ts';
 
@@ -55,7 +55,7 @@ export function renderList(rows: readonly Struct[], options: ListOptions): strin
   }
   if (format === '' || format === 'table') {
     const header = options.columns.map((column) => String(options.titles[column]));
-    const lines = rows.map((row) => options.columns.map((column) => escapeControls(String(row[column]))));
+    const lines = rows.map((row) => escapeCells(options.columns.map((column) => String(row[column]))));
     return alignColumns([header, ...lines].map((cells) => `${cells.join('\t')}\n`).join(''));
   }
   const asTable = isTable(format);

@@ -47,11 +47,19 @@ function formatRange({ ip, protocol, first, last }: Range): string {
   return ip === undefined ? `${numbers}/${protocol}` : `${ip}:${numbers}->${numbers}/${protocol}`;
 }
 
+function formatPort({ containerPort, protocol, host }: PortBinding): string {
+  const inside = `${containerPort}/${protocol}`;
+  return host === undefined ? inside : `${shownAddress(host.ip)}:${host.port}->${inside}`;
+}
+
 /**
  * `0.0.0.0:8080->80/tcp, 443/tcp`. Ports that follow one another are joined where the port of the host is the same as
  * that of the container, or there is none.
  */
 export function formatPorts(bindings: readonly PortBinding[]): string {
+  const [only] = bindings;
+  if (only === undefined) return '';
+  if (bindings.length === 1) return formatPort(only);
   const sorted = [...bindings].sort(
     (a, b) =>
       a.containerPort - b.containerPort ||
@@ -64,7 +72,7 @@ export function formatPorts(bindings: readonly PortBinding[]): string {
   for (const { containerPort, protocol, host } of sorted) {
     const ip = host === undefined ? undefined : shownAddress(host.ip);
     if (host !== undefined && host.port !== containerPort) {
-      single.push(`${ip}:${host.port}->${containerPort}/${protocol}`);
+      single.push(formatPort({ containerPort, protocol, host }));
       continue;
     }
     const range = ranges.find(

@@ -15,7 +15,7 @@ export async function planExec(
 ): Promise<Explanation> {
   requireRunning(container);
   const foreground = clientOf(request);
-  const program = compileCommand(store, container, processOf(container, request), {
+  const program = compileCommand(store, container, processOf(store, container, request), {
     seccomp: await filterOf(store, container),
     intoCgroup: (container.state.start?.cgroup ?? '') !== '',
     stdin: foreground.stdin,

@@ -26,6 +26,7 @@ export function pruneBuildCache(request: PruneRequest, keep = 0): Pruned {
   // Set aside here, and deleted when builds may go on.
   const aside = join(cache.directory, `.tmp-${ownName()}`);
   try {
+    cache.remotes.forget(filter.until);
     for (const { key } of cache.records()) if (!present.has(key)) cache.remove(key);
     for (const { id, type, size } of beyond(usage.filter(mayGo), keep)) {
       if (type === 'regular') cache.remove(id);

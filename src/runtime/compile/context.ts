@@ -211,7 +211,7 @@ export function openInRoot(
         ENOENT: `"${path}" is a dangling symlink in the image, or a parent of it is`,
         ELOOP:
           info.noLinks === true
-            ? `"${path}" is a symlink in the image: it must be an ordinary directory`
+            ? `"${path}" is a symlink in the image: nothing is mounted behind one there`
             : 'the image has a loop of symlinks there',
       },
     },

@@ -152,7 +152,8 @@ export function makeTerminal(c: Context, stdio: Stdio): Load | undefined {
     title: "copy the terminal's mount",
     store: tree,
   });
-  const target = makeTarget(c, '/dev/console', 'file');
+  // A link there could lead the mount over a file of proc that is written or masked later (CVE-2025-52565).
+  const target = makeTarget(c, '/dev/console', 'file', true);
   attach(c, tree, target, { title: 'lay it on /dev/console', why: 'programs write their last words there' });
   sendMaster(b, master, stdio.kind === 'terminal' ? stdio.container : fdConsole);
   return peer;

@@ -31,6 +31,15 @@ export function checkSysctl(name: string, { linux }: Pick<Spec, 'linux'>): void 
       hint: 'it belongs to the machine: set it there, with sysctl -w',
     });
   }
+  if (path === 'kernel/hostname') {
+    throw new TsrunError(
+      'USAGE',
+      `sysctl ${JSON.stringify(name)} is not allowed as it conflicts with the OCI "hostname" field`,
+      {
+        hint: 'the name of a container is set by --hostname, or by the field "hostname" of a bundle',
+      },
+    );
+  }
   const namespace = linux?.namespaces?.find((each) => each.type === type);
   if (namespace !== undefined && !isOwn(namespace)) return;
   const where = type === 'network' ? 'in host network namespace' : `in the hosts ${type} namespace`;

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { findCommand } from '../../../src/cli/commands.ts';
 
-/** `COMMAND: [LETTER/]FLAG …` as docker's client 28.2 lists them; indented lines go on. */
+/** `COMMAND: [LETTER/]FLAG …` as docker's client 28.2 lists them (`build`: with and without buildx); indented lines go on. */
 const flags = `
 run: add-host annotation a/attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns cidfile cpu-count
   cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime c/cpu-shares cpus cpuset-cpus cpuset-mems d/detach detach-keys
@@ -80,6 +80,16 @@ version: f/format
 events: f/filter format since until
 login: p/password password-stdin u/username
 logout:
+build: add-host allow annotation attest build-arg build-context builder cache-from cache-to call cgroup-parent check compress
+  cpu-period cpu-quota c/cpu-shares cpuset-cpus cpuset-mems disable-content-trust f/file force-rm iidfile isolation label load
+  m/memory memory-swap metadata-file network no-cache no-cache-filter o/output platform progress provenance pull push q/quiet
+  rm sbom secret security-opt shm-size squash ssh t/tag target ulimit
+manifest create: a/amend insecure
+manifest annotate: arch os os-features os-version variant
+manifest inspect: insecure v/verbose
+manifest push: insecure p/purge
+manifest rm:
+builder prune: a/all filter f/force keep-storage
 search: f/filter format limit no-trunc
 `;
 

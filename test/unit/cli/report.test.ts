@@ -1,19 +1,13 @@
 import { expect, test, vi } from 'vitest';
 import { CommandLineError } from '../../../src/cli/arguments.ts';
+import { report } from '../../../src/cli/report.ts';
 import { TsrunError } from '../../../src/error.ts';
 import { SyscallError } from '../../../src/linux/errno.ts';
 
-const lines: string[] = [];
-vi.mock(import('../../../src/cli/output.ts'), async (original) => ({
-  ...(await original()),
-  printError: (line: string) => void lines.push(line),
-}));
-const { report } = await import('../../../src/cli/report.ts');
-
 function reported(error: unknown, failure: number): { code: number; lines: string[] } {
-  lines.length = 0;
-  const code = report(error, 'tsrun x', failure);
-  return { code, lines: [...lines] };
+  const lines: string[] = [];
+  const code = report(error, 'tsrun x', failure, (line) => lines.push(line));
+  return { code, lines };
 }
 
 test('an error of the engine: 125 in run, 1 elsewhere, and its hint below it', () => {

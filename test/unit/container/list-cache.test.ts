@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { announcePause } from '../../../src/container/list-cache.ts';
+import { markMonitored } from '../../../src/container/locked-directory.ts';
 import { bootId, processStartTime } from '../../../src/container/state.ts';
 import { ContainerStore } from '../../../src/container/store.ts';
 import { writeRecord } from '../../../src/container/write-record.ts';
@@ -76,12 +78,36 @@ test('one that runs comes from the cache as long as its process is there', async
     child.kill('SIGKILL');
     await ended;
     // Its monitor, which this process stands for, has not said yet how it ended.
-    expect(listed()).toMatchObject({ record: { name: first.record.name }, state: { status: 'running' } });
+    expect(listed()?.state).toMatchObject({ status: 'running', unsupervised: false });
     writeRecord(join(first.directory, 'start.json'), { ...start, monitorPid: pid, monitorStartTime: startTime });
     expect(listed()?.state).toMatchObject({ status: 'exited', pid: 0, exitCode: 255 });
   } finally {
     child.kill('SIGKILL');
   }
+});
+
+test('while a monitor holds the lock nobody looks for it; what is about to be paused is read anew', () => {
+  const [first] = store.list();
+  if (first === undefined) throw new Error('no container');
+  const { id } = first.record;
+  const startTime = processStartTime(process.pid) ?? '';
+  const monitor = { monitorPid: process.pid, monitorStartTime: startTime };
+  const start = { pid: process.pid, startTime, bootId: bootId(), ...monitor, cgroup: '', network: { mode: 'none' } };
+  writeRecord(join(first.directory, 'start.json'), start);
+  const lock = store.lock(id, false);
+  if (lock === undefined) throw new Error('no lock');
+  markMonitored(lock);
+  rmSync(cache, { force: true });
+  store.list();
+  // Only the cache knows of this monitor, which is not there.
+  const inCache = readFileSync(cache, 'utf8');
+  writeFileSync(cache, inCache.replace(`"monitorPid":${process.pid}`, `"monitorPid":${2 ** 22}`));
+  const listed = () => store.list().find(({ record }) => record.id === id)?.state;
+  expect(listed()).toMatchObject({ status: 'running', unsupervised: false });
+  lock.release();
+  expect(listed()).toMatchObject({ status: 'running', unsupervised: true });
+  announcePause(first.directory);
+  expect(listed()).toMatchObject({ status: 'running', unsupervised: false });
 });
 
 test('a container that is gone is not listed, and a new one is', () => {
@@ -98,8 +124,8 @@ test.each([
   '',
   'no JSON',
   '{}',
-  '{"format":2,"entries":[{}]}',
-  '{"format":2,"entries":null}',
+  '{"format":3,"entries":[{}]}',
+  '{"format":3,"entries":null}',
   '{"format":0,"entries":[]}',
 ])('a cache that does not read is none: %s', (text) => {
   writeFileSync(cache, text);

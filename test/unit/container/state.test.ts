@@ -44,6 +44,17 @@ test('a container that waits for its restart is restarting as long as its monito
   expect(computeState(directory)).toMatchObject({ status: 'exited', exitCode: 4, finishedAt: waiting.finishedAt });
 });
 
+test('the health of what has ended, or waits to be started again, is docker’s unhealthy', () => {
+  const health = { Status: 'healthy', FailingStreak: 0, Log: [] };
+  start(true);
+  write('health.json', health);
+  expect(computeState(directory).health).toEqual(health);
+  write('run.json', waiting);
+  expect(computeState(directory).health?.Status).toBe('unhealthy');
+  write('exit.json', { exitCode: 0, signal: 0, oomKilled: false, finishedAt: waiting.finishedAt });
+  expect(computeState(directory).health?.Status).toBe('unhealthy');
+});
+
 test('the process of a restart takes the place of the first one', () => {
   start(true);
   write('run.json', { ...again, ...own });

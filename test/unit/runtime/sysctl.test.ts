@@ -26,6 +26,10 @@ test.each([
   '',
 ])('%j is not', (name) => expect(() => checkSysctl(name, own)).toThrow('is not in a separate kernel namespace'));
 
+test('kernel.hostname is not: a bundle has a field for it', () => {
+  expect(() => checkSysctl('kernel.hostname', own)).toThrow('conflicts with the OCI "hostname" field');
+});
+
 test('a namespace that is joined is its own unless it is the one of this process', () => {
   const joining = (path: string): { linux: { namespaces: LinuxNamespace[] } } => ({
     linux: { namespaces: [{ type: 'network', path }] },

@@ -1,10 +1,13 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { commands } from '../../../../src/cli/commands.ts';
 import { keptLength, splitLine } from '../../../../src/cli/completion/command-line.ts';
 import { complete } from '../../../../src/cli/completion/complete.ts';
 
 beforeAll(() => {
-  process.env.TSRUN_ROOT = '/nonexistent';
+  vi.stubEnv('TSRUN_ROOT', '/nonexistent');
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
 });
 
 async function offered(line: string): Promise<string[]> {

@@ -46,7 +46,7 @@ test.each<[string | Uint8Array, string]>([
   ['A B=c\n', "poorly formatted environment: variable 'A B' contains whitespaces"],
   ['export A=1\n', "poorly formatted environment: variable 'export A' contains whitespaces"],
   ['=c\n', "poorly formatted environment: no variable name on line '=c'"],
-  [Uint8Array.of(0xff, 0x3d), 'contains invalid utf8 bytes'],
+  [Buffer.from('A=1\n\xff=1\n', 'latin1'), 'contains invalid utf8 bytes at line 2: [255 61 49]'],
 ])('%j is refused', (content, message) => {
   expect(() => environmentOf([file(content)], [], {})).toThrow(message);
 });

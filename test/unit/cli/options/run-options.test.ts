@@ -58,6 +58,7 @@ test('nothing but an image: docker’s defaults', () => {
 });
 
 test.each<[string, Partial<RunOptions>]>([
+  ['--name /web x', { name: 'web' }],
   ['--annotation a=b --annotation c x', { annotations: { a: 'b', c: '' } }],
   ['--link db x', { links: [{ target: 'db', alias: 'db' }] }],
   ['--link db:x --link /db:/web/y x', { links: ['x', 'y'].map((alias) => ({ target: 'db', alias })) }],
@@ -126,6 +127,7 @@ test.each([
   ['--restart foo x', 'USAGE', "invalid restart policy 'foo'"],
   ['--restart no:3 x', 'USAGE', "maximum retry count cannot be used with restart policy 'no'"],
   ['--restart on-failure:x x', 'USAGE', 'maximum retry count must be an integer'],
+  ['--restart on-failure:1:2 x', 'USAGE', 'invalid restart policy format'],
   ['--restart always --rm x', 'USAGE', 'Conflicting options: --restart and --rm'],
   ['--restart always:2 x', 'USAGE', "maximum retry count cannot be used with restart policy 'always'"],
   ['--pull foo x', 'USAGE', `invalid pull option: 'foo': must be one of "always", "missing" or "never"`],

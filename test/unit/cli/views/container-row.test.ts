@@ -18,6 +18,18 @@ function row(of: Container, truncate = true): ReturnType<typeof containerRow> {
   });
 }
 
+test('ports are not published on internal networks alone', () => {
+  const state = running([{ hostIp: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' }]);
+  const attachment = state.start?.network.attachment;
+  if (attachment === undefined) throw new Error('no attachment');
+  const exposedPorts = ['80/tcp'];
+  const on = (...attachments: (typeof attachment)[]) =>
+    row(container({ state: { ...state, attachments }, record: { exposedPorts } })).Ports;
+  const closed = { ...attachment, internal: true };
+  expect(on(closed)).toBe('');
+  expect(on(closed, attachment)).toBe('0.0.0.0:8080->80/tcp');
+});
+
 test('the fields of a container that runs', () => {
   const web = container({
     state: running([{ hostIp: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' }]),

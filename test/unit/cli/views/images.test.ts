@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { toJson } from '../../../../src/cli/format/value.ts';
+import { omitted, toJson } from '../../../../src/cli/format/value.ts';
 import { compileImageFilter, globPattern } from '../../../../src/cli/views/image-filter.ts';
 import { imageDocument } from '../../../../src/cli/views/image-inspect.ts';
 import { imageNames, imageRow } from '../../../../src/cli/views/image-row.ts';
@@ -112,6 +112,7 @@ test('patterns are those of path.Match', () => {
 
 test('inspect has docker’s fields', () => {
   const document = JSON.parse(toJson(imageDocument(image(), (chainId) => `/layers/${chainId}`)));
+  expect(imageDocument(image(), (chainId) => chainId)[omitted]).toEqual({ Variant: '', OsVersion: '' });
   expect(document).toMatchObject({
     Id: imageId,
     RepoTags: ['debian:12', 'debian:latest'],

@@ -52,7 +52,7 @@ export interface Catalogue {
   /** Full names (`docker.io/library/debian:latest`, `docker.io/library/debian@sha256:…`) to image ids. */
   references: Map<string, Digest>;
   images: Map<Digest, ImageEntry>;
-  /** Chain ids of layers that no image has any more: they are to be deleted, or have been since the last change. */
+  /** Chain ids of layers that no image has any more and that are still to be deleted. */
   removing: Set<Digest>;
 }
 

@@ -2,7 +2,7 @@
  * The images of a data root: their names, their documents (`blobs/<algorithm>/<hex>`: manifests, indexes, configs) and
  * their unpacked layers. What people ask for is found as docker finds it.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { readOwn } from '../linux/own-file.ts';
@@ -222,7 +222,6 @@ export class ImageStore {
     const remove = (catalogue: Catalogue): Removal[] => {
       const found = findImage(catalogue, text);
       if (found === undefined) throw noSuchImage(text);
-      this.#forgetDeleted(catalogue);
       const { id, reference } = found;
       const entry = catalogue.images.get(id);
       const request = { id, typed: text, force: options.force ?? false, users: options.usersOf(id) };
@@ -241,7 +240,6 @@ export class ImageStore {
   /** Gives up layers that were made for an image which did not come about, unless another one has them meanwhile. */
   discardLayers(chainIds: readonly Digest[], layerInUse: (chainId: Digest) => boolean): void {
     this.#catalogue.update((catalogue) => {
-      this.#forgetDeleted(catalogue);
       const used = new Set<Digest>();
       for (const entry of catalogue.images.values()) for (const layer of entry.layers) used.add(layer.chainId);
       for (const chainId of chainIds) if (!used.has(chainId)) catalogue.removing.add(chainId);
@@ -262,34 +260,28 @@ export class ImageStore {
     return layers.reduce((sum, chainId) => sum + (left.has(chainId) ? 0 : (bytes.get(chainId) ?? 0)), 0);
   }
 
-  /**
-   * Deletes layers that are to be deleted. Cheap when there are none: what is deleted stays in the catalogue's list until
-   * its next change, since every change waits for the disk.
-   */
+  /** Deletes layers that `remove` could not delete at its time. Cheap when there are none. */
   collectGarbage(layerInUse: (chainId: Digest) => boolean): void {
-    const isThere = (chainId: Digest): boolean => existsSync(this.layers.base(chainId));
-    if (![...this.#catalogue.read().removing].some(isThere)) return;
+    const { removing } = this.#catalogue.read();
+    if (removing.size === 0) return;
     const exclusive = this.layers.tryExclusive();
     // Someone pulls or makes a container: the next removal will do it.
     if (exclusive === undefined) return;
     const finish: (() => void)[] = [];
     try {
-      this.#catalogue.update(({ removing }) => {
+      this.#catalogue.update((catalogue) => {
         // What was pulled again since then is not in the list any more.
-        for (const chainId of [...removing].filter(isThere)) {
+        for (const chainId of [...catalogue.removing]) {
           const deletion = layerInUse(chainId) ? undefined : this.layers.detach(chainId);
-          if (deletion !== undefined) finish.push(deletion);
+          if (deletion === undefined) continue;
+          finish.push(deletion);
+          catalogue.removing.delete(chainId);
         }
       });
     } finally {
       exclusive.release();
       for (const deletion of finish) deletion();
     }
-  }
-
-  /** Takes what has been deleted off the list. */
-  #forgetDeleted({ removing }: Catalogue): void {
-    for (const chainId of [...removing]) if (!existsSync(this.layers.base(chainId))) removing.delete(chainId);
   }
 
   /**

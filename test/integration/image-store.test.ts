@@ -93,21 +93,6 @@ describe('removing', () => {
     expect(readdirSync(world.path('blobs/sha256'))).toEqual([]);
   });
 
-  test('changes the catalogue once: what has been deleted leaves its list with the next change', async () => {
-    const listed = () => JSON.parse(readFileSync(world.path('images.json'), 'utf8')).removing.sort();
-    const chainIds = ({ layers }: StoredImage) => layers.map(({ chainId }) => chainId).sort();
-    const one = await pull('library/one');
-    const two = await pull('library/two');
-    world.store.remove(one.id, unused);
-    expect(layerNames().sort()).toEqual(chainIds(two).map(digestHex));
-    expect(listed()).toEqual(chainIds(one).filter((chainId) => !chainIds(two).includes(chainId)));
-    world.store.collectGarbage(() => expect.fail('nothing is to be deleted'));
-    world.store.remove(two.id, unused);
-    expect(listed()).toEqual(chainIds(two));
-    expectWhole(await pull('library/two'), 'library/two');
-    expect(listed()).toEqual([]);
-  });
-
   test('leaves layers that a container stands on, until it is gone', async () => {
     const one = await pull('library/one');
     const layerInUse = (chainId: string) => chainId === one.layers[0]?.chainId;

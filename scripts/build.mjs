@@ -78,7 +78,8 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', 'scripts/build.mjs'];
+  const own = ['build', 'allocator', 'chunks', 'elf'].map((name) => `scripts/${name}.mjs`);
+  const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', ...own];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
 }

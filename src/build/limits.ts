@@ -1,9 +1,8 @@
 /** What the commands of a build may use, and which hosts they know: the flags that `build` has in common with `run`. */
 import type { LimitOptions, RunOptions } from '../container/run-options.ts';
+import { defaultShmSize } from '../runtime/defaults.ts';
 
 export type CommandLimits = Pick<RunOptions, 'extraHosts' | 'ulimits' | 'shmSize'> & LimitOptions;
-
-export const defaultShmSize = 64 * 1024 * 1024;
 
 /**
  * What of it a command can see and may write into its files, for the cache: nothing where nothing was asked for. How much memory

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHash } from '../linux/hash.ts';
+import { sha256 } from '../linux/hash.ts';
 import { namesIn } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { parseJson } from './json.ts';
@@ -51,6 +51,6 @@ export class RemoteRecords {
   }
 
   private path(url: string): string {
-    return join(this.directory, `${createHash('sha256').update(url).digest('hex')}.json`);
+    return join(this.directory, `${sha256(url).toString('hex')}.json`);
   }
 }

@@ -2,7 +2,8 @@
  * Which files somebody holds a lock of an open file description on (man 5 proc_locks; man 2 fcntl, "Open file description
  * locks"): one file tells all of them. A flock(2) is there too, but not where its taker has ended in another pid namespace.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { readKernelText } from './kernel-file.ts';
 
 /** A file as /proc/locks names it: device and inode, `00:1a:4711`. Undefined where it is not there. */
 export function lockName(path: string): string | undefined {
@@ -23,22 +24,9 @@ export function heldLocks(): Set<string> {
 }
 
 function readLocks(): string {
-  let fd: number;
   try {
-    fd = openSync('/proc/locks', 'r');
+    return readKernelText('/proc/locks');
   } catch {
     return '';
-  }
-  try {
-    // The kernel gives a page at a time, and no size.
-    const page = Buffer.alloc(65_536);
-    let text = '';
-    for (;;) {
-      const length = readSync(fd, page, 0, page.length, null);
-      if (length === 0) return text;
-      text += page.toString('latin1', 0, length);
-    }
-  } finally {
-    closeSync(fd);
   }
 }

@@ -4,7 +4,6 @@
  * form of its own, and loses what is written behind its back.
  */
 import { writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -13,7 +12,6 @@ import { step } from '../trace.ts';
 import type { FirewallTool, ForeignFirewall } from './foreign-firewall.ts';
 
 type Command = string[];
-type ChildProcess = typeof import('node:child_process');
 
 /** The commands that let a bridge's packets through, each with its opposite; none where only the owner can know. */
 export function commandsFor(firewall: ForeignFirewall, bridge: string): { allow: Command; undo: Command }[] {
@@ -134,7 +132,7 @@ function run(command: Command, title: string): string | undefined {
   const [program = '', ...args] = command;
   return step({ phase: 'network', title, shell: command.join(' ') }, () => {
     // Hardly ever needed, and an import would be paid for by every start.
-    const { spawnSync } = createRequire(join(import.meta.dirname, 'firewall.js'))('node:child_process') as ChildProcess;
+    const { spawnSync } = process.getBuiltinModule('node:child_process');
     const result = spawnSync(program, args, {
       encoding: 'utf8',
       timeout: 20_000,

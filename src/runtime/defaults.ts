@@ -1,6 +1,9 @@
 /** What every container gets unless asked otherwise: mounts, hidden and read-only paths, as docker has them. */
 import type { Mount } from './spec.ts';
 
+/** Of /dev/shm, in bytes. */
+export const defaultShmSize = 64 * 1024 * 1024;
+
 /** The mounts of a container with namespaces of its own. `shmSize` in bytes. */
 export function defaultMounts(shmSize: number): Mount[] {
   return [

@@ -3,13 +3,12 @@ import { statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { build } from '../../build/build.ts';
 import type { BuildResult } from '../../build/outputs.ts';
-import { recordPush } from '../../container/image-events.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { errorCode } from '../../image/errors.ts';
 import { ociManifest } from '../../image/media-types.ts';
 import type { PushedImage } from '../../image/push/push.ts';
-import { formatReference, type Reference, repositoryName } from '../../image/reference.ts';
+import { formatReference, type Reference } from '../../image/reference.ts';
 import { ImageStore } from '../../image/store.ts';
 import { buildFlags, checkProgress } from '../build-flags.ts';
 import { buildProgress } from '../build-progress.ts';
@@ -18,7 +17,6 @@ import { beginInterruption } from '../interrupt.ts';
 import { askedBuild, writesToStdout } from '../options/build-options.ts';
 import { print } from '../output.ts';
 import { programVersion } from '../program-version.ts';
-import { showPull } from '../pull-progress.ts';
 
 export const buildImage: Command = {
   usage: '[OPTIONS] PATH|ARCHIVE|-',
@@ -48,10 +46,13 @@ export const buildImage: Command = {
       progress.finish(success);
     }
     let remote: PushedImage | undefined;
-    for (const name of pushed) remote = await pushImage(images, result, name, signal, quiet);
-    if (result.id !== undefined) writeResult(flags.string('iidfile'), result.id);
-    writeResult(flags.string('metadata-file'), metadataOf(images, result, remote, asked.outputs.flatMap(namesOf)));
-    if (quiet && result.id !== undefined && !writesToStdout(flags)) print(`${result.id}\n`);
+    for (const name of pushed) remote = await pushImage(images, result, name, { quiet, signal });
+    const { id } = result;
+    if (id !== undefined) writeResult(flags.string('iidfile'), () => id);
+    writeResult(flags.string('metadata-file'), () =>
+      metadataOf(images, result, remote, asked.outputs.flatMap(namesOf)),
+    );
+    if (quiet && id !== undefined && !writesToStdout(flags)) print(`${id}\n`);
     return 0;
   },
 };
@@ -79,8 +80,9 @@ function checkPlace(name: string, path: string | undefined): void {
   if (isDirectory(path)) throw new TsrunError('USAGE', `--${name}: "${path}" is a directory`);
 }
 
-function writeResult(path: string | undefined, text: string): void {
+function writeResult(path: string | undefined, make: () => string): void {
   if (path === undefined || path === '') return;
+  const text = make();
   try {
     writeFileSync(path, text);
   } catch (cause) {
@@ -114,22 +116,21 @@ function metadataOf(
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }
 
+/** `shown` as `ImagePush` has it. */
 async function pushImage(
   store: ImageStore,
   { image }: BuildResult,
   name: Reference,
-  signal: AbortSignal,
-  quiet: boolean,
+  shown: { quiet: boolean; signal: AbortSignal },
 ): Promise<PushedImage | undefined> {
   if (image === undefined) return undefined;
   // A build that does not push does not load what pushes.
-  const { Push } = await import('../../image/push/push.ts');
-  const onProgress = showPull(2, quiet);
-  const session = new Push(store, name, { signal, onProgress });
-  onProgress({ kind: 'begin', repository: repositoryName(name) });
-  return session.run(async () => {
-    const pushed = await session.image(image, name.tag ?? 'latest');
-    recordPush(store.root, image, name);
-    return pushed;
+  const { pushImages } = await import('../push-images.ts');
+  const [pushed] = await pushImages(store, {
+    ...shown,
+    images: [{ image, tagged: name }],
+    repository: name,
+    shownOn: 2,
   });
+  return pushed;
 }

@@ -1,7 +1,5 @@
 /** `tsrun push`: upload an image. */
-import { recordPush } from '../../container/image-events.ts';
 import { TsrunError } from '../../error.ts';
-import { Push } from '../../image/push/push.ts';
 import {
   familiarName,
   familiarRepository,
@@ -16,7 +14,7 @@ import type { Command } from '../command.ts';
 import { beginInterruption } from '../interrupt.ts';
 import { checkPlatform, platformFlag } from '../options/platform.ts';
 import { print } from '../output.ts';
-import { showPull } from '../pull-progress.ts';
+import { pushImages } from '../push-images.ts';
 import { certificatesFlag, certificatesOf } from './registry-flags.ts';
 
 export const push: Command = {
@@ -44,15 +42,8 @@ export const push: Command = {
     const store = new ImageStore();
     const wanted = imagesToPush(store, reference, all);
     for (const { image, tagged } of wanted) checkPlatform(flags, image, familiarName(tagged));
-    const onProgress = showPull(1, quiet);
-    const session = new Push(store, reference, { signal: beginInterruption(), certificates, onProgress });
-    onProgress({ kind: 'begin', repository: repositoryName(reference) });
-    await session.run(async () => {
-      for (const { image, tagged } of wanted) {
-        await session.image(image, tagged.tag ?? 'latest');
-        recordPush(store.root, image, tagged);
-      }
-    });
+    const signal = beginInterruption();
+    await pushImages(store, { images: wanted, repository: reference, shownOn: 1, quiet, signal, certificates });
     if (quiet) print(`${all ? repositoryName(reference) : formatReference(reference)}\n`);
     return 0;
   },

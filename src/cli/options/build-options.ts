@@ -1,6 +1,5 @@
 /** From the flags of `build` to what is asked for: the checks that docker's client makes before a build begins. */
 import type { BuildOptions } from '../../build/build.ts';
-import { type CommandLimits, defaultShmSize } from '../../build/limits.ts';
 import type { BuildOutput } from '../../build/outputs.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
@@ -9,13 +8,10 @@ import { writeArchive } from '../archive-output.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { buildRefusal, refusedBuildFlags } from '../build-flags.ts';
 import { parseTarget } from '../commands/target-reference.ts';
-import { parseBytes } from '../units.ts';
 import { type OutputRequest, parseOutput } from './build-output.ts';
 import { parseAnnotation, parseBuildArgument, parseBuildContext, parseBuildLabel } from './build-values.ts';
-import { checkLimits, parseUlimit } from './limits.ts';
-import { parseExtraHost } from './network.ts';
 import { wantedPlatform } from './platform.ts';
-import { parseLimits } from './run-options.ts';
+import { resourcesOf } from './run-options.ts';
 import { parseSecret } from './secret.ts';
 
 /** What a command line asks for; the rest of `BuildOptions` is the command's own. */
@@ -50,25 +46,11 @@ export function askedBuild(flags: ParsedFlags, context: string): AskedBuild {
     pull: flags.boolean('pull'),
     platform: platform === undefined ? undefined : parsePlatform(platform),
     network: flags.string('network') ?? 'default',
-    limits: limitsOf(flags),
+    limits: resourcesOf(flags),
     allowsHostNetwork: flags.has('allow'),
     secrets: new Map(flags.strings('secret').map(parseSecret)),
     epoch: process.env.SOURCE_DATE_EPOCH,
     notes: notesOf(flags),
-  };
-}
-
-function limitsOf(flags: ParsedFlags): CommandLimits {
-  const limits = parseLimits(flags);
-  checkLimits(limits);
-  return {
-    ...limits,
-    extraHosts: flags.strings('add-host').map((text) => {
-      const { name, address } = parseExtraHost(text);
-      return `${name}:${address}`;
-    }),
-    ulimits: [...new Map(flags.strings('ulimit').map((text) => [text.split('=')[0], parseUlimit(text)])).values()],
-    shmSize: parseBytes(flags.string('shm-size') ?? '0') || defaultShmSize,
   };
 }
 

@@ -1,5 +1,6 @@
 /** --output of `build`, as buildx reads it: `DIRECTORY`, `-`, or `type=TYPE,dest=PATH,…`. */
 import { TsrunError } from '../../error.ts';
+import { splitCsv } from './mounts.ts';
 
 /** What one --output asks for; the names are those of -t where it has none. */
 export type OutputRequest =
@@ -69,11 +70,10 @@ function requestOf(
   return { kind: 'image', names, push: type === 'registry' || push === 'true' };
 }
 
-/** `a=b,"c=d,e",…`: fields as in a CSV file (RFC 4180), so that a quoted one may have commas in it. */
+/** `a=b,"c=d,e",…` */
 function fieldsOf(text: string): Map<string, string> {
   const fields = new Map<string, string>();
-  for (const [, quoted, plain = ''] of text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"(?=,|$)|([^,]*))/g)) {
-    const field = quoted === undefined ? plain : quoted.replaceAll('""', '"');
+  for (const field of splitCsv(text)) {
     const [key = '', value] = field.split(/=(.*)/s);
     if (value === undefined) throw usage(`invalid value ${field} in --output: ${text}`, 'write KEY=VALUE');
     fields.set(key.trim().toLowerCase(), value);

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { NamedContext } from '../../build/named-contexts.ts';
 import { parseReference } from '../../image/reference.ts';
+import { checkLabel } from './environment.ts';
 
 /** `NAME=DIRECTORY` or `NAME=docker-image://IMAGE` of --build-context. Throws an `Error`. */
 export function parseBuildContext(text: string): [string, NamedContext] {
@@ -30,8 +31,8 @@ export function parseBuildArgument(text: string): [name: string, value: string |
 
 /** `NAME=VALUE` of --label; a name alone has an empty value. Throws an `Error` with docker's words. */
 export function parseBuildLabel(text: string): [string, string] {
+  checkLabel(text);
   const [name = '', value = ''] = text.split(/=(.*)/s);
-  if (name === '') throw new Error(`invalid label '${text}': empty name`);
   return [name, value];
 }
 

@@ -7,6 +7,7 @@ import { parseWalls, withoutWalls } from '../../container/walls.ts';
 import { TsrunError } from '../../error.ts';
 import { parsePlatform } from '../../image/platform.ts';
 import { parsePublish } from '../../network/publish.ts';
+import { defaultShmSize } from '../../runtime/defaults.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import { refusals } from '../run-flags.ts';
 import { parseBytes } from '../units.ts';
@@ -18,8 +19,6 @@ import { checkLimits, parseCpus, parseDevice, parseMemorySwap, parseUlimit } fro
 import { mountsOf } from './mounts.ts';
 import { canonicalIpv6, networksOf, parseExpose, parseExtraHost, parseLink } from './network.ts';
 import { wantedPlatform } from './platform.ts';
-
-const defaultShmSize = 64 * 1024 * 1024;
 
 function usage(message: string, hint?: string): TsrunError {
   return new TsrunError('USAGE', message, { hint });
@@ -118,10 +117,9 @@ export function buildRunOptions(
     ...optional('volumesFrom', volumesFrom(flags)),
     ...optional('volumeDriver', given(flags, 'volume-driver')),
     readOnly: flags.boolean('read-only'),
-    shmSize: parsed(flags, 'shm-size', parseBytes) || defaultShmSize,
     ...privilegesOf(flags),
     ...namespacesOf(flags),
-    ...limitsOf(flags),
+    ...resourcesOf(flags),
     ...blockIoOf(flags),
     ...optional('health', healthOf(flags)),
     restart: restartOf(flags),
@@ -195,7 +193,6 @@ type NetworkOptions = Pick<
   | 'publish'
   | 'publishAll'
   | 'expose'
-  | 'extraHosts'
   | 'dns'
   | 'dnsSearch'
   | 'dnsOptions'
@@ -222,10 +219,6 @@ function networkOf(flags: ParsedFlags): NetworkOptions {
     publish: flags.strings('publish').flatMap((text) => asUsage(() => parsePublish(text))),
     publishAll: flags.boolean('publish-all'),
     expose: flags.strings('expose').flatMap((text) => asUsage(() => parseExpose(text))),
-    extraHosts: flags.strings('add-host').map((text) => {
-      const { name, address } = asUsage(() => parseExtraHost(text));
-      return `${name}:${address}`;
-    }),
     dns: flags.strings('dns').map((text) => text.trim()),
     dnsSearch: flags.strings('dns-search'),
     dnsOptions: flags.strings('dns-option'),
@@ -235,10 +228,7 @@ function networkOf(flags: ParsedFlags): NetworkOptions {
   };
 }
 
-type PrivilegeOptions = Pick<
-  RunOptions,
-  'privileged' | 'capAdd' | 'capDrop' | 'securityOpt' | 'devices' | 'sysctls' | 'ulimits'
->;
+type PrivilegeOptions = Pick<RunOptions, 'privileged' | 'capAdd' | 'capDrop' | 'securityOpt' | 'devices' | 'sysctls'>;
 
 function privilegesOf(flags: ParsedFlags): PrivilegeOptions {
   return {
@@ -248,7 +238,6 @@ function privilegesOf(flags: ParsedFlags): PrivilegeOptions {
     securityOpt: flags.strings('security-opt'),
     devices: flags.strings('device').map((text) => asUsage(() => parseDevice(text))),
     sysctls: labelsOf([], flags.strings('sysctl')),
-    ulimits: [...new Map(flags.strings('ulimit').map((text) => [text.split('=')[0], parseUlimit(text)])).values()],
   };
 }
 
@@ -300,10 +289,21 @@ export function parseLimits(flags: ParsedFlags): Parameters<typeof checkLimits>[
   };
 }
 
-function limitsOf(flags: ParsedFlags): Parameters<typeof checkLimits>[0] {
+/** What processes may use and which hosts they know: also of the commands of a build. Throws `USAGE` with docker's words. */
+export function resourcesOf(
+  flags: ParsedFlags,
+): ReturnType<typeof parseLimits> & Pick<RunOptions, 'extraHosts' | 'ulimits' | 'shmSize'> {
   const limits = parseLimits(flags);
   checkLimits(limits);
-  return limits;
+  return {
+    ...limits,
+    extraHosts: flags.strings('add-host').map((text) => {
+      const { name, address } = asUsage(() => parseExtraHost(text));
+      return `${name}:${address}`;
+    }),
+    ulimits: [...new Map(flags.strings('ulimit').map((text) => [text.split('=')[0], parseUlimit(text)])).values()],
+    shmSize: parsed(flags, 'shm-size', parseBytes) || defaultShmSize,
+  };
 }
 
 function restartOf(flags: ParsedFlags): RunOptions['restart'] {

@@ -367,7 +367,7 @@ export function attach(
 
 /** mount_setattr on a descriptor (Linux 5.12). */
 export function setAttributes(
-  c: Context,
+  c: Pick<Context, 'b'>,
   mount: Load,
   attr: { set?: number; clear?: number; propagation?: number; recursive: boolean; userns?: Load | number },
   info: {

@@ -25,7 +25,7 @@ import {
   TIOCSWINSZ,
 } from '../../linux/constants.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
-import { attach, type Context, fdConsole, makeTarget, openHow, openInRoot } from './context.ts';
+import { attach, type Context, fdConsole, makeTarget, openHow, openInRoot, setAttributes } from './context.ts';
 import { outsideGid, outsideUid } from './user-namespace.ts';
 
 /** What an unattended process has: its caller's descriptors, or a terminal whose master goes to the caller's socket. */
@@ -235,12 +235,15 @@ function openHostNull(b: ProgramBuilder, input: Load): void {
     why: 'the command is to have the null device and no way to change it',
     store: devices,
   });
-  const readOnly = Buffer.alloc(32);
-  readOnly.writeBigUInt64LE(BigInt(MOUNT_ATTR_RDONLY), 0);
-  b.call('mount_setattr', [devices, b.text(''), AT_EMPTY_PATH, b.bytes(readOnly, 'struct mount_attr'), 32], {
-    title: 'make the copy read-only',
-    why: "it is the host's own node: root of the container could change its mode and owner for the whole machine",
-  });
+  setAttributes(
+    { b },
+    devices,
+    { set: MOUNT_ATTR_RDONLY, recursive: false },
+    {
+      title: 'make the copy read-only',
+      why: "it is the host's own node: root of the container could change its mode and owner for the whole machine",
+    },
+  );
   b.call('openat', [devices, b.text('null'), O_RDONLY | O_CLOEXEC, 0], { title: 'stdin is /dev/null', store: input });
 }
 

@@ -3,12 +3,11 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findHierarchies } from '../../../cgroup/index.ts';
 import { TsrunError } from '../../../error.ts';
-import { defaultMounts, maskedPaths, readonlyPaths } from '../../../runtime/defaults.ts';
+import { defaultMounts, defaultShmSize, maskedPaths, readonlyPaths } from '../../../runtime/defaults.ts';
 import { type LinuxNamespace, OCI_VERSION, type Spec } from '../../../runtime/spec.ts';
 import type { OciCommand } from '../command.ts';
 
 const capabilities = ['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE'];
-const shmSize = 65536 * 1024;
 
 function example(rootless: boolean): Spec {
   // On a hybrid host containers see where they are in the hierarchies of cgroup v1, as runc has it.
@@ -31,7 +30,7 @@ function example(rootless: boolean): Spec {
     },
     root: { path: 'rootfs', readonly: true },
     hostname: 'tsrun-oci',
-    mounts: defaultMounts(shmSize),
+    mounts: defaultMounts(defaultShmSize),
     linux: {
       ...(rootless
         ? {

@@ -19,6 +19,7 @@ import type { Container } from './record.ts';
 import type { Foreground } from './start.ts';
 import { compileCommand as compileStep } from './steps.ts';
 import type { ContainerStore } from './store.ts';
+import { isTraced, isTracedByOthers } from './tracing.ts';
 import { mappingsOf } from './userns.ts';
 
 /** The cgroup to be born in, open; -1 where the container has none. */
@@ -50,14 +51,17 @@ export function compileCommand(
 ): Program {
   return step(compileStep(), () => {
     const { foreground } = setup;
+    const userns = mappingsOf(state.pid, record.options);
+    const pidLast = isTraced(record, userns !== undefined) || isTracedByOthers(store, record);
     const started = compileExec({
-      process,
+      process: pidLast ? { ...process, consoleSize: { height: foreground.rows, width: foreground.columns } } : process,
       namespaces: foreignNamespaces(state.pid),
+      pidLast,
       intoCgroup: setup.intoCgroup,
       stdin: setup.stdin,
       target: 'inherited',
       sync: true,
-      userns: mappingsOf(state.pid, record.options),
+      userns,
       seccomp: setup.seccomp,
       lenientRlimit: isLenient(record.options),
     });

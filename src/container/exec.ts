@@ -256,9 +256,9 @@ async function giveUp(monitor: MonitorHandle): Promise<void> {
   monitor.close();
 }
 
-/** Whether a step is the parent's, which tells no pid when it fails. */
+/** Whether a step comes before there is a process of the command: no pid is told when it fails. */
 function beforeChild({ operations }: Program, index: number): boolean {
-  const clone = operations.find(({ call }) => call === 'clone3');
+  const clone = operations.findLast(({ call }) => call === 'clone3' || call === 'clone');
   return index < (clone?.branch?.at ?? 0);
 }
 

@@ -7,6 +7,7 @@ import type { Spec } from '../runtime/spec.ts';
 import { monitorVersion } from './monitor.ts';
 import type { ContainerRecord, Healthcheck } from './record.ts';
 import type { RunOptions } from './run-options.ts';
+import { isTraced } from './tracing.ts';
 
 /** Layout and numbers of struct health_config in native/monitor.h; a test reads them out of the header. */
 export const healthConfigSize = 48;
@@ -59,14 +60,16 @@ export function healthProgram(
   const { healthcheck } = record;
   const args = healthcheck === undefined ? undefined : commandOf(healthcheck);
   if (healthcheck === undefined || args === undefined || spec.process === undefined) return undefined;
+  const userns = usernsOf(spec);
   const program = compileExec({
     process: { ...spec.process, args, terminal: false },
     namespaces: (spec.linux?.namespaces ?? []).map(({ type }) => type),
+    pidLast: isTraced(record, userns !== undefined),
     intoCgroup,
     stdin: false,
     target: 'slot',
     sync: false,
-    userns: usernsOf(spec),
+    userns,
     seccomp,
     lenientRlimit: () => true,
   });

@@ -4,8 +4,9 @@ import { O_RDONLY } from '../linux/constants.ts';
 import { SyscallError } from '../linux/errno.ts';
 import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import { isRestarting } from './active.ts';
-import type { Container } from './record.ts';
+import type { Container, ContainerRecord } from './record.ts';
 import { isAlive } from './state.ts';
+import type { ContainerStore } from './store.ts';
 
 /**
  * Opens a namespace of the container's first process, and of no process that has got its pid since; the caller closes it.
@@ -26,4 +27,32 @@ export function openNamespace({ record, state }: Container, file: 'net' | 'pid' 
   throw new TsrunError('CONFLICT', `cannot join ${what} of a non running container: ${record.id}`, {
     hint: `start it first: tsrun start ${record.name}`,
   });
+}
+
+/**
+ * --pid container:X and --ipc container:X: the namespaces of the other container's first process. By descriptors that the
+ * monitor keeps, from `firstFd` on: when it starts the container again, the pid may be another's.
+ */
+export function joinedNamespaces(
+  store: ContainerStore,
+  { options }: ContainerRecord,
+  firstFd: number,
+): { paths: { joinedPid?: string; joinedIpc?: string }; held: number[] } {
+  const held: number[] = [];
+  const path = (mode: string, name: 'pid' | 'ipc'): string | undefined => {
+    if (!mode.startsWith('container:')) return undefined;
+    held.push(openNamespace(store.resolve(mode.slice('container:'.length)), name, `${name} namespace`));
+    return `/proc/self/fd/${firstFd + held.length - 1}`;
+  };
+  try {
+    const joinedPid = path(options.pidMode, 'pid');
+    const joinedIpc = path(options.ipcMode, 'ipc');
+    return {
+      paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
+      held,
+    };
+  } catch (error) {
+    held.forEach(close);
+    throw error;
+  }
 }

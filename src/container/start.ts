@@ -25,7 +25,7 @@ import { mergeEnvironment } from './environment.ts';
 import { recordContainerEvent, recordVolumeEvents } from './events.ts';
 import { healthProgram } from './health.ts';
 import type { HostLook } from './host-look.ts';
-import { openNamespace } from './join.ts';
+import { joinedNamespaces } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
 import { LayeredRoot } from './layered-root.ts';
@@ -44,6 +44,7 @@ import { mountPointOf, takeMountsAway } from './shared-mounts.ts';
 import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
+import { markTraced } from './tracing.ts';
 import { Undo } from './undo.ts';
 import { heedUpdate } from './update.ts';
 import { type HeldUserNamespace, holdUserNamespace, parseUserns } from './userns.ts';
@@ -160,6 +161,7 @@ export async function startContainer(
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
+    markTraced(store, record, userns !== undefined);
     const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
       record: asItsNetworkHasIt(record, network),
@@ -252,34 +254,6 @@ function checkStartable(store: ContainerStore, record: ContainerRecord): Contain
   }
   if (isUp(now.state)) throw new TsrunError('CONFLICT', `container "${record.name}" is already running`);
   return now;
-}
-
-/**
- * --pid container:X and --ipc container:X: the namespaces of the other container's first process. By descriptors that the
- * monitor keeps, from `firstFd` on: when it starts the container again, the pid may be another's.
- */
-function joinedNamespaces(
-  store: ContainerStore,
-  { options }: ContainerRecord,
-  firstFd: number,
-): { paths: { joinedPid?: string; joinedIpc?: string }; held: number[] } {
-  const held: number[] = [];
-  const path = (mode: string, name: 'pid' | 'ipc'): string | undefined => {
-    if (!mode.startsWith('container:')) return undefined;
-    held.push(openNamespace(store.resolve(mode.slice('container:'.length)), name, `${name} namespace`));
-    return `/proc/self/fd/${firstFd + held.length - 1}`;
-  };
-  try {
-    const joinedPid = path(options.pidMode, 'pid');
-    const joinedIpc = path(options.ipcMode, 'ipc');
-    return {
-      paths: { ...(joinedPid === undefined ? {} : { joinedPid }), ...(joinedIpc === undefined ? {} : { joinedIpc }) },
-      held,
-    };
-  } catch (error) {
-    held.forEach(close);
-    throw error;
-  }
 }
 
 function makeCgroup(

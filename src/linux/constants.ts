@@ -43,8 +43,10 @@ export const LOCK_UN = 8;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
+export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
+export const MADV_DONTFORK = 10;
 
 // openat2.h
 export const RESOLVE_NO_XDEV = 0x01;
@@ -107,7 +109,9 @@ export const CLONE_NEWTIME = 0x80;
 export const CLONE_VM = 0x100;
 export const CLONE_FS = 0x200;
 export const CLONE_PIDFD = 0x1000;
+export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWNS = 0x20000;
+export const CLONE_PARENT_SETTID = 0x100000;
 export const CLONE_NEWCGROUP = 0x2000000;
 export const CLONE_NEWUTS = 0x4000000;
 export const CLONE_NEWIPC = 0x8000000;
@@ -116,6 +120,13 @@ export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
 export const CLONE_CLEAR_SIGHAND = 0x100000000;
 export const CLONE_INTO_CGROUP = 0x200000000;
+
+// wait.h
+export const P_PID = 1;
+export const WNOHANG = 1;
+export const WSTOPPED = 2;
+export const WEXITED = 4;
+export const WNOWAIT = 0x1000000;
 
 // stat.h
 export const S_IFMT = 0o170000;

@@ -5,7 +5,7 @@ import { openPidfd } from '../linux/process.ts';
 import { compileUnattendedExec } from '../runtime/compile/exec.ts';
 import { foreignNamespaces } from '../runtime/namespaces.ts';
 import { seccompFlags } from '../runtime/seccomp/index.ts';
-import type { Process } from '../runtime/spec.ts';
+import type { NamespaceType, Process, Spec } from '../runtime/spec.ts';
 import { handOn } from './descriptors.ts';
 import { openCgroups } from './exec-cgroup.ts';
 import { checkExecutable } from './executable.ts';
@@ -48,9 +48,11 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
     checkExecutable(record.pid, handed.process);
     const filter = container.filter();
     const profile = spec.linux?.seccomp;
+    const namespaces = foreignNamespaces(record.pid);
     const program = compileUnattendedExec({
       process: handed.process,
-      namespaces: foreignNamespaces(record.pid),
+      namespaces,
+      pidLast: isTraced(spec, namespaces),
       intoCgroup: cgroup >= 0,
       stdin: true,
       target: 'inherited',
@@ -96,4 +98,19 @@ export function execProcess(container: OciContainer, options: ExecOptions): numb
     close(cgroup);
     if (console !== undefined) close(console);
   }
+}
+
+/**
+ * Whether somebody in the container's pid namespace may trace: it has CAP_SYS_PTRACE and no user namespace of its own, or others
+ * are there of whom nothing is known. Not where a listener answers calls: it is to be told the pid of who loads the filter.
+ */
+function isTraced({ process, linux }: Spec, foreign: readonly NamespaceType[]): boolean {
+  if (foreign.includes('user') || linux?.seccomp?.listenerPath !== undefined) return false;
+  const joined = linux?.namespaces?.some(({ type, path }) => type === 'pid' && path !== undefined);
+  return (
+    joined === true ||
+    Object.values(process?.capabilities ?? {})
+      .flat()
+      .includes('CAP_SYS_PTRACE')
+  );
 }

@@ -70,6 +70,7 @@ function run(
     const program = compileUnattendedExec({
       process: command,
       namespaces,
+      pidLast: false,
       intoCgroup: false,
       stdin: true,
       target: 'inherited',

@@ -17,6 +17,8 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  CLONE_PARENT,
+  CLONE_PARENT_SETTID,
   CLONE_PIDFD,
   F_DUPFD_CLOEXEC,
   F_GETFD,
@@ -30,6 +32,9 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MADV_DONTFORK,
+  MAP_SHARED,
+  MFD_CLOEXEC,
   MNT_DETACH,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NOATIME,
@@ -65,6 +70,7 @@ import {
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  P_PID,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
@@ -72,6 +78,8 @@ import {
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
+  PROT_READ,
+  PROT_WRITE,
   RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
@@ -97,6 +105,10 @@ import {
   TIOCGPTPEER,
   TIOCSCTTY,
   TIOCSPTLCK,
+  WEXITED,
+  WNOHANG,
+  WNOWAIT,
+  WSTOPPED,
 } from '../linux/constants.ts';
 
 type Table = readonly (readonly [name: string, value: number])[];
@@ -124,7 +136,9 @@ const tables = {
   clone: table({
     CLONE_NEWTIME,
     CLONE_PIDFD,
+    CLONE_PARENT,
     CLONE_NEWNS,
+    CLONE_PARENT_SETTID,
     CLONE_NEWCGROUP,
     CLONE_NEWUTS,
     CLONE_NEWIPC,
@@ -151,6 +165,9 @@ const tables = {
   }),
   at: table({ AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE }),
   socketType: table({ SOCK_NONBLOCK, SOCK_CLOEXEC }),
+  protection: table({ PROT_READ, PROT_WRITE }),
+  memfd: table({ MFD_CLOEXEC }),
+  wait: table({ WNOHANG, WSTOPPED, WEXITED, WNOWAIT }),
   message: table({ MSG_DONTWAIT, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC }),
 } satisfies Record<string, Table>;
 
@@ -186,6 +203,9 @@ const values = {
   prctl: table({ PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT }),
   ambient: table({ PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL }),
   seccomp: table({ SECCOMP_SET_MODE_FILTER }),
+  mapping: table({ MAP_SHARED }),
+  advice: table({ MADV_DONTFORK }),
+  idType: table({ P_PID }),
   fileType: table({ S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO }),
 } satisfies Record<string, Table>;
 

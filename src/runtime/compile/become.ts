@@ -14,8 +14,16 @@ export function joinKeyring(b: ProgramBuilder, name: string | undefined): void {
   });
 }
 
-/** The last operations of a program's child. `where` is what the working directory is looked for in, for hints. */
-export function becomeCommand(c: ProcessContext, process: Process, where: 'image' | 'container'): void {
+/**
+ * The last operations of a program's child. `where` is what the working directory is looked for in, for hints; `last` is what
+ * is done when nothing is left but execve.
+ */
+export function becomeCommand(
+  c: ProcessContext,
+  process: Process,
+  where: 'image' | 'container',
+  last: () => void = () => {},
+): void {
   const { b } = c;
   if (c.options.newKeyring === true) joinKeyring(b, undefined);
   b.call('chdir', [b.text(process.cwd)], {
@@ -29,5 +37,6 @@ export function becomeCommand(c: ProcessContext, process: Process, where: 'image
   });
   b.call('umask', [process.user.umask ?? 0o022], { title: 'the usual umask', shell: 'umask 022' });
   compileIdentity(c, process);
+  last();
   compileExec(c, process);
 }

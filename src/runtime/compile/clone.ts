@@ -14,7 +14,7 @@ import {
   O_CLOEXEC,
   O_WRONLY,
 } from '../../linux/constants.ts';
-import type { Label, Load, OperationInfo, ProgramBuilder } from '../../program/program.ts';
+import type { Label, Load, OperationInfo, Place, ProgramBuilder } from '../../program/program.ts';
 import type { NamespaceType } from '../spec.ts';
 import { fdCgroup, fdSync, messageCreated } from './context.ts';
 
@@ -40,9 +40,13 @@ export function cloneChild(
   b: ProgramBuilder,
   pid: Load,
   pidfd: Load,
-  { flags, intoCgroup, ...info }: OperationInfo & { flags: number; intoCgroup: boolean },
+  {
+    flags,
+    intoCgroup,
+    args = b.reserve(88, 'struct clone_args'),
+    ...info
+  }: OperationInfo & { flags: number; intoCgroup: boolean; args?: Place | undefined },
 ): Label {
-  const args = b.reserve(88, 'struct clone_args');
   const struct = b.at(args);
   struct.writeBigUInt64LE(BigInt(flags | CLONE_PIDFD) + (intoCgroup ? BigInt(CLONE_INTO_CGROUP) : 0n), 0);
   struct.writeBigUInt64LE(BigInt(SIGCHLD), 32);

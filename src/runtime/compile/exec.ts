@@ -6,6 +6,7 @@
 import {
   AT_FDCWD,
   CLONE_NEWPID,
+  CLONE_PARENT_SETTID,
   F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_NOCTTY,
@@ -33,8 +34,10 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
+import { beginLateEntry, enterPidNamespace, followLateEntry, prepareLateEntry } from './late-entry.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, scheduleForked, setAffinity } from './scheduling.ts';
 import {
+  leadSession,
   type MonitoredStdio,
   monitorStdio,
   openPeer,
@@ -52,6 +55,8 @@ export interface ExecOptions {
   process: Process;
   /** What the container does not share with its caller; `pid` among them is joined by the child that is cloned. */
   namespaces: readonly NamespaceType[];
+  /** Who is in that pid namespace may trace (CAP_SYS_PTRACE), and not by a user namespace: it is entered last. */
+  pidLast: boolean;
   /** Start inside the cgroup whose directory is descriptor 8. */
   intoCgroup: boolean;
   /** Keep a pipe to the command's stdin; without it stdin is /dev/null. */
@@ -136,7 +141,9 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   setAffinity(b, process.execCPUAffinity?.initial, 'while it joins');
   const v1 = openV1(b, unattended?.v1Procs);
   const own = b.slot('own pid namespace');
-  if (joinPid) {
+  const late = joinPid && options.pidLast ? prepareLateEntry(b, options.sync) : undefined;
+  const joinsByClone = joinPid && late === undefined;
+  if (joinsByClone) {
     b.call('openat', [AT_FDCWD, b.text('/proc/self/ns/pid'), O_RDONLY | O_CLOEXEC, 0], {
       title: 'open the own pid namespace',
       store: own,
@@ -147,28 +154,32 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       hints: joinHints,
     });
   }
-  const child = cloneChild(b, pid, pidfd, {
-    flags: 0,
+  const child = cloneChild(b, late?.joiner ?? pid, pidfd, {
+    flags: late === undefined ? 0 : CLONE_PARENT_SETTID,
+    args: late?.args,
     intoCgroup: options.intoCgroup,
-    title: 'make the process',
+    title: late === undefined ? 'make the process' : 'make the process that joins',
     why: "in the container's cgroup from its first moment, so that nothing of it escapes limits and the final kill",
   });
 
   // The parent.
-  if (joinPid) {
+  if (joinsByClone) {
     b.call('setns', [own, CLONE_NEWPID], {
       title: 'monitor: children belong to the own pid namespace again',
       why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
     });
     b.call('close', [own], { title: 'monitor: close the own pid namespace' });
   }
-  if (target !== undefined) {
+  if (target !== undefined || late !== undefined) {
     b.call('close', [pidfd], {
       title: 'monitor: close the pidfd',
       why: 'it is the parent, and checks are many',
     });
   }
-  if (options.sync) tellPid(b, pid);
+  if (late !== undefined) {
+    followLateEntry(b, late, pid, unattended !== undefined);
+    scheduleForked(b, process, pid);
+  } else if (options.sync) tellPid(b, pid);
   monitorStdio(b, stdio);
   if (unattended?.stays === true) {
     for (const fd of [fdSync, errorFd]) {
@@ -182,6 +193,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
 
   // The child.
   b.mark(child);
+  if (late !== undefined) beginLateEntry(b, late, errorFd);
   enterV1(b, v1);
   const c: ProcessContext = {
     b,
@@ -195,7 +207,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     },
   };
   if (unattended !== undefined) {
-    prepareProcess(c, process, unattended);
+    prepareProcess(c, process, unattended, late !== undefined);
     compilePersonality(c, unattended.personality);
     compileMemoryPolicy(c, unattended.memoryPolicy);
   }
@@ -203,14 +215,20 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   giveUpHost(b, options, container, stdio, options.userns === undefined ? uid : hostId(options.userns.uids, uid));
   // Who is in a user namespace raises no limit any more.
   if (options.userns !== undefined) compileRlimits(c, process);
-  join(b, options.namespaces);
+  join(b, late === undefined ? options.namespaces.filter((type) => type !== 'pid') : options.namespaces);
   if (options.namespaces.includes('user')) becomeRoot(c);
-  if (stdio.kind === 'terminal') takeStdio(b, uid, stdio, makeTerminal(b, uid, 0));
+  const forked = late !== undefined;
+  if (stdio.kind === 'terminal') {
+    const terminal = makeTerminal(b, uid, 0);
+    // Of one that is cloned here the monitor sets it, while the command is still on its way.
+    if (forked) setSize(b, terminal, process.consoleSize);
+    takeStdio(b, uid, stdio, terminal, { forked });
+  }
   if (stdio.kind === 'console') {
     const terminal = makeTerminal(b, uid, fdKeptConsole);
     setSize(b, terminal, process.consoleSize);
     if (unattended?.plainTerminal === true) setPlain(b, terminal);
-    takeStdio(b, uid, stdio, terminal);
+    takeStdio(b, uid, stdio, terminal, { forked });
   }
   b.enter('security');
   if (unattended === undefined) {
@@ -220,7 +238,11 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     });
   } else layOut(b, unattended);
   if (options.userns === undefined) compileRlimits(c, process);
-  becomeCommand(c, process, 'container');
+  becomeCommand(c, process, 'container', () => {
+    if (late === undefined) return;
+    enterPidNamespace(b, late);
+    leadSession(b, process.terminal === true);
+  });
   return {
     builder: b,
     pid,
@@ -326,9 +348,8 @@ function giveUpHost(
 }
 
 /** One call for all namespaces: the kernel enters all or none. */
-function join(b: ProgramBuilder, namespaces: readonly NamespaceType[]): void {
+function join(b: ProgramBuilder, types: readonly NamespaceType[]): void {
   b.enter('namespaces');
-  const types = namespaces.filter((type) => type !== 'pid');
   if (types.length === 0) return;
   const flags = types.reduce((set, type) => set | cloneFlags[type], 0);
   b.call('setns', [fdJoin, flags], {

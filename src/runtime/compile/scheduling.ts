@@ -1,7 +1,7 @@
 /** When and where a process runs: scheduler, priority of disk access, processors, personality (OCI runtime-spec config.md). */
 import { TsrunError } from '../../error.ts';
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from '../../linux/constants.ts';
-import type { ProgramBuilder } from '../../program/program.ts';
+import type { Load, ProgramBuilder } from '../../program/program.ts';
 import type { IoPriority, Linux, Process, Scheduler } from '../spec.ts';
 import type { ProcessContext } from './context.ts';
 
@@ -33,35 +33,21 @@ const ioClasses: Readonly<Record<IoPriority['class'], number>> = {
 const ioprioWhoProcess = 1;
 const ioprioClassShift = 13;
 
-/** `process.scheduler` and `process.ioPriority`; while the process may still do so. */
-export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority }: Process): void {
+/** Whether a child of a process that has it is without it (man 7 sched), or cannot be made. */
+function staysBehind(scheduler: Scheduler | undefined): boolean {
+  return scheduler?.policy === 'SCHED_DEADLINE' || scheduler?.flags?.includes('SCHED_FLAG_RESET_ON_FORK') === true;
+}
+
+/**
+ * `process.scheduler` and `process.ioPriority`; while the process may still do so. `forked`: a child of it becomes the command.
+ */
+export function compileScheduling(
+  { b }: Pick<ProcessContext, 'b'>,
+  { scheduler, ioPriority }: Process,
+  forked = false,
+): void {
   b.enter('identity');
-  if (scheduler !== undefined) {
-    const struct = Buffer.alloc(48);
-    let flags = 0;
-    for (const name of scheduler.flags ?? []) {
-      const bit = schedulerFlags[name];
-      if (bit === undefined) throw new TsrunError('USAGE', `unknown scheduler flag ${JSON.stringify(name)}`);
-      flags |= bit;
-    }
-    struct.writeUInt32LE(struct.length, 0);
-    struct.writeUInt32LE(policies[scheduler.policy], 4);
-    struct.writeBigUInt64LE(BigInt(flags), 8);
-    struct.writeInt32LE(scheduler.nice ?? 0, 16);
-    struct.writeInt32LE(scheduler.priority ?? 0, 20);
-    struct.writeBigUInt64LE(BigInt(scheduler.runtime ?? 0), 24);
-    struct.writeBigUInt64LE(BigInt(scheduler.deadline ?? 0), 32);
-    struct.writeBigUInt64LE(BigInt(scheduler.period ?? 0), 40);
-    b.call('sched_setattr', [0, b.bytes(struct, 'struct sched_attr'), 0], {
-      title: `scheduler ${scheduler.policy}`,
-      why: 'asked for by process.scheduler',
-      shell: `chrt --${scheduler.policy.slice(6).toLowerCase()} --pid ${scheduler.priority ?? 0} $$`,
-      hints: {
-        EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
-        EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',
-      },
-    });
-  }
+  if (scheduler !== undefined && !(forked && staysBehind(scheduler))) setScheduler(b, scheduler, 0);
   if (ioPriority !== undefined) {
     const { priority = 0 } = ioPriority;
     const value = (ioClasses[ioPriority.class] << ioprioClassShift) | priority;
@@ -72,6 +58,39 @@ export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority
       hints: { EPERM: 'the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE' },
     });
   }
+}
+
+/** What `forked` has left out, for the command by its pid. */
+export function scheduleForked(b: ProgramBuilder, { scheduler }: Process, pid: Load): void {
+  b.enter('identity');
+  if (scheduler !== undefined && staysBehind(scheduler)) setScheduler(b, scheduler, pid);
+}
+
+function setScheduler(b: ProgramBuilder, scheduler: Scheduler, pid: Load | 0): void {
+  const struct = Buffer.alloc(48);
+  let flags = 0;
+  for (const name of scheduler.flags ?? []) {
+    const bit = schedulerFlags[name];
+    if (bit === undefined) throw new TsrunError('USAGE', `unknown scheduler flag ${JSON.stringify(name)}`);
+    flags |= bit;
+  }
+  struct.writeUInt32LE(struct.length, 0);
+  struct.writeUInt32LE(policies[scheduler.policy], 4);
+  struct.writeBigUInt64LE(BigInt(flags), 8);
+  struct.writeInt32LE(scheduler.nice ?? 0, 16);
+  struct.writeInt32LE(scheduler.priority ?? 0, 20);
+  struct.writeBigUInt64LE(BigInt(scheduler.runtime ?? 0), 24);
+  struct.writeBigUInt64LE(BigInt(scheduler.deadline ?? 0), 32);
+  struct.writeBigUInt64LE(BigInt(scheduler.period ?? 0), 40);
+  b.call('sched_setattr', [pid, b.bytes(struct, 'struct sched_attr'), 0], {
+    title: `scheduler ${scheduler.policy}`,
+    why: 'asked for by process.scheduler',
+    shell: `chrt --${scheduler.policy.slice(6).toLowerCase()} --pid ${scheduler.priority ?? 0} $$`,
+    hints: {
+      EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
+      EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',
+    },
+  });
 }
 
 /** man 2 set_mempolicy */
@@ -159,10 +178,11 @@ export function prepareProcess(
   c: ProcessContext,
   process: Process,
   { labels }: { labels: Readonly<Record<string, string>> },
+  forked: boolean,
 ): void {
   const { b } = c;
   setAffinity(b, process.execCPUAffinity?.final, 'for the command');
-  compileScheduling(c, process);
+  compileScheduling(c, process, forked);
   b.enter('security');
   for (const [file, value] of Object.entries(labels)) {
     const fd = b.slot(`attr/${file}`);

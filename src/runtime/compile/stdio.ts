@@ -249,14 +249,14 @@ function openHostNull(b: ProgramBuilder, input: Load): void {
 
 /**
  * Descriptors 0, 1 and 2 for user `uid`, and the session; the last use of what was opened before. `host`: the root is still
- * that of the host.
+ * that of the host. `forked`: another process becomes the command, and its session is made by `leadSession`.
  */
 export function takeStdio(
   b: ProgramBuilder,
   uid: number,
   stdio: Stdio,
   terminal: Load | undefined,
-  { host = false } = {},
+  { host = false, forked = false } = {},
 ): void {
   b.enter('console');
   b.call('setsid', [], {
@@ -266,10 +266,7 @@ export function takeStdio(
   });
   if (terminal !== undefined) {
     for (const fd of [0, 1, 2]) b.call('dup3', [terminal, fd, 0], { title: `the terminal is descriptor ${fd}` });
-    b.call('ioctl', [0, TIOCSCTTY, 0], {
-      title: 'it is the controlling terminal',
-      why: 'Ctrl-C and job control work through it',
-    });
+    if (!forked) takeControl(b);
     return;
   }
   if (stdio.kind !== 'pipes') return;
@@ -301,4 +298,22 @@ export function takeStdio(
       });
     }
   }
+}
+
+function takeControl(b: ProgramBuilder): void {
+  b.call('ioctl', [0, TIOCSCTTY, 0], {
+    title: 'it is the controlling terminal',
+    why: 'Ctrl-C and job control work through it',
+  });
+}
+
+/** The session of a process whose descriptors another one has laid out. */
+export function leadSession(b: ProgramBuilder, terminal: boolean): void {
+  b.enter('console');
+  b.call('setsid', [], {
+    title: 'a session in the pid namespace',
+    why: 'that of its maker has no number there, and shells look for theirs',
+    shell: 'setsid',
+  });
+  if (terminal) takeControl(b);
 }

@@ -14,6 +14,7 @@ function compiled(changes: Partial<ExecOptions> = {}, process: Partial<ExecOptio
       ...process,
     },
     namespaces: ['mount', 'pid', 'network', 'ipc'],
+    pidLast: false,
     intoCgroup: true,
     stdin: false,
     target: 'inherited',

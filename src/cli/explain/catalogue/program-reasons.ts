@@ -58,6 +58,47 @@ export const programReasons: readonly Entry[] = [
   ],
   ['it is the parent, and checks are many', 'он — родитель, а проверок много'],
   [
+    'another process makes the command; a pipe to it would be open in the command too, for whoever traces it',
+    'команду создаёт другой процесс; канал к нему был бы открыт и в команде — для того, кто её трассирует',
+  ],
+  [
+    'who traces the command speaks with its voice: what comes from there is not passed on as it is',
+    'кто трассирует команду, говорит её голосом: пришедшее оттуда не передаётся дальше как есть',
+  ],
+  [
+    'that of the process that joins, if it came no further',
+    'или того процесса, который входит, если дальше дело не пошло',
+  ],
+  [
+    'its end of the socket is closed by execve; anything else that comes is a failure',
+    'её конец сокета закроет execve; всё, что придёт иначе, — неудача',
+  ],
+  [
+    'the root of the failed process shows what is missing there',
+    'корень неудачного процесса показывает, чего там не хватает',
+  ],
+  [
+    'it has made the command then, or failed; its status stays to be collected',
+    'тогда он создал команду или не смог; его статус остаётся, чтобы его забрали',
+  ],
+  ['nobody above expects a process that is not the command', 'никто выше не ждёт процесса, который не команда'],
+  [
+    'a fork does not copy it: who traces the command finds no way to the monitor',
+    'fork её не копирует: кто трассирует команду, не найдёт пути к монитору',
+  ],
+  [
+    'the sync socket is believed on its other side, and is not for the command',
+    'сокету синхронизации на другой стороне верят, и он не для команды',
+  ],
+  [
+    'only now, with nothing of the host left: who may trace there could look into it from its first moment',
+    'только теперь, когда от хоста ничего не осталось: кто там может трассировать, заглянет в него с первого мгновения',
+  ],
+  [
+    'that of its maker has no number there, and shells look for theirs',
+    'у сеанса его создателя там нет номера, а оболочки ищут свой',
+  ],
+  [
     'one call makes the process and its walls; with a cgroup it is inside its limits from its first moment',
     'один вызов создаёт и процесс, и его стены; с cgroup он внутри своих ограничений с первого мгновения',
   ],

@@ -10,6 +10,11 @@ export const without: readonly WithoutEntry[] = [
     'он видел бы процессы хоста и слал бы им сигналы, его монтирования были бы монтированиями хоста, его имя — именем машины',
   ],
   [
+    'make the process of the command in the pid namespace of the container',
+    'whoever has CAP_SYS_PTRACE in the container would stop the process on its way, and open /proc/PID/root: the host',
+    'кто в контейнере имеет CAP_SYS_PTRACE, остановил бы процесс в пути и открыл /proc/PID/root: хост',
+  ],
+  [
     'make all mounts {1}',
     'every mount of the container would appear on the host too, and stay there',
     'каждое монтирование контейнера появлялось бы и на хосте и оставалось бы там',

@@ -82,12 +82,18 @@ const programs: [string, () => Program][] = [
       return compileStart(options(spec({}), { root: { ...root, appendLowers: false } })).build();
     },
   ],
-  ...[true, false].map((terminal): [string, () => Program] => [
-    `exec, terminal ${terminal}`,
+  ...[
+    { terminal: true, pidLast: false },
+    { terminal: false, pidLast: false },
+    { terminal: true, pidLast: true },
+    { terminal: false, pidLast: true },
+  ].map(({ terminal, pidLast }): [string, () => Program] => [
+    `exec, terminal ${terminal}, pid last ${pidLast}`,
     () =>
       compileExec({
         process: { ...usual, terminal },
         namespaces: allTypes,
+        pidLast,
         intoCgroup: true,
         stdin: !terminal,
         target: terminal ? 'inherited' : 'slot',

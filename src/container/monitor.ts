@@ -192,8 +192,12 @@ export class MonitorHandle {
       }
       if (bytes !== undefined) {
         const message = decodeSync(bytes);
-        // The monitor is its parent and lives: the pid cannot be another's yet.
-        if (message.kind === messageKinds.created) this.pidfd = syscall('pidfd_open', message.words[0], 0);
+        if (message.kind === messageKinds.created) {
+          // A process that joins comes first, where it makes that of the command.
+          close(this.pidfd);
+          // The monitor is its parent and lives: the pid cannot be another's yet.
+          this.pidfd = syscall('pidfd_open', message.words[0], 0);
+        }
         return message;
       }
       if (gone) {

@@ -1,7 +1,11 @@
 /** Attacks on processes that join a container, by root in it who may trace: man 7 capabilities, CAP_SYS_PTRACE. */
 
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Host } from './attack-fixture.ts';
+import { OciWorld, removeCgroupParent } from './oci-fixture.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
 
 const host = new Host();
@@ -10,8 +14,8 @@ afterAll(() => host.remove());
 
 /**
  * Stops whatever appears in its pid namespace at every step, and looks for what is not the container's: another root, working
- * directory or namespace, descriptors that are files, more capabilities or no filter. What it finds stands in /said, with the
- * number of processes that it met before they were programs of the container.
+ * directory or namespace than process 1 has, descriptors that are files, more capabilities or no filter. What it finds stands in
+ * /said, with how many times it met a process before it was a program of the container.
  */
 const tracer = `#define _GNU_SOURCE
 #include <dirent.h>
@@ -64,7 +68,7 @@ void look(int pid, const char *secret) {
   for (int i = 0; i < 6; i++) {
     memset(link, 0, 400), memset(mine, 0, 400);
     snprintf(rest, 500, "ns/%s", kinds[i]);
-    if (readlink(at(pid, rest), link, 399) > 0 && readlink(at(getpid(), rest), mine, 399) > 0 && strcmp(link, mine)) say("namespace", kinds[i]);
+    if (readlink(at(pid, rest), link, 399) > 0 && readlink(at(1, rest), mine, 399) > 0 && strcmp(link, mine)) say("namespace", kinds[i]);
   }
   DIR *d = opendir(at(pid, "fd"));
   for (struct dirent *e; d && (e = readdir(d));) {
@@ -73,12 +77,12 @@ void look(int pid, const char *secret) {
     snprintf(rest, 500, "fd/%s", e->d_name);
     if (e->d_name[0] == '.' || readlink(at(pid, rest), link, 399) <= 0 || stat(at(pid, rest), &s)) continue;
     if (!S_ISFIFO(s.st_mode) && !S_ISSOCK(s.st_mode) && !S_ISCHR(s.st_mode)) say("descriptor", link);
-    if (S_ISCHR(s.st_mode) && strncmp(link, "/dev/pts/", 9) && strcmp(link, "/null")) say("descriptor", link);
+    if (S_ISCHR(s.st_mode) && strncmp(link, "/dev/pts/", 9) && strcmp(link, "/null") && strcmp(link, "/dev/null")) say("descriptor", link);
     if (S_ISCHR(s.st_mode) && strncmp(link, "/dev/pts/", 9) == 0 && access(link, F_OK)) say("descriptor", link);
   }
   if (d) closedir(d);
   if (text(at(pid, "environ"), link, 400) > 0) say("environment", link);
-  text("/proc/self/status", own, 8192);
+  text("/proc/1/status", own, 8192);
   text(at(pid, "status"), status, 8192);
   for (int i = 0; i < 4; i++) {
     if (!(a = strstr(status, lines[i])) || !(b = strstr(own, lines[i]))) continue;
@@ -114,27 +118,153 @@ int main(int argc, char **argv) {
 }
 `;
 
-/** What the attacker has said: how many processes it met on their way, and what it found in them. */
-async function said(name: string): Promise<{ met: number; found: string[] }> {
-  // Not by exec, which is what is attacked.
-  const { stdout } = await tsrun(['cp', `${name}:/said`, '-']);
-  const [, met = '0'] = /met (\d+)$/m.exec(stdout) ?? [];
-  return { met: Number(met), found: stdout.match(/^FOUND .*$/gm) ?? [] };
+/** What the attacker has said: how many times it met a process on its way, and what it found. */
+function heard(text: string): { met: number; found: string[] } {
+  const [, met = '0'] = /met (\d+)$/m.exec(text) ?? [];
+  return { met: Number(met), found: text.match(/^FOUND .*$/gm) ?? [] };
+}
+
+// Not by exec, which is what is attacked.
+const said = async (name: string): Promise<string> => (await tsrun(['cp', `${name}:/said`, '-'])).stdout;
+
+/** Joins again and again, until enough of it has been met: some are through before they are noticed. */
+async function attacked(joins: () => Promise<unknown>, text: () => Promise<string> | string): Promise<void> {
+  for (let round = 0; round < 200 && heard(await text()).met < enough; round++) await joins();
+  const { met, found } = heard(await text());
+  expect(found).toEqual([]);
+  expect(met).toBeGreaterThanOrEqual(enough);
+}
+
+const enough = 20;
+const traces = ['--network=none', '--cap-add=SYS_PTRACE'];
+
+async function runTracer(name: string, flags: readonly string[]): Promise<void> {
+  const program = host.compile('tracer', tracer);
+  const mount = ['-v', `${program}:/tracer:ro`];
+  await tsrunOk(['run', '-d', '--name', name, ...traces, ...mount, ...flags, 'busybox', '/tracer', host.secret]);
 }
 
 test('who may trace finds nothing of the host in what joins by exec', async () => {
-  const program = host.compile('tracer', tracer);
-  const flags = ['--network=none', '--cap-add=SYS_PTRACE', '-v', `${program}:/tracer:ro`];
-  await tsrunOk(['run', '-d', '--name', 'tracer', ...flags, 'busybox', '/tracer', host.secret]);
+  await runTracer('tracer', []);
   try {
-    // Some are through before they are noticed: until a few have been met.
-    for (let round = 0; round < 200 && (await said('tracer')).met < 20; round++) {
-      await tsrunOk(['exec', 'tracer', 'true']);
-    }
-    const { met, found } = await said('tracer');
-    expect(found).toEqual([]);
-    expect(met).toBeGreaterThanOrEqual(20);
+    await attacked(
+      () => tsrunOk(['exec', 'tracer', 'true']),
+      () => said('tracer'),
+    );
   } finally {
     await tsrunOk(['rm', '-f', 'tracer']);
+  }
+});
+
+test('nor in health checks, which are what they are elsewhere', async () => {
+  await runTracer('checked', ['--health-cmd=true', '--health-interval=100ms']);
+  try {
+    await attacked(
+      () => delay(50),
+      () => said('checked'),
+    );
+    const status = (): Promise<string> => tsrunOk(['inspect', '--format', '{{.State.Health.Status}}', 'checked']);
+    await expect.poll(status).toBe('healthy');
+  } finally {
+    await tsrunOk(['rm', '-f', 'checked']);
+  }
+});
+
+test('nor in what joins a container whose pid namespace it has joined', async () => {
+  await tsrunOk(['run', '-d', '--name', 'debugged', '--network=none', 'busybox', 'sleep', '1000']);
+  try {
+    await runTracer('debugger', ['--pid=container:debugged']);
+    await attacked(
+      () => tsrunOk(['exec', 'debugged', 'true']),
+      () => said('debugger'),
+    );
+  } finally {
+    await tsrunOk(['rm', '-f', 'debugged', 'debugger']);
+  }
+});
+
+test('a command in a container that may trace is what it is in another one', async () => {
+  const names = ['plain', 'traced'];
+  for (const [index, flags] of [['--network=none'], traces].entries()) {
+    await tsrunOk(['run', '-d', '--name', names[index] ?? '', ...flags, 'busybox', 'sleep', '1000']);
+  }
+  const stat = 'set -- $(cat /proc/self/stat); [ $6 = $$ ] && echo leads its session';
+  const cases: [flags: string[], command: string[], options?: Parameters<typeof tsrun>[1]][] = [
+    [[], ['sh', '-c', `${stat}; id; pwd; echo $HOME; ls /proc/self/fd | wc -l; exit 7`]],
+    [
+      ['-u', '7:8', '-w', '/tmp', '-e', 'A=b'],
+      ['sh', '-c', 'id; pwd; echo $A; ls -ln /dev/stdout | wc -l; kill -9 $$'],
+    ],
+    [
+      [],
+      ['sh', '-c', 'grep -E "^(Sig[BIC]|Groups|Uid|NoNew|Seccomp:)" /proc/self/status; cat /proc/self/oom_score_adj'],
+    ],
+    [['--privileged'], ['grep', 'CapEff', '/proc/self/status']],
+    [['-i'], ['cat'], { stdin: 'input' }],
+    [['-t'], ['sh', '-c', `${stat}; stty size; ps -o tty= >/dev/tty; exit 3`], { tty: true }],
+    [[], ['nope']],
+    [[], ['/etc/passwd']],
+    [['-w', '/etc/passwd'], ['true']],
+    [['-w', '/nope/nope'], ['true']],
+    [['-d'], ['sh', '-c', 'echo detached >/detached']],
+  ];
+  try {
+    for (const [flags, command, options] of cases) {
+      const [plain, traced] = await Promise.all(
+        names.map(async (name) => {
+          const { code, stdout, stderr } = await tsrun(['exec', ...flags, name, ...command], options);
+          return { code, stdout, stderr: stderr.replace(/step \d+ of \d+/, '') };
+        }),
+      );
+      expect(traced, command.join(' ')).toEqual(plain);
+    }
+    for (const name of names)
+      await expect.poll(async () => (await tsrun(['exec', name, 'cat', '/detached'])).stdout).toBe('detached\n');
+  } finally {
+    await tsrunOk(['rm', '-f', ...names]);
+  }
+});
+
+const cgroups = 'tsrun-joining-test';
+
+test('tsrun-oci exec: nothing of the host is found, and the command is what it was asked to be', async () => {
+  const world = await OciWorld.make();
+  try {
+    const bundle = world.bundle('traced', '');
+    copyFileSync(host.compile('tracer', tracer), join(bundle, 'rootfs/tracer'));
+    await world.createOk('traced', `exec /tracer ${host.secret}`, ({ process, linux }) => {
+      const set = [...(process.capabilities?.bounding ?? []), 'CAP_SYS_PTRACE'];
+      process.capabilities = { bounding: set, effective: set, permitted: set };
+      linux.cgroupsPath = `/${cgroups}/traced`;
+    });
+    await world.ok(['start', 'traced']);
+    const file = join(bundle, 'rootfs/said');
+    await attacked(
+      () => world.ok(['exec', 'traced', 'true']),
+      () => (existsSync(file) ? readFileSync(file, 'utf8') : ''),
+    );
+    expect(await world.oci(['exec', '-u', '5:6', 'traced', 'sh', '-c', 'id -u; exit 5'])).toMatchObject({
+      code: 5,
+      stdout: '5\n',
+    });
+    expect((await world.oci(['exec', 'traced', 'nope'])).stderr).toMatch(/executable file not found in \$PATH/);
+    const console = await world.withConsole(
+      ['exec', '--detach', '--tty'],
+      ['traced', 'sh', '-c', 'tty; : </dev/tty && echo controls'],
+    );
+    expect(console.stdout).toMatch(/^\/dev\/pts\/\d+\r\ncontrols\r\n$/);
+    // What a fork would not hand on.
+    const process = join(world.directory, 'process.json');
+    const scheduler = { policy: 'SCHED_OTHER', nice: -7, flags: ['SCHED_FLAG_RESET_ON_FORK'] };
+    const command = { args: ['sleep', '1000'], env: ['PATH=/bin'], cwd: '/', user: { uid: 0, gid: 0 }, scheduler };
+    writeFileSync(process, JSON.stringify(command));
+    const pidFile = join(world.directory, 'pid');
+    await world.detached(['exec', '--process', process, '--detach', '--pid-file', pidFile, 'traced']);
+    const pid = readFileSync(pidFile, 'utf8');
+    expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toBe('sleep\x001000\x00');
+    expect(readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[18]).toBe('-7');
+  } finally {
+    await world.dispose();
+    removeCgroupParent(cgroups);
   }
 });

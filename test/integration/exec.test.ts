@@ -281,17 +281,21 @@ test('the command has descriptors 0, 1 and 2 and nothing else', async () => {
 });
 
 test('a container that is paused after it was looked at: the command is given up, and none of it is left', async () => {
-  await using('e-late', [], async () => {
-    const store = new ContainerStore(inject('root'), inject('state'));
-    const container = store.resolve('e-late');
-    await tsrunOk(['pause', 'e-late']);
-    const request = { command: ['true'], env: [], privileged: false, terminal: false, interactive: false };
-    const rest = { detach: false, detachKeys: new Uint8Array(), term: undefined };
-    await expect(execInContainer(store, container, 'e-late', { ...request, ...rest }, () => {})).rejects.toThrow(
-      'Container e-late is paused, unpause the container before exec',
-    );
-    await tsrunOk(['unpause', 'e-late']);
-    const cgroup = join(container.state.start?.cgroup ?? '', 'cgroup.procs');
-    await until(() => readFileSync(cgroup, 'utf8') === `${container.state.pid}\n`);
-  });
+  const giveUp = (name: string, flags: readonly string[]): Promise<void> =>
+    using(name, flags, async () => {
+      const store = new ContainerStore(inject('root'), inject('state'));
+      const container = store.resolve(name);
+      await tsrunOk(['pause', name]);
+      const request = { command: ['touch', '/ran'], env: [], privileged: false, terminal: false, interactive: false };
+      const rest = { detach: false, detachKeys: new Uint8Array(), term: undefined };
+      await expect(execInContainer(store, container, name, { ...request, ...rest }, () => {})).rejects.toThrow(
+        `Container ${name} is paused, unpause the container before exec`,
+      );
+      await tsrunOk(['unpause', name]);
+      const cgroup = join(container.state.start?.cgroup ?? '', 'cgroup.procs');
+      await until(() => readFileSync(cgroup, 'utf8') === `${container.state.pid}\n`);
+      expect(existsSync(`/proc/${container.state.pid}/root/ran`)).toBe(false);
+    });
+  // Joined by one process, and by two.
+  await Promise.all([giveUp('e-late', []), giveUp('e-traced', ['--cap-add=SYS_PTRACE'])]);
 });

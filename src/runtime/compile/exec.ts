@@ -35,7 +35,7 @@ import {
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
 import { beginLateEntry, enterPidNamespace, followLateEntry, prepareLateEntry } from './late-entry.ts';
-import { compileMemoryPolicy, compilePersonality, prepareProcess, scheduleForked, setAffinity } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
 import {
   leadSession,
   type MonitoredStdio,
@@ -154,7 +154,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
       hints: joinHints,
     });
   }
-  const child = cloneChild(b, late?.joiner ?? pid, pidfd, {
+  const child = cloneChild(b, late?.joiner ?? pid, late?.joinerFd ?? pidfd, {
     flags: late === undefined ? 0 : CLONE_PARENT_SETTID,
     args: late?.args,
     intoCgroup: options.intoCgroup,
@@ -170,16 +170,14 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
     });
     b.call('close', [own], { title: 'monitor: close the own pid namespace' });
   }
-  if (target !== undefined || late !== undefined) {
+  if (target !== undefined && late === undefined) {
     b.call('close', [pidfd], {
       title: 'monitor: close the pidfd',
       why: 'it is the parent, and checks are many',
     });
   }
-  if (late !== undefined) {
-    followLateEntry(b, late, pid, unattended !== undefined);
-    scheduleForked(b, process, pid);
-  } else if (options.sync) tellPid(b, pid);
+  if (late !== undefined) followLateEntry(b, late, process, pid, unattended !== undefined);
+  else if (options.sync) tellPid(b, pid);
   monitorStdio(b, stdio);
   if (unattended?.stays === true) {
     for (const fd of [fdSync, errorFd]) {

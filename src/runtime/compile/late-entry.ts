@@ -11,11 +11,13 @@ import {
   AF_UNIX,
   CLONE_PARENT,
   CLONE_PARENT_SETTID,
+  F_DUPFD_CLOEXEC,
   MADV_DONTFORK,
   MAP_SHARED,
   MFD_CLOEXEC,
   O_CLOEXEC,
   P_PID,
+  POLLIN,
   PROT_READ,
   PROT_WRITE,
   SOCK_CLOEXEC,
@@ -26,19 +28,22 @@ import {
   WSTOPPED,
 } from '../../linux/constants.ts';
 import type { Load, Place, ProgramBuilder } from '../../program/program.ts';
+import type { Process } from '../spec.ts';
 import { tellPid } from './clone.ts';
 import { fdSync, messageError } from './context.ts';
+import { scheduleForked } from './scheduling.ts';
 
 /** What the monitor and the process that joins have in common. */
 export interface LateEntry {
   /** For clone3, which writes the pid of the process that joins to where that one writes the command's. */
   args: Place;
-  /** The pid of the process that joins. */
+  /** The pid of the process that joins, and its pidfd. */
   joiner: Load;
+  joinerFd: Load;
   memory: Load;
   address: Load;
-  /** Absent where nobody listens. */
-  failures: { monitor: Load; joiner: Load } | undefined;
+  /** Absent where nobody listens. `poll`: two struct pollfd, with room for another descriptor of the monitor's end. */
+  failures: { monitor: Load; joiner: Load; poll: Place; polled: Load } | undefined;
 }
 
 const pageSize = 4096;
@@ -60,7 +65,12 @@ export function prepareLateEntry(b: ProgramBuilder, sync: boolean): LateEntry {
     store: address,
   });
   const joiner = b.slot('pid of the process that joins');
-  if (!sync) return { args, joiner, memory, address, failures: undefined };
+  const poll = b.reserve(16, 'struct pollfd of both');
+  b.at(poll).writeUInt16LE(POLLIN, 4);
+  b.at(poll).writeUInt16LE(POLLIN, 12);
+  const joinerFd = b.field(poll, 8, 4, 'pidfd of the process that joins');
+  const made = { args, joiner, joinerFd, memory, address };
+  if (!sync) return { ...made, failures: undefined };
   const pair = b.reserve(8, 'sockets for failures');
   b.call('socketpair', [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair], {
     title: 'socket pair for failures of the command',
@@ -69,51 +79,62 @@ export function prepareLateEntry(b: ProgramBuilder, sync: boolean): LateEntry {
   const failures = {
     monitor: b.field(pair, 0, 4, 'socket for failures, the own end'),
     joiner: b.field(pair, 4, 4, 'socket for failures, the end of the command'),
+    poll,
+    polled: b.field(poll, 0, 4, 'the second descriptor of it'),
   };
-  return { args, joiner, memory, address, failures };
+  return { ...made, failures };
 }
 
-/** The monitor's side behind the clone: `pid` becomes that of the command. `alone`: nobody collects the other process later. */
+/**
+ * The monitor's side behind the clone: `pid` becomes that of the command. `alone`: nobody collects the other process later, nor
+ * gives it up while it is on its way.
+ */
 export function followLateEntry(
   b: ProgramBuilder,
-  { joiner, memory, address, failures }: LateEntry,
+  { joiner, joinerFd, memory, address, failures }: LateEntry,
+  process: Process,
   pid: Load,
   alone: boolean,
 ): void {
-  const learnPid = (): void => {
-    const place: Place = { kind: 'place', offset: pid.offset, size: 4, label: 'pid', isText: false };
-    b.call('pread64', [memory, place, 4, 0], {
-      title: 'monitor: take the pid of the command',
-      why: 'that of the process that joins, if it came no further',
-      expect: { equals: 4 },
-    });
-  };
   if (failures !== undefined) {
+    if (!alone) tellPid(b, joiner);
     b.call('close', [failures.joiner], { title: `monitor: close ${failures.joiner.label}` });
+    b.call('fcntl', [failures.monitor, F_DUPFD_CLOEXEC, 0], {
+      title: 'monitor: put the socket into the list of what is waited for',
+      store: failures.polled,
+    });
+    b.call('ppoll', [failures.poll, 2, 0, 0, 8], {
+      title: 'monitor: wait for the end of the process that joins, or for a failure',
+      why: 'behind that it is known which process is that of the command',
+    });
+    b.call('close', [failures.polled], { title: `monitor: close ${failures.polled.label}` });
+  }
+  if (failures === undefined) awaitJoiner(b, joiner);
+  const place: Place = { kind: 'place', offset: pid.offset, size: 4, label: 'pid', isText: false };
+  b.call('pread64', [memory, place, 4, 0], {
+    title: 'monitor: take the pid of the command',
+    why: 'that of the process that joins, if it came no further',
+    expect: { equals: 4 },
+  });
+  scheduleForked(b, process, pid);
+  if (failures !== undefined) {
+    b.enter('namespaces');
+    tellPid(b, pid);
     const executed = b.label();
-    const told = b.label();
     const message = b.reserve(16, 'failure');
     b.call('read', [failures.monitor, message, 16], {
       title: 'monitor: wait until the command runs',
       why: 'its end of the socket is closed by execve; anything else that comes is a failure',
       branch: executed,
     });
-    learnPid();
-    tellPid(b, pid);
     passOn(b, message);
-    b.call('close', [failures.monitor], { title: 'monitor: let the failed process end', branch: told });
     b.mark(executed);
-    learnPid();
-    tellPid(b, pid);
-    b.call('close', [failures.monitor], { title: `monitor: close ${failures.monitor.label}` });
-    b.mark(told);
+    b.call('close', [failures.monitor], {
+      title: `monitor: close ${failures.monitor.label}`,
+      why: 'a process that has failed waits for it',
+    });
+    if (alone) awaitJoiner(b, joiner);
   }
-  // Stopped counts as ended: a command that is traced can stop who made it, as one of its process group.
-  b.call('waitid', [P_PID, joiner, 0, WEXITED | WSTOPPED | WNOWAIT, 0], {
-    title: 'monitor: wait for the end of the process that joins',
-    why: 'it has made the command then, or failed; its status stays to be collected',
-  });
-  if (failures === undefined) learnPid();
   if (alone) {
     b.call('wait4', [joiner, 0, WNOHANG, 0], {
       title: 'collect it',
@@ -121,7 +142,15 @@ export function followLateEntry(
     });
   }
   b.call('munmap', [address, pageSize], { title: 'monitor: unmap the memory of the pid' });
-  b.call('close', [memory], { title: `monitor: close ${memory.label}` });
+  for (const fd of [memory, joinerFd]) b.call('close', [fd], { title: `monitor: close ${fd.label}` });
+}
+
+function awaitJoiner(b: ProgramBuilder, joiner: Load): void {
+  // Stopped counts as ended: a command that is traced can stop who made it, as one of its process group.
+  b.call('waitid', [P_PID, joiner, 0, WEXITED | WSTOPPED | WNOWAIT, 0], {
+    title: 'monitor: wait for the end of the process that joins',
+    why: 'it has made the command then, or failed; its status stays to be collected',
+  });
 }
 
 /** As an error, whatever kind of message it says that it is; then waits until somebody has looked. */

@@ -86,6 +86,8 @@ function setScheduler(b: ProgramBuilder, scheduler: Scheduler, pid: Load | 0): v
     title: `scheduler ${scheduler.policy}`,
     why: 'asked for by process.scheduler',
     shell: `chrt --${scheduler.policy.slice(6).toLowerCase()} --pid ${scheduler.priority ?? 0} $$`,
+    // Another process may have ended meanwhile.
+    tolerate: pid === 0 ? [] : ['ESRCH'],
     hints: {
       EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
       EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',

@@ -1,28 +1,33 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { encodeProgram } from '../../../src/program/encode.ts';
 import type { Operation, Program } from '../../../src/program/program.ts';
-import { compileExec, type ExecOptions, type ExecProgram } from '../../../src/runtime/compile/exec.ts';
+import {
+  compileExec,
+  compileUnattendedExec,
+  type ExecOptions,
+  type ExecProgram,
+} from '../../../src/runtime/compile/exec.ts';
+
+const base: ExecOptions = {
+  process: {
+    cwd: '/work',
+    user: { uid: 0, gid: 0 },
+    args: ['true'],
+    env: ['PATH=/bin:/usr/bin'],
+    capabilities: { bounding: ['CAP_KILL'] },
+  },
+  namespaces: ['mount', 'pid', 'network', 'ipc'],
+  pidLast: false,
+  intoCgroup: true,
+  stdin: false,
+  target: 'inherited',
+  sync: true,
+  seccomp: Uint8Array.of(6, 0, 0, 0, 0, 0, 255, 127),
+  lenientRlimit: () => true,
+};
 
 function compiled(changes: Partial<ExecOptions> = {}, process: Partial<ExecOptions['process']> = {}): ExecProgram {
-  return compileExec({
-    process: {
-      cwd: '/work',
-      user: { uid: 0, gid: 0 },
-      args: ['true'],
-      env: ['PATH=/bin:/usr/bin'],
-      capabilities: { bounding: ['CAP_KILL'] },
-      ...process,
-    },
-    namespaces: ['mount', 'pid', 'network', 'ipc'],
-    pidLast: false,
-    intoCgroup: true,
-    stdin: false,
-    target: 'inherited',
-    sync: true,
-    seccomp: Uint8Array.of(6, 0, 0, 0, 0, 0, 255, 127),
-    lenientRlimit: () => true,
-    ...changes,
-  });
+  return compileExec({ ...base, ...changes, process: { ...base.process, ...process } });
 }
 
 function program(changes: Partial<ExecOptions> = {}, process: Partial<ExecOptions['process']> = {}): Program {
@@ -137,4 +142,66 @@ test('the out-of-memory score is set while the proc is still one to be trusted',
 
 test('the program encodes', () => {
   expect(encodeProgram(program({ stdin: true }, { terminal: true })).length).toBeGreaterThan(1000);
+});
+
+describe('where somebody may trace', () => {
+  const late = (changes: Partial<ExecOptions> = {}, process: Partial<ExecOptions['process']> = {}): Program =>
+    program({ pidLast: true, ...changes }, process);
+  /** From where the process that joins makes the command's. */
+  const visible = ({ operations }: Program): readonly Operation[] => {
+    const clone = operations.findLast(({ call }) => call === 'clone');
+    return operations.slice(clone?.branch?.at);
+  };
+
+  test.each([
+    ['pipes', {}, ['setsid', 'execve', 'execve', 'fail']],
+    ['a terminal', { terminal: true }, ['setsid', 'ioctl', 'execve', 'execve', 'fail']],
+  ])('with %s nothing but a session is left to do in the pid namespace', (_, process, calls) => {
+    expect(visible(late({}, process)).map(({ call }) => call)).toEqual(calls);
+  });
+
+  test('everything else is done by then, the filter too', () => {
+    const child = childOf(late({}, { user: { uid: 7, gid: 8 } }));
+    const order = [
+      indexOf(child, 'madvise'),
+      indexOf(child, 'dup3', /failures/),
+      indexOf(child, 'setns'),
+      child.findLastIndex(({ call }) => call === 'close_range'),
+      indexOf(child, 'chdir'),
+      indexOf(child, 'seccomp'),
+      indexOf(child, 'setresuid', /7/),
+      indexOf(child, 'capset'),
+      indexOf(child, 'clone'),
+      indexOf(child, 'execve'),
+    ];
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+
+  test('all namespaces are joined in one call, by who is outside of the one of pids', () => {
+    const { operations } = late();
+    expect(operations.filter(({ call }) => call === 'setns').map(({ args }) => args[1])).toEqual([
+      0x20000 | 0x20000000 | 0x40000000 | 0x8000000,
+    ]);
+  });
+
+  test('a container in the pid namespace of the host is joined as ever', () => {
+    expect(late({ namespaces: ['mount'] }).operations).toEqual(program({ namespaces: ['mount'] }).operations);
+  });
+
+  test('a scheduler that no fork hands on is set by the monitor', () => {
+    const scheduler = { policy: 'SCHED_OTHER' as const, nice: 5 };
+    const unattended = { console: false, preserved: 0, seccompFlags: 0, labels: {} };
+    const of = (flags: string[]): readonly Operation[] => {
+      const { process, ...options } = base;
+      const scheduled = { ...process, scheduler: { ...scheduler, flags } };
+      return compileUnattendedExec({ ...options, process: scheduled, pidLast: true, unattended }).operations;
+    };
+    const at = (operations: readonly Operation[]): boolean =>
+      indexOf(operations, 'sched_setattr') < indexOf(operations, 'end');
+    expect([at(of([])), at(of(['SCHED_FLAG_RESET_ON_FORK']))]).toEqual([false, true]);
+  });
+
+  test('the program encodes', () => {
+    expect(encodeProgram(late({ stdin: true }, { terminal: true })).length).toBeGreaterThan(1000);
+  });
 });

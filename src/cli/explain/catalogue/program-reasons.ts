@@ -65,6 +65,8 @@ export const programReasons: readonly Entry[] = [
     'who traces the command speaks with its voice: what comes from there is not passed on as it is',
     'кто трассирует команду, говорит её голосом: пришедшее оттуда не передаётся дальше как есть',
   ],
+  ['behind that it is known which process is that of the command', 'после этого известно, какой процесс — команда'],
+  ['a process that has failed waits for it', 'неудачный процесс этого ждёт'],
   [
     'that of the process that joins, if it came no further',
     'или того процесса, который входит, если дальше дело не пошло',

@@ -11,9 +11,8 @@ import type { Reference } from '../image/reference.ts';
 import type { ImageStore, StoredImage } from '../image/store.ts';
 import { type Change, containerChanges } from './changes.ts';
 import { writeLayerOfChanges } from './layer-of-changes.ts';
-import { announcePause } from './list-cache.ts';
-import { holdFrozen } from './monitor-control.ts';
 import type { Container, ContainerRecord, Healthcheck } from './record.ts';
+import { whilePaused } from './while-paused.ts';
 
 export interface CommitOptions {
   author: string;
@@ -52,9 +51,8 @@ export async function commitContainer(
     const { config } = base;
     const current = executionOf(record, config.execution);
     const execution = applyInstructions(options.changes, current);
-    const layer = await whilePaused(container, options.socket, options.pause, () =>
-      changesAsLayer(images, container, base, options),
-    );
+    const asLayer = (): ReturnType<typeof changesAsLayer> => changesAsLayer(images, container, base, options);
+    const layer = await (options.pause ? whilePaused(container, options.socket, asLayer) : asLayer());
     const layers = layer === undefined ? [...base.layers] : [...base.layers, layer];
     const created = new Date().toISOString();
     const bytes = formatConfig({
@@ -118,33 +116,6 @@ async function changesAsLayer(
       throwIfInterrupted(signal);
     },
   });
-}
-
-/** Whoever ends this process, the container goes on: its monitor has frozen it for as long as the connection lasts. */
-async function whilePaused<T>(
-  { state, directory }: Container,
-  socket: string,
-  pause: boolean,
-  action: () => Promise<T>,
-): Promise<T> {
-  const cgroup = state.start?.cgroup ?? '';
-  if (!pause || state.status !== 'running' || cgroup === '') return action();
-  const { freezeCgroup } = await import('../cgroup/index.ts');
-  const release = holdFrozen(socket);
-  const thaw = (): void => {
-    release?.();
-    freezeCgroup(cgroup, false);
-  };
-  // Where no monitor does it: a second Ctrl-C ends this process at once.
-  process.once('exit', thaw);
-  try {
-    announcePause(directory);
-    freezeCgroup(cgroup, true);
-    return await action();
-  } finally {
-    process.off('exit', thaw);
-    thaw();
-  }
 }
 
 /** What the container does, as an image would say it. */

@@ -44,7 +44,7 @@ import { mountPointOf, takeMountsAway } from './shared-mounts.ts';
 import * as steps from './steps.ts';
 import { clearStopMark } from './stop-mark.ts';
 import type { ContainerStore } from './store.ts';
-import { markTraced } from './tracing.ts';
+import { whileNobodyTraces } from './tracing.ts';
 import { Undo } from './undo.ts';
 import { heedUpdate } from './update.ts';
 import { type HeldUserNamespace, holdUserNamespace, parseUserns } from './userns.ts';
@@ -161,7 +161,6 @@ export async function startContainer(
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
-    markTraced(store, record, userns !== undefined);
     const held = [...joined.held, ...ofUserns];
     const spec = buildSpec({
       record: asItsNetworkHasIt(record, network),
@@ -199,7 +198,7 @@ export async function startContainer(
       mkdirSync(mountPointOf(store, record), { recursive: true, mode: 0o700 });
       undo.add(() => takeMountsAway(store, record));
     }
-    const started = await launch(now, {
+    const making = {
       ...request,
       recorded: () => heedUpdate(store, now.record),
       program,
@@ -213,7 +212,8 @@ export async function startContainer(
       spec,
       listen,
       closeDescriptors,
-    });
+    };
+    const started = await whileNobodyTraces(store, record, userns !== undefined, () => launch(now, making));
     recordContainerEvent(store.root, record, 'start');
     return started;
   } catch (error) {

@@ -8,6 +8,8 @@ import { availableCapabilities, containerCapabilities } from '../linux/capabilit
 import type { ContainerRecord } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import type { ContainerStore } from './store.ts';
+import { mappingsOf } from './userns.ts';
+import { whilePaused } from './while-paused.ts';
 
 /** Whether root in the container may trace processes that have come from outside; privileged, it may do all else too. */
 function mayTrace({ options }: Pick<ContainerRecord, 'options'>, hasUserNamespace: boolean): boolean {
@@ -35,13 +37,52 @@ export function isTracedByOthers(store: ContainerStore, { id, options }: Contain
   return !options.privileged && existsSync(markOf(store, id));
 }
 
-/** Has all whose pid namespace a container joins know, if it may trace. It stays known until their state is removed. */
-export function markTraced(store: ContainerStore, record: ContainerRecord, hasUserNamespace: boolean): void {
-  if (!mayTrace(record, hasUserNamespace)) return;
-  let name = joinedName(record.options.pidMode);
-  while (name !== undefined) {
-    const joined = store.resolve(name).record;
-    writeFileSync(markOf(store, joined.id), '', { mode: 0o600 });
-    name = joinedName(joined.options.pidMode);
+/** The containers whose pid namespace another one joins: the one that it names, whose that one joins, and so on. */
+function joinedBy(store: ContainerStore, { options }: ContainerRecord): string[] {
+  const ids: string[] = [];
+  for (let name = joinedName(options.pidMode); name !== undefined; ) {
+    const { record } = store.resolve(name);
+    if (ids.includes(record.id)) break;
+    ids.push(record.id);
+    name = joinedName(record.options.pidMode);
+  }
+  return ids;
+}
+
+/**
+ * Calls `start` for a container while all stand still that are in the pid namespace which it joins, and may trace: it is there
+ * from its first moment, when it still has the root of the host. What it joins learns of it, if it may trace itself; that stays
+ * known until the state of that container is removed. Throws `IN_USE` where one of them does not stand still in time.
+ */
+export async function whileNobodyTraces<T>(
+  store: ContainerStore,
+  record: ContainerRecord,
+  hasUserNamespace: boolean,
+  start: () => Promise<T>,
+): Promise<T> {
+  const joined = joinedBy(store, record);
+  const root = joined.at(-1);
+  if (root === undefined) return start();
+  if (mayTrace(record, hasUserNamespace)) {
+    for (const id of joined) writeFileSync(markOf(store, id), '', { mode: 0o600 });
+  }
+  const tracers = store
+    .list(undefined, ({ status }) => status === 'running')
+    .filter(({ record: other, state }) => {
+      const isThere = other.id === root || isJoined(store, other, root);
+      return isThere && mayTrace(other, mappingsOf(state.pid, other.options) !== undefined);
+    });
+  return tracers.reduceRight(
+    (next, tracer) => () => whilePaused(tracer, store.socket(tracer.record.id), next),
+    start,
+  )();
+}
+
+function isJoined(store: ContainerStore, other: ContainerRecord, root: string): boolean {
+  try {
+    return joinedBy(store, other).includes(root);
+  } catch {
+    // What it has joined is gone, and the namespace with it.
+    return false;
   }
 }

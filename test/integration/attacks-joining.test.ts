@@ -170,6 +170,23 @@ test('nor in health checks, which are what they are elsewhere', async () => {
   }
 });
 
+test('nor in containers that join its pid namespace: it stands still while they start', async () => {
+  await runTracer('joined', []);
+  const flags = ['--rm', '--network=none', '--pid=container:joined'];
+  try {
+    await expect.poll(() => said('joined')).toContain('met');
+    for (let round = 0; round < 3; round++)
+      expect(await tsrunOk(['run', ...flags, 'busybox', 'echo', 'ran'])).toBe('ran');
+    // It goes on behind that.
+    await attacked(
+      () => tsrunOk(['exec', 'joined', 'true']),
+      () => said('joined'),
+    );
+  } finally {
+    await tsrunOk(['rm', '-f', 'joined']);
+  }
+});
+
 test('nor in what joins a container whose pid namespace it has joined', async () => {
   await tsrunOk(['run', '-d', '--name', 'debugged', '--network=none', 'busybox', 'sleep', '1000']);
   try {

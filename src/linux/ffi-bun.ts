@@ -7,7 +7,9 @@ import { TsrunError } from '../error.ts';
 import { artifactBytes } from './artifacts.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from './constants.ts';
 import type { Native } from './ffi.ts';
-import { NR } from './syscalls.ts';
+import { numbersOf } from './syscalls.ts';
+
+const NR = numbersOf('mmap', 'mprotect');
 
 type Call = (...args: (number | bigint)[]) => number;
 

@@ -146,7 +146,8 @@ const known = new Map<CommonSyscall, number>();
 export function numberOf(name: CommonSyscall): number {
   let number = known.get(name);
   if (number === undefined) {
-    number = Number.parseInt(own.slice(own.indexOf(` ${name}: `) + name.length + 3), 10);
+    const at = own.indexOf(` ${name}: `) + name.length + 3;
+    number = Number.parseInt(own.slice(at, at + 4), 10);
     known.set(name, number);
   }
   return number;

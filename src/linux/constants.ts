@@ -48,6 +48,9 @@ export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 export const MADV_DONTFORK = 10;
 
+// stat.h
+export const STATX_CTIME = 0x80;
+
 // openat2.h
 export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_MAGICLINKS = 0x02;

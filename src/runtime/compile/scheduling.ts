@@ -33,6 +33,11 @@ const ioClasses: Readonly<Record<IoPriority['class'], number>> = {
 const ioprioWhoProcess = 1;
 const ioprioClassShift = 13;
 
+const realTimeHint = 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup';
+/** In runc's words, which callers may look for. */
+const deadlineHint =
+  "SCHED_DEADLINE needs CAP_SYS_NICE and all processors of the machine: the process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)";
+
 /** `process.scheduler` and `process.ioPriority`; while the process may still do so. */
 export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority }: Process): void {
   b.enter('identity');
@@ -57,7 +62,7 @@ export function compileScheduling({ b }: ProcessContext, { scheduler, ioPriority
       why: 'asked for by process.scheduler',
       shell: `chrt --${scheduler.policy.slice(6).toLowerCase()} --pid ${scheduler.priority ?? 0} $$`,
       hints: {
-        EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
+        EPERM: scheduler.policy === 'SCHED_DEADLINE' ? deadlineHint : realTimeHint,
         EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',
       },
     });

@@ -66,8 +66,8 @@ export const start: OciCommand = {
   usage: 'CONTAINER',
   flags: [],
   args: { min: 1, max: 1 },
-  run: async ({ args, store, log }) => {
-    startContainer(store.get(args[0] ?? ''), (message) => log.warn(message));
+  run: async ({ args, store }) => {
+    startContainer(store.get(args[0] ?? ''));
     return 0;
   },
 };
@@ -113,7 +113,7 @@ export const run: OciCommand = {
 function startOrDelete({ store, log }: OciInvocation, container: OciContainer): void {
   const warn = (message: string): void => log.warn(message);
   try {
-    startContainer(container, warn);
+    startContainer(container);
   } catch (error) {
     deleteContainer(store, container.record.id, true, warn);
     throw error;

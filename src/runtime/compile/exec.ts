@@ -33,7 +33,7 @@ import {
 } from './context.ts';
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
-import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, resetAffinity, setAffinity } from './scheduling.ts';
 import {
   type MonitoredStdio,
   monitorStdio,
@@ -183,6 +183,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   // The child.
   b.mark(child);
   enterV1(b, v1);
+  if (unattended !== undefined && process.execCPUAffinity === undefined) resetAffinity(b);
   const c: ProcessContext = {
     b,
     options: {

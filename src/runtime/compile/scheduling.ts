@@ -144,6 +144,19 @@ export function setAffinity(b: ProgramBuilder, list: string | undefined, when: s
   });
 }
 
+/** As many as Linux can be built for. */
+const allProcessors = 8192;
+
+/** As with runc and crun: a container is not bound to the processors that its caller happens to be bound to. */
+export function resetAffinity(b: ProgramBuilder): void {
+  const mask = Buffer.alloc(allProcessors / 8, 0xff);
+  b.call('sched_setaffinity', [0, mask.length, b.bytes(mask, 'cpu_set_t')], {
+    title: 'all processors',
+    why: 'those of the cgroup: what the caller is bound to (taskset) is not for the container',
+    shell: 'taskset --pid ffffffffffffffff $$',
+  });
+}
+
 /** A list such as `0-3,7` as bits, in whole words. `what` begins the message. */
 function bitMask(list: string, what: string, highest: number): Buffer {
   const numbers = list.split(',').flatMap((part) => {

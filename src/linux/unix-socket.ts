@@ -30,10 +30,11 @@ export function socketPair(type: number): [number, number] {
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }
 
-/** Calls `use` with a struct sockaddr_un for `path`. */
+/** Calls `use` with a struct sockaddr_un for `path`; one that begins with a zero byte is a name of the abstract namespace. */
 function withAddress<T>(path: string, use: (address: Buffer) => T): T {
   const build = (short: string): Buffer => {
-    const address = Buffer.alloc(2 + Buffer.byteLength(short) + 1);
+    // Of an abstract name every byte counts, also a last zero.
+    const address = Buffer.alloc(2 + Buffer.byteLength(short) + (short.startsWith('\0') ? 0 : 1));
     address.writeUInt16LE(AF_UNIX, 0);
     address.write(short, 2);
     return address;
@@ -47,15 +48,23 @@ function withAddress<T>(path: string, use: (address: Buffer) => T): T {
   }
 }
 
-/**
- * A socket that listens on `path` (which must not exist); accept on a stream never blocks, on one of messages it does.
- * `mode` is set before bind, so that the path never exists with another one.
- */
-export function listenSocket(path: string, mode = 0o600, type: number = SOCK_STREAM | SOCK_NONBLOCK): number {
+/** A socket with the name `path` (which must not exist). `mode` is set before bind, so that the path never exists with a wider one. */
+export function bindSocket(path: string, mode: number, type: number): number {
   const fd = check(syscall('socket', AF_UNIX, type | SOCK_CLOEXEC, 0), 'socket');
   try {
     check(syscall('fchmod', fd, mode), 'fchmod', path);
     withAddress(path, (address) => check(syscall('bind', fd, address, address.length), 'bind', path));
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** As `bindSocket`, for connections; accept on a stream never blocks, on a socket of messages it does. */
+export function listenSocket(path: string, mode = 0o600, type: number = SOCK_STREAM | SOCK_NONBLOCK): number {
+  const fd = bindSocket(path, mode, type);
+  try {
     check(syscall('listen', fd, 16), 'listen', path);
   } catch (error) {
     close(fd);

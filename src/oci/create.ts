@@ -34,6 +34,7 @@ import { runHooksInside } from './inside.ts';
 import { labelsOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
 import { moveNetDevices } from './net-devices.ts';
+import { notifyMounts, withNotify } from './notify.ts';
 import { keepSteps } from './steps.ts';
 import {
   type ContainerRecord,
@@ -94,8 +95,9 @@ function create(
   undo.push(() => endCgroup({ cgroup: cgroup.path, v1: cgroup.v1 }));
   const rootfs = source.root?.path ?? '';
   if (sharesMounts(source)) undo.push(() => unmountRoot(rootfs));
-  const handed = handOn(withHome(source.process ?? nothing, rootfs), options.preserveFds, process.env);
-  const mounts = settleTargets(rootfs, ownCgroupMounts(source, cgroup));
+  const own = withNotify(withHome(source.process ?? nothing, rootfs), process.env);
+  const handed = handOn(own, options.preserveFds, process.env);
+  const mounts = settleTargets(rootfs, [...ownCgroupMounts(source, cgroup), ...notifyMounts(directory, process.env)]);
   const spec: Spec = { ...source, process: handed.process, mounts };
   const holders = new MappingHolders();
   const console = options.connectConsole(source.process);

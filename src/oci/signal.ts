@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPopulated, killCgroup, processesBelow, thawV1 } from '../cgroup/index.ts';
-import { messageOf, TsrunError } from '../error.ts';
+import { codeOf, messageOf, TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import { openPidfd, signalPidfd } from '../linux/process.ts';
 import { waitReadable } from '../linux/unix-socket.ts';
@@ -36,6 +36,15 @@ export function killContainer(container: OciContainer, signal: number, all: bool
     if (!signalPidfd(pidfd, waiting ? SIGKILL : signal)) throw new TsrunError('CONFLICT', 'container not running');
   } finally {
     close(pidfd);
+  }
+}
+
+/** Ends all processes of a container. Where it has ended already nothing happens. */
+export function endProcesses(container: OciContainer): void {
+  try {
+    killContainer(container, SIGKILL, true);
+  } catch (error) {
+    if (codeOf(error) !== 'CONFLICT') throw error;
   }
 }
 

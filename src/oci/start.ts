@@ -1,21 +1,24 @@
 /** `start` (OCI runtime-spec runtime.md, "Start"): the first process, which waits, becomes the command. */
 
-import { messageOf, TsrunError } from '../error.ts';
+import { TsrunError } from '../error.ts';
 import { SOCK_SEQPACKET } from '../linux/constants.ts';
 import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { connectSocket, send } from '../linux/unix-socket.ts';
-import type { Warn } from './bundle.ts';
 import { withHome } from './home.ts';
 import { runHooks } from './hooks.ts';
 import { runHooksInside } from './inside.ts';
 import { handListener } from './listener.ts';
 import { readMessage } from './machine.ts';
+import { endProcesses } from './signal.ts';
 import { keptFailure } from './steps.ts';
 import type { OciContainer } from './store.ts';
 
-/** Starts a created container. Throws `CONFLICT`, `COMMAND_NOT_FOUND`, `PROGRAM`. */
-export function startContainer(container: OciContainer, warn: Warn): void {
+/**
+ * Starts a created container. Throws `CONFLICT`, `COMMAND_NOT_FOUND`, `PROGRAM`. A hook that fails ends the container (runtime.md,
+ * "Lifecycle"): also a poststart one, as the specification has it since 1.2.1, and runc and crun had it before.
+ */
+export function startContainer(container: OciContainer): void {
   const unlock = container.lock();
   try {
     const status = container.status();
@@ -27,16 +30,25 @@ export function startContainer(container: OciContainer, warn: Warn): void {
     const { hooks } = spec;
     const { env = [] } = withHome(spec.process, `/proc/${container.record.pid}/root`);
     const { cwd } = spec.process;
-    runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, { cwd, env });
+    const surroundings = { cwd, env, confinedBy: spec };
+    orEnd(container, () =>
+      runHooksInside('startContainer', hooks?.startContainer, container.hookState('created'), container, surroundings),
+    );
     letGo(container, spec);
-    try {
-      runHooks('poststart', hooks?.poststart, container.hookState('running'), container.record.bundle);
-    } catch (error) {
-      // The specification wants it so: the container goes on.
-      warn(messageOf(error));
-    }
+    orEnd(container, () =>
+      runHooks('poststart', hooks?.poststart, container.hookState('running'), container.record.bundle),
+    );
   } finally {
     unlock();
+  }
+}
+
+function orEnd(container: OciContainer, hooks: () => void): void {
+  try {
+    hooks();
+  } catch (error) {
+    endProcesses(container);
+    throw error;
   }
 }
 

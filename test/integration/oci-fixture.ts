@@ -221,11 +221,13 @@ export async function withDescriptors(contents: readonly string[], command: read
   }
 }
 
-/** The directories of cgroups that the bundles of these tests name, in all hierarchies. */
+/** The directories of cgroups that the bundles of these tests name, in all hierarchies. A cgroup may be busy for a moment after its last process. */
 export function removeCgroupParent(name = 'tsrun-oci-test'): void {
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     if (!/ - cgroup2? /.test(line)) continue;
     const path = join(line.split(' ')[4] ?? '', name);
-    if (existsSync(path)) execFileSync('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+']);
+    const remove =
+      'for i in $(seq 50); do [ ! -e "$0" ] || find "$0" -depth -type d -exec rmdir {} + && exit; sleep 0.1; done; exit 1';
+    if (existsSync(path)) execFileSync('sh', ['-c', remove, path]);
   }
 }

@@ -352,15 +352,21 @@ test('a cgroup that has processes already is refused', async () => {
   expect((await world.state('one')).status).toBe('created');
 });
 
-test('exec on the processors that were asked for', async () => {
+test('a container has all processors, whatever its caller is bound to; exec those that were asked for', async () => {
+  const look = ['grep', 'Cpus_allowed_list', '/proc/self/status'];
+  const bound = (...words: string[]) => run('taskset', ['-c', '0', ociPath, '--root', world.root, ...words]);
+  const { stdout: all } = await run('taskset', ['ffffffffffffffff', ...look]);
+  const bundle = world.bundle('bound', look.join(' '));
+  expect(await bound('run', '--bundle', bundle, 'bound')).toMatchObject({ stdout: all, stderr: '' });
   await world.createOk('cpus', 'exec sleep 1000');
   await world.ok(['start', 'cpus']);
+  expect(await bound('exec', 'cpus', ...look)).toMatchObject({ stdout: all, stderr: '' });
   const file = join(world.directory, 'affinity.json');
   writeFileSync(
     file,
     // Without a user it is root.
     JSON.stringify({
-      args: ['grep', 'Cpus_allowed_list', '/proc/self/status'],
+      args: look,
       env: ['PATH=/bin'],
       cwd: '/',
       execCPUAffinity: { initial: '0', final: '0' },

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { OciWorld, ociPath, removeCgroupParent, withDescriptors } from './oci-fixture.ts';
+import { type FullSpec, OciWorld, ociPath, removeCgroupParent, withDescriptors } from './oci-fixture.ts';
 import { run } from './tsrun.ts';
 
 let world: OciWorld;
@@ -348,6 +348,48 @@ test('a hook that fails or takes too long ends the creation, and says what it sa
   const inside = await withHook('createContainer', 'echo inside; exit 4');
   expect(inside.stderr).toMatch(/createContainer hook #0: \/bin\/sh: exit status 4, output: inside/);
   expect(existsSync(join(world.root, 'hooked'))).toBe(false);
+});
+
+test('a startContainer or poststart hook that fails ends the container', async () => {
+  const hook = [{ path: '/bin/sh', args: ['sh', '-c', 'echo because; exit 3'], env: ['PATH=/usr/bin:/bin'] }];
+  for (const kind of ['startContainer', 'poststart']) {
+    await world.createOk(kind, 'sleep 1000', (spec) => {
+      spec.hooks = { [kind]: hook };
+    });
+    const { code, stderr } = await world.oci(['start', kind]);
+    expect(stderr).toContain(`error running ${kind} hook #0: /bin/sh: exit status 3, output: because`);
+    expect(code).toBe(1);
+    await world.waitFor(kind, 'stopped');
+  }
+});
+
+test('a startContainer hook, which may be a program of the image, has the walls of the command', async () => {
+  const facts =
+    'grep -E "^(Uid|Gid|Groups|Cap...|NoNewPrivs|Seccomp):" /proc/self/status; cat /proc/self/cgroup; ulimit -n';
+  const hook = (script: string) => ({
+    startContainer: [{ path: '/bin/sh', args: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'] }],
+  });
+  const confined = (script: string, change: (spec: FullSpec) => void) =>
+    world.run('confined', script, (spec) => {
+      spec.process.user = { uid: 1000, gid: 1000, additionalGids: [7] };
+      spec.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 333, hard: 333 }];
+      spec.linux.seccomp = {
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_KILL_PROCESS' }],
+      };
+      change(spec);
+    });
+  const { stdout, stderr } = await confined(`${facts}; echo --; cat /tmp/hook`, (spec) => {
+    spec.hooks = hook(`{ ${facts}; } >/tmp/hook`);
+  });
+  const [command, before] = stdout.split('--\n');
+  expect(command, stderr).toContain('Seccomp:\t2');
+  expect(before).toBe(command);
+  const { code, stderr: refused } = await confined('true', (spec) => {
+    spec.hooks = hook('mkdir /tmp/made');
+  });
+  expect(refused).toMatch(/startContainer hook #0: .*exit status 159: bad system call/);
+  expect(code).toBe(1);
 });
 
 test('spec, features and the version say what there is', async () => {

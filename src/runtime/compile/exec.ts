@@ -35,7 +35,7 @@ import {
 import { becomeRoot, layOut } from './handover.ts';
 import { compileRlimits } from './identity.ts';
 import { beginLateEntry, enterPidNamespace, followLateEntry, prepareLateEntry } from './late-entry.ts';
-import { compileMemoryPolicy, compilePersonality, prepareProcess, setAffinity } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, prepareProcess, resetAffinity, setAffinity } from './scheduling.ts';
 import {
   leadSession,
   type MonitoredStdio,
@@ -193,6 +193,7 @@ function compile(b: ProgramBuilder, options: ExecOptions, stdio: Stdio): Omit<Ex
   b.mark(child);
   if (late !== undefined) beginLateEntry(b, late, errorFd);
   enterV1(b, v1);
+  if (unattended !== undefined && process.execCPUAffinity === undefined) resetAffinity(b);
   const c: ProcessContext = {
     b,
     options: {

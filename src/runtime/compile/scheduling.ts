@@ -33,6 +33,11 @@ const ioClasses: Readonly<Record<IoPriority['class'], number>> = {
 const ioprioWhoProcess = 1;
 const ioprioClassShift = 13;
 
+const realTimeHint = 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup';
+/** In runc's words, which callers may look for. */
+const deadlineHint =
+  "SCHED_DEADLINE needs CAP_SYS_NICE and all processors of the machine: the process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)";
+
 /** Whether a child of a process that has it is without it (man 7 sched), or cannot be made. */
 function staysBehind(scheduler: Scheduler | undefined): boolean {
   return scheduler?.policy === 'SCHED_DEADLINE' || scheduler?.flags?.includes('SCHED_FLAG_RESET_ON_FORK') === true;
@@ -89,7 +94,7 @@ function setScheduler(b: ProgramBuilder, scheduler: Scheduler, pid: Load | 0): v
     // Another process may have ended meanwhile.
     tolerate: pid === 0 ? [] : ['ESRCH'],
     hints: {
-      EPERM: 'real-time policies need CAP_SYS_NICE, and time for real-time tasks in the cgroup',
+      EPERM: scheduler.policy === 'SCHED_DEADLINE' ? deadlineHint : realTimeHint,
       EINVAL: 'the numbers do not fit to the policy (man 2 sched_setattr)',
     },
   });
@@ -157,6 +162,19 @@ export function setAffinity(b: ProgramBuilder, list: string | undefined, when: s
     title: `processors ${list} ${when}`,
     shell: `taskset --cpu-list --pid ${list} $$`,
     hints: { EINVAL: 'none of these processors may be used: see Cpus_allowed_list in /proc/self/status' },
+  });
+}
+
+/** As many as Linux can be built for. */
+const allProcessors = 8192;
+
+/** As with runc and crun: a container is not bound to the processors that its caller happens to be bound to. */
+export function resetAffinity(b: ProgramBuilder): void {
+  const mask = Buffer.alloc(allProcessors / 8, 0xff);
+  b.call('sched_setaffinity', [0, mask.length, b.bytes(mask, 'cpu_set_t')], {
+    title: 'all processors',
+    why: 'those of the cgroup: what the caller is bound to (taskset) is not for the container',
+    shell: 'taskset --pid ffffffffffffffff $$',
   });
 }
 

@@ -48,7 +48,7 @@ import { loopbackUp } from './loopback.ts';
 import { compileMasks, compileMounts, isBind, makeReadOnly, openBinds } from './mounts.ts';
 import { changeRoot, pivot } from './pivot.ts';
 import { compileRoot } from './rootfs.ts';
-import { compileMemoryPolicy, compilePersonality, compileScheduling } from './scheduling.ts';
+import { compileMemoryPolicy, compilePersonality, compileScheduling, resetAffinity } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
 import { checkSysctl, sysctlPath } from './sysctl.ts';
 import { enterUserNamespace, outsideUid } from './user-namespace.ts';
@@ -153,6 +153,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   if (handover === undefined) joinNamespaces(context, joined);
   else if (namespaces.has('user')) waitForMappings(context);
   enterV1(b, v1);
+  if (handover !== undefined) resetAffinity(b);
   enterNamespaces(context, namespaces);
   const binds = taken?.binds ?? openBinds(context);
   if (handover !== undefined) openProc(context);

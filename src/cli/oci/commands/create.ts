@@ -7,6 +7,7 @@ import { socketPair } from '../../../linux/unix-socket.ts';
 import { type CreateOptions, createContainer } from '../../../oci/create.ts';
 import { connectConsole, sendPidfd } from '../../../oci/descriptors.ts';
 import { becomeSubreaper, waitForProcess } from '../../../oci/foreground.ts';
+import { Readiness } from '../../../oci/notify.ts';
 import { deleteContainer } from '../../../oci/signal.ts';
 import { startContainer } from '../../../oci/start.ts';
 import { type OciContainer, writeWhole } from '../../../oci/store.ts';
@@ -67,7 +68,14 @@ export const start: OciCommand = {
   flags: [],
   args: { min: 1, max: 1 },
   run: async ({ args, store, log }) => {
-    startContainer(store.get(args[0] ?? ''), (message) => log.warn(message));
+    const container = store.get(args[0] ?? '');
+    const readiness = Readiness.open(container, process.env, (message) => log.warn(message));
+    try {
+      startContainer(container);
+      readiness?.wait(container.record.pid);
+    } finally {
+      readiness?.close();
+    }
     return 0;
   },
 };
@@ -85,7 +93,10 @@ export const run: OciCommand = {
     const { flags, store, log } = invocation;
     const warn = (message: string): void => log.warn(message);
     if (flags.boolean('detach')) {
-      startOrDelete(invocation, createContainer(store, createOptions(invocation)));
+      const container = createContainer(store, createOptions(invocation));
+      const readiness = startOrDelete(invocation, container);
+      readiness?.wait(container.record.pid);
+      readiness?.close();
       return 0;
     }
     becomeSubreaper();
@@ -101,20 +112,25 @@ export const run: OciCommand = {
         return theirs;
       },
     });
-    startOrDelete(invocation, container);
+    const readiness = startOrDelete(invocation, container);
+    const unwatch = readiness?.watch();
     const status = await waitForProcess(container.record.pid, master);
+    unwatch?.();
     if (master !== undefined) close(master);
     if (!flags.boolean('keep')) deleteContainer(store, container.record.id, true, warn);
     return status;
   },
 };
 
-/** What could not be started is not left behind: nobody knows of it. */
-function startOrDelete({ store, log }: OciInvocation, container: OciContainer): void {
+/** What could not be started is not left behind: nobody knows of it. Returns who listens for its readiness, where somebody wants to know. */
+function startOrDelete({ store, log }: OciInvocation, container: OciContainer): Readiness | undefined {
   const warn = (message: string): void => log.warn(message);
+  const readiness = Readiness.open(container, process.env, warn);
   try {
-    startContainer(container, warn);
+    startContainer(container);
+    return readiness;
   } catch (error) {
+    readiness?.close();
     deleteContainer(store, container.record.id, true, warn);
     throw error;
   }

@@ -401,6 +401,28 @@ describe('what is hostile', () => {
     );
   });
 
+  test('the Dockerfile and the .dockerignore are of the context too', async () => {
+    symlinkSync(join(outside, 'victim'), join(context, 'Dockerfile'));
+    for (const args of [[], ['-f', join(context, 'Dockerfile')]]) {
+      const result = await build(args);
+      expect(result.code).toBe(1);
+      expect(result.stderr).not.toContain('of the host');
+      expect(result.stderr).toContain(`open ${join(context, 'Dockerfile')}: no such file or directory`);
+      expect(result.stderr).toContain(`a link to "${outside}/victim", which is not in the context`);
+    }
+    // A link in the context is one, and a fifo is not waited for.
+    rmSync(join(context, 'Dockerfile'));
+    write({ 'd/file': 'FROM busybox\nCOPY . /c/' });
+    symlinkSync('/d/file', join(context, 'Dockerfile'));
+    execFileSync('mkfifo', [join(context, 'fifo')]);
+    writeFileSync(join(outside, 'victim'), '*');
+    symlinkSync(join(outside, 'victim'), join(context, '.dockerignore'));
+    expect(await build()).toMatchObject({ code: 0 });
+    writeFileSync(join(outside, 'victim'), 'of the host');
+    expect(await inBuilt('cat /c/d/file')).toContain('FROM busybox');
+    expect((await build(['-f', join(context, 'fifo')])).stderr).toContain('fifo: is no ordinary file');
+  });
+
   test('the network of the host is given by whoever builds, not taken by a Dockerfile', async () => {
     write({ Dockerfile: 'FROM busybox\nRUN --network=host true' });
     const refused = await build();

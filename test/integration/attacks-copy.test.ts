@@ -68,6 +68,36 @@ test('cp of an archive: a file that becomes a link out of the container is no di
   }
 });
 
+test('cp: a link of the container where a directory or a file is to be leads to nothing of the host', async () => {
+  // Makes the link again in the moment in which it has been taken away.
+  const program = host.compile(
+    'linker',
+    '#include <unistd.h>\nint main(int argc, char **argv) { write(1, "r", 1); for (;;) symlink(argv[1], "/s/file"); }',
+  );
+  const created = join(victim, 'created');
+  const script = `mkdir /s; ln -s ${victim} /s/link; ln -s /proc/1/root${host.secret} /s/root; exec /linker ${created}`;
+  // With the machine's processes in its proc: process 1 is one of the host, and so is its root.
+  const flags = ['--network=none', '--pid=host', '-v', `${program}:/linker:ro`];
+  await tsrunOk(['run', '-d', '--name', 'linker', ...flags, 'busybox', 'sh', '-c', script]);
+  try {
+    await expect.poll(() => tsrunOk(['logs', 'linker'])).toBe('r');
+    const source = join(host.directory, 'source');
+    mkdirSync(join(source, 'link'), { recursive: true });
+    writeFileSync(join(source, 'link', 'inner'), 'written');
+    writeFileSync(join(source, 'file'), 'written');
+    const directory = await tsrun(['cp', `${source}/link`, 'linker:/s']);
+    expect(directory.code).toBe(1);
+    expect(directory.stderr).toContain('cannot overwrite non-directory "s/link" with directory');
+    for (let round = 0; round < 12; round++) await tsrun(['cp', `${source}/file`, 'linker:/s/.']);
+    expect(readdirSync(victim)).toEqual([]);
+    const taken = join(host.directory, 'taken');
+    expect((await tsrun(['cp', '-L', 'linker:/s/root', taken])).code).toBe(1);
+    expect(readdirSync(host.directory)).not.toContain('taken');
+  } finally {
+    await tsrunOk(['rm', '-f', 'linker']);
+  }
+});
+
 /** Puts links where directories of a copy are complete: one of them has the file that all later ones get as a hard link. */
 const stager = `#include <stdio.h>
 #include <sys/stat.h>

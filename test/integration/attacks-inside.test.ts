@@ -306,7 +306,16 @@ test("what is handed in of the host's devices cannot be changed: masks, and stdi
   }
 });
 
+/** What docker hides and protects, beside what is tsrun's own idea. */
+const dockers = {
+  masked: 'acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats'.split(' '),
+  readonly: 'bus fs irq sys sysrq-trigger'.split(' '),
+};
+
 test('every path that is to be hidden is, and every one that is to be read-only', async () => {
+  const masked = dockers.masked.map((name) => `/proc/${name}`);
+  expect(maskedPaths).toEqual(expect.arrayContaining([...masked, '/sys/devices/virtual/powercap', '/sys/firmware']));
+  expect(readonlyPaths).toEqual(expect.arrayContaining(dockers.readonly.map((name) => `/proc/${name}`)));
   const script = [
     `for p in ${maskedPaths.join(' ')}; do`,
     '[ -e $p ] || continue; if [ -d $p ]; then ls $p; else [ "$(stat -c %t:%T $p)" = 1:3 ] || echo $p is not hidden; fi; done',

@@ -243,12 +243,14 @@ test('a container that lies about its files is never followed out of', async () 
     'mkfifo /etc/group',
     'ln -s /proc/self/fd/5 /cwd',
     `ln -s ${host}/tool /bin/linked`,
+    'mkdir /pts; mount -t devpts -o newinstance,ptmxmode=666 devpts /pts; mount -t tmpfs tmpfs /dev/pts',
+    'ln -s /pts/ptmx /dev/pts/ptmx',
     'cp /bin/busybox /tmp/tool',
     'exec sleep 1000',
   ].join('; ');
   await using(
     'liar',
-    [],
+    ['--cap-add', 'SYS_ADMIN'],
     async () => {
       await until(async () => (await tsrun(['exec', '-u', '0', 'liar', 'test', '-e', '/tmp/tool'])).code === 0);
       // The fifo has no writer and the link leads to a file that the host alone has: nobody waits, nothing is found.
@@ -258,6 +260,7 @@ test('a container that lies about its files is never followed out of', async () 
       });
       await tsrunOk(['exec', 'liar', 'sh', '-c', 'rm /etc/passwd; mkfifo /etc/passwd']);
       expect(await tsrun(['exec', '-u', 'hostly', 'liar', 'true'], { timeout: 10_000 })).toMatchObject({ code: 126 });
+      expect((await tsrun(['exec', '-t', 'liar', 'true'], { tty: true })).stdout).toContain('has a link there');
       // Nor to say why a command could not be run.
       expect(await tsrun(['exec', 'liar', 'linked'])).toMatchObject({
         code: 127,

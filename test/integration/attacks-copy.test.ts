@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lookInLayer } from '../../src/container/layer-paths.ts';
 import { bytePath } from '../../src/image/unpack/byte-path.ts';
 import { copyTree } from '../../src/oci/copy-up.ts';
 import { Host } from './attack-fixture.ts';
@@ -145,7 +146,7 @@ test('filling a volume that a container has already: a directory that becomes a 
   }
 });
 
-test('tmpcopyup: a directory of the root that becomes a link brings no file of the host', async () => {
+test('tmpcopyup and why path: a directory that becomes a link brings and tells of no file of the host', async () => {
   const program = host.compile('exchanger', exchanger);
   const root = join(host.directory, 'copied-up');
   mkdirSync(join(root, 'x'), { recursive: true });
@@ -165,6 +166,11 @@ test('tmpcopyup: a directory of the root that becomes a link brings no file of t
         expect(String(error)).toMatch(/ENOTDIR|ELOOP|EINVAL/);
       }
       closeSync(to);
+      try {
+        expect(lookInLayer(root, 'x/secret').file).toBeUndefined();
+      } catch (error) {
+        expect(String(error)).toMatch(/ENOTDIR|ELOOP/);
+      }
       for (const entry of readdirSync(target, { withFileTypes: true })) {
         if (entry.isDirectory()) expect(readdirSync(join(target, entry.name))).toEqual([]);
       }

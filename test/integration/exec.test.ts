@@ -242,7 +242,6 @@ test('a container that lies about its files is never followed out of', async () 
     `ln -s ${host}/passwd /etc/passwd`,
     'mkfifo /etc/group',
     'ln -s /proc/self/fd/5 /cwd',
-    `ln -s ${host}/tool /bin/linked`,
     'mkdir /pts; mount -t devpts -o newinstance,ptmxmode=666 devpts /pts; mount -t tmpfs tmpfs /dev/pts',
     'ln -s /pts/ptmx /dev/pts/ptmx',
     'cp /bin/busybox /tmp/tool',
@@ -262,7 +261,7 @@ test('a container that lies about its files is never followed out of', async () 
       expect(await tsrun(['exec', '-u', 'hostly', 'liar', 'true'], { timeout: 10_000 })).toMatchObject({ code: 126 });
       expect((await tsrun(['exec', '-t', 'liar', 'true'], { tty: true })).stdout).toContain('has a link there');
       // Nor to say why a command could not be run.
-      expect(await tsrun(['exec', 'liar', 'linked'])).toMatchObject({
+      expect(await tsrun(['exec', 'liar', `${host}/tool`])).toMatchObject({
         code: 127,
         stderr: expect.not.stringContaining('secret'),
       });

@@ -142,7 +142,10 @@ describe('a record that was tampered with is named, and nothing that it says is 
     await tsrunOk(['volume', 'create', 'data'], { env });
     const images = join(root, 'images.json');
     const good = readFileSync(images, 'utf8');
-    for (const bad of ['{', '[]', good.replace(/sha256:[0-9a-f]{64}/g, 'sha256:../../../../../../etc/passwd')]) {
+    const elsewhere = 'sha256:../../../../../../etc/passwd';
+    const digests = [/sha256:[0-9a-f]{64}/g, /(?<="manifest": ")sha256:[0-9a-f]{64}/];
+    for (const bad of ['{', '[]', ...digests.map((digest) => good.replace(digest, elsewhere))]) {
+      expect(bad).not.toBe(good);
       writeFileSync(images, bad);
       const { code, stderr } = await tsrun(['images'], { env });
       expect({ bad, code: code !== 0 }).toEqual({ bad, code: true });

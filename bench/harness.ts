@@ -1,6 +1,5 @@
 /** Measures contestants side by side, interleaved, so that what else the machine does meets all of them alike. */
 import { spawnSync } from 'node:child_process';
-import { performance } from 'node:perf_hooks';
 
 /** One way to do the job; `run` returns what it cost (milliseconds, or what the comparison's unit says). */
 export interface Contestant {
@@ -56,34 +55,34 @@ export interface CommandOptions {
   descriptors?: number[];
 }
 
+/**
+ * Stands for whoever types the command: it is a shell that starts it and sees it end. From this process itself a start takes
+ * ten milliseconds, since there is so much of it to be copied: nobody's command should have to bear that.
+ */
+const stopwatch = 'start=$EPOCHREALTIME; "$@" >/dev/null; status=$?; echo "$start $EPOCHREALTIME"; exit $status';
+
 /** Milliseconds from starting a command to its end. Throws with its stderr when it fails. */
 export function time(command: readonly string[], options: CommandOptions = {}): number {
-  const [file = '', ...args] = command;
-  const start = performance.now();
-  const result = spawnSync(file, args, {
-    stdio: ['ignore', 'ignore', 'pipe', ...(options.descriptors ?? [])],
-    env: { ...process.env, ...options.env },
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  });
-  const duration = performance.now() - start;
-  if (result.status !== 0) {
-    const why = result.error?.message ?? `exit ${result.status ?? result.signal}`;
-    throw new Error(`${command.join(' ')}: ${why}\n${result.stderr}`);
-  }
-  return duration;
+  const printed = output(['/bin/bash', '-c', stopwatch, 'stopwatch', ...command], options, command);
+  // The sign before the microseconds is the locale's.
+  const [start = Number.NaN, end = Number.NaN] = printed.split(' ').map((moment) => Number(moment.replace(',', '.')));
+  return (end - start) * 1000;
 }
 
-/** What a command prints. Throws with its stderr when it fails. */
-export function output(command: readonly string[], options: CommandOptions = {}): string {
+/** What a command prints. Throws with its stderr when it fails, under the name `shown`. */
+export function output(command: readonly string[], options: CommandOptions = {}, shown = command): string {
   const [file = '', ...args] = command;
   const result = spawnSync(file, args, {
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     env: { ...process.env, ...options.env },
     maxBuffer: 1 << 26,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  if (result.status !== 0) throw new Error(`${command.join(' ')}: exit ${result.status}\n${result.stderr}`);
+  if (result.status !== 0) {
+    const why = result.error?.message ?? `exit ${result.status ?? result.signal}`;
+    throw new Error(`${shown.join(' ')}: ${why}\n${result.stderr}`);
+  }
   return result.stdout.trim();
 }
 

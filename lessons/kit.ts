@@ -34,7 +34,7 @@ import {
 import { errno } from 'tsrun/linux/errno.ts';
 import type { NetlinkSocket } from 'tsrun/linux/netlink.ts';
 import { getLink, parseLink } from 'tsrun/linux/netlink-link.ts';
-import { architecture, NR } from 'tsrun/linux/syscalls.ts';
+import { architecture, numberOf } from 'tsrun/linux/syscalls.ts';
 import { type Place, type Program, ProgramBuilder } from 'tsrun/program/program.ts';
 import { fdProgram, fdSync, runProgram } from 'tsrun/program/run.ts';
 
@@ -299,7 +299,7 @@ export function refuseCalls(b: ProgramBuilder): void {
   const filter = [
     ...[load(4), jumpEqual(architecture === 'arm64' ? 0xc00000b7 : 0xc000003e, 1, 0), ret(KILL), load(0)],
     ...[jumpGreaterOrEqual(0x40000000, 0, 1), ret(ERRNO | errno.EPERM)],
-    ...denied.flatMap((name) => [jumpEqual(NR[name], 0, 1), ret(ERRNO | errno.EPERM)]),
+    ...denied.flatMap((name) => [jumpEqual(numberOf(name), 0, 1), ret(ERRNO | errno.EPERM)]),
     ret(ALLOW),
   ];
   const program = b.reserve(16, 'struct sock_fprog');

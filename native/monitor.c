@@ -63,14 +63,17 @@ void take_container(struct program_header *program)
 	}
 }
 
-/* From the program at fd 3 to a running container whose ends we hold. */
+/* From the program that comes to fd 3 to a running container whose ends we hold. */
 static void start_container(void)
 {
 	struct monitor_config *config = &self.config;
 	struct program_header *program;
-	u8 keys[KEYS_MAX] = { 0 };
+	u8 keys[KEYS_MAX] = { 0 }, word;
 	int error;
 
+	/* Our maker writes the program while we come up, and says when it is there. */
+	if (SYS(read, FD_SYNC, &word, 1) != 1)
+		quit(1);
 	error = load_program(FD_PROGRAM, &program);
 	if (error < 0)
 		refuse(-error);

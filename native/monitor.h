@@ -8,7 +8,7 @@ enum {
 	FD_STDIN = 0, /* of the foreground client, or /dev/null; the monitor copies between these */
 	FD_STDOUT = 1, /* and the container itself, so that the data never passes through JavaScript */
 	FD_STDERR = 2,
-	FD_PROGRAM = 3,	  /* the sealed memfd with the program and this configuration */
+	FD_PROGRAM = 3,	  /* the memfd with the program and this configuration, sealed when a byte comes from FD_SYNC */
 	FD_SYNC = 4,	  /* SOCK_SEQPACKET, see program.h; the monitor closes it when the program reached OP_END */
 	FD_CONTROL = 5,	  /* SOCK_STREAM to the foreground client, or /dev/null: struct control_message both ways */
 	FD_DIRECTORY = 6, /* the container's directory: exit record and logs are written here; or /dev/null */

@@ -22,7 +22,8 @@ import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
 import { planChunks } from './chunks.mjs';
-import { alignSegments, writeExecutable } from './elf.mjs';
+import { alignSegments, widenCode, writeExecutable } from './elf.mjs';
+import { setStructureHeap } from './structure-heap.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -78,7 +79,7 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const own = ['build', 'allocator', 'chunks', 'elf'].map((name) => `scripts/${name}.mjs`);
+  const own = ['build', 'allocator', 'chunks', 'elf', 'structure-heap'].map((name) => `scripts/${name}.mjs`);
   const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', ...own];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
@@ -274,7 +275,12 @@ async function buildExecutable() {
     for (const name of setAllocator(bytes)) {
       console.error(`build: the executable will start slower than it could: its allocator has no option ${name}`);
     }
-    writeExecutable(output, alignSegments(bytes));
+    if (process.arch === 'x64' && !setStructureHeap(bytes)) {
+      console.error('build: the executable will start slower than it could: its engine asks for memory in another way');
+    }
+    const aligned = alignSegments(bytes);
+    widenCode(aligned);
+    writeExecutable(output, aligned);
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

@@ -1,6 +1,7 @@
 /** What the build has to know about executable files: ELF of 64 bits, little-endian (elf(5)). */
 import { closeSync, openSync, writeSync } from 'node:fs';
 
+export const PF_X = 1;
 export const PF_W = 2;
 const PT_LOAD = 1;
 /** Size of a huge page on the architectures that tsrun is built for, with base pages of 4 KiB. */
@@ -17,13 +18,14 @@ function entries(file, { offset, size, count }) {
   return Array.from({ length: file.readUInt16LE(count) }, (_, index) => start + index * file.readUInt16LE(size));
 }
 
-/** The loadable segments of a file, in the order of their addresses, as the format wants it. */
+/** The loadable segments of a file, in the order of their addresses, as the format wants it; `header` is the place of their entry. */
 export function loadable(file) {
   return entries(file, tables.program)
     .filter((at) => file.readUInt32LE(at) === PT_LOAD)
     .map((at) => {
       const number = (offset) => Number(file.readBigUInt64LE(at + offset));
-      return { flags: file.readUInt32LE(at + 4), offset: number(8), address: number(16), length: number(32) };
+      const [offset, address, length] = [8, 16, 32].map(number);
+      return { header: at, flags: file.readUInt32LE(at + 4), offset, address, length };
     });
 }
 
@@ -51,6 +53,41 @@ export function alignSegments(file) {
   move(tables.section.offset);
   for (const table of Object.values(tables)) for (const at of entries(result, table)) move(at + table.place);
   return result;
+}
+
+/** Writes where a segment lies, in the file and in memory, of which it fills as much. */
+function setSegment(file, header, { offset, address, length }) {
+  for (const [place, value] of [
+    [8, offset],
+    [16, address],
+    [24, address],
+    [32, length],
+    [40, length],
+  ]) {
+    file.writeBigUInt64LE(BigInt(value), header + place);
+  }
+}
+
+/**
+ * Lets the segment of code begin at a border of huge pages: the data before it, which are only read and lie before it in the
+ * file too, become part of it. What is not whole in one segment, the kernel does not map in one piece, and in this huge page
+ * lies what the compiler found to be hot. Changes the bytes of the file, which alignSegments has made; none without such a segment.
+ */
+export function widenCode(file) {
+  const segments = loadable(file);
+  const index = segments.findIndex(({ flags }) => flags & PF_X);
+  const [data, code] = [segments[index - 1], segments[index]];
+  if (data === undefined || data.flags & PF_W) return;
+  const more = code.address % hugePage;
+  const kept = data.length - (data.address + data.length - (code.address - more));
+  const contiguous = code.address - data.address === code.offset - data.offset;
+  if (!contiguous || kept <= 0 || kept > data.length) return;
+  setSegment(file, data.header, { ...data, length: kept });
+  setSegment(file, code.header, {
+    offset: code.offset - more,
+    address: code.address - more,
+    length: code.length + more,
+  });
 }
 
 /**

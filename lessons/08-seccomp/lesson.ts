@@ -3,7 +3,7 @@ import * as kit from 'tsrun/lessons/kit.ts';
 import { type BpfInstruction, encodeFilter, jumpEqual, jumpGreaterOrEqual, load, ret } from 'tsrun/linux/bpf.ts';
 import { SECCOMP_SET_MODE_FILTER } from 'tsrun/linux/constants.ts';
 import { errno } from 'tsrun/linux/errno.ts';
-import { architecture, NR } from 'tsrun/linux/syscalls.ts';
+import { architecture, numberOf } from 'tsrun/linux/syscalls.ts';
 
 const enterCgroup = kit.newCgroup();
 const b = new kit.ProgramBuilder();
@@ -24,7 +24,7 @@ const filter: BpfInstruction[] = [
   load(0),
   jumpGreaterOrEqual(0x40000000, 0, 1), // nor the second set of numbers that x86-64 has (x32)
   ret(ERRNO | errno.EPERM),
-  ...denied.flatMap((name) => [jumpEqual(NR[name], 0, 1), ret(ERRNO | errno.EPERM)]),
+  ...denied.flatMap((name) => [jumpEqual(numberOf(name), 0, 1), ret(ERRNO | errno.EPERM)]),
   ret(ALLOW),
 ];
 

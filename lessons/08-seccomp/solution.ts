@@ -3,7 +3,7 @@ import * as kit from 'tsrun/lessons/kit.ts';
 import { type BpfInstruction, encodeFilter, jumpEqual, jumpGreaterOrEqual, load, ret } from 'tsrun/linux/bpf.ts';
 import { SECCOMP_SET_MODE_FILTER } from 'tsrun/linux/constants.ts';
 import { errno } from 'tsrun/linux/errno.ts';
-import { architecture, NR } from 'tsrun/linux/syscalls.ts';
+import { architecture, numberOf } from 'tsrun/linux/syscalls.ts';
 
 const enterCgroup = kit.newCgroup();
 const b = new kit.ProgramBuilder();
@@ -26,12 +26,12 @@ const filter: BpfInstruction[] = [
   jumpGreaterOrEqual(0x40000000, 0, 1), // nor the second set of numbers that x86-64 has (x32)
   ret(ERRNO | errno.EPERM),
   // socket(AF_PACKET, …): skips three where it is another call, one where it is another family.
-  jumpEqual(NR.socket, 0, 3),
+  jumpEqual(numberOf('socket'), 0, 3),
   load(16),
   jumpEqual(AF_PACKET, 0, 1),
   ret(ERRNO | errno.EPERM),
   load(0), // the number again
-  ...denied.flatMap((name) => [jumpEqual(NR[name], 0, 1), ret(ERRNO | errno.EPERM)]),
+  ...denied.flatMap((name) => [jumpEqual(numberOf(name), 0, 1), ret(ERRNO | errno.EPERM)]),
   ret(ALLOW),
 ];
 

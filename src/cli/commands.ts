@@ -16,8 +16,8 @@ export const groups: readonly CommandGroup[] = [
   { name: 'why', summary: 'Say why something of a container is as it is' },
 ];
 
-/** Sorted by name, as help lists them. */
-export const commands: readonly CommandEntry[] = [
+/** In no order: `sortedCommands` has them as help lists them. */
+const commands: readonly CommandEntry[] = [
   ...networkCommands,
   ...registryCommands,
   {
@@ -348,7 +348,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Show a container beside the host: what it sees, what it may do, what leads to it',
     load: async () => (await import('./commands/xray.ts')).xrayCommand,
   },
-].sort((a, b) => ((a.names[0] ?? '') < (b.names[0] ?? '') ? -1 : 1));
+];
+
+/** All commands by their first names; only who lists them has to sort them. */
+export function sortedCommands(): CommandEntry[] {
+  return [...commands].sort((a, b) => ((a.names[0] ?? '') < (b.names[0] ?? '') ? -1 : 1));
+}
 
 /** The command of a name such as `ps` or `container ls`. */
 export function findCommand(name: string): CommandEntry | undefined {

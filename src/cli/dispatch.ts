@@ -1,7 +1,7 @@
 /** Finds the command of a command line, parses its flags, turns errors into messages and exit codes. */
 import { CommandLineError, parseArguments, wrongCount } from './arguments.ts';
 import type { Command, CommandEntry } from './command.ts';
-import { commands, findCommand, groups, namesInGroup } from './commands.ts';
+import { findCommand, groups, namesInGroup, sortedCommands } from './commands.ts';
 import type { Flag } from './flag.ts';
 import { print, printError } from './output.ts';
 import { report } from './report.ts';
@@ -124,9 +124,9 @@ async function showHelp(words: readonly string[]): Promise<number> {
   if (entry !== undefined) {
     print(renderCommandHelp(`tsrun ${words.join(' ')}`, entry, await entry.load(), width));
   } else if (group !== undefined) {
-    print(renderGroupHelp(group, commands));
+    print(renderGroupHelp(group, sortedCommands()));
   } else if (words.length === 0) {
-    print(renderMainHelp(globalFlags, groups, commands, width));
+    print(renderMainHelp(globalFlags, groups, sortedCommands(), width));
   } else {
     printError(`unknown help topic: ${words.join(' ')}`);
     return 1;
@@ -142,7 +142,7 @@ async function unknownCommand(args: readonly string[]): Promise<number> {
   const typed = group === undefined ? (args[0] ?? '') : `${args[0]} ${args[1] ?? ''}`;
   const candidates =
     group === undefined
-      ? [...groups.map((candidate) => candidate.name), ...commands.flatMap((entry) => entry.names)]
+      ? [...groups.map((candidate) => candidate.name), ...sortedCommands().flatMap((entry) => entry.names)]
       : namesInGroup(group.name);
   const near = nearest((group === undefined ? args[0] : args[1]) ?? '', candidates);
   if (missingCommands.has(typed)) {

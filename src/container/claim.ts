@@ -21,19 +21,20 @@ export async function waitUntilReaped(store: ContainerStore, id: string, millise
 
 /**
  * Runs `end`, which ends the container, and waits at most `milliseconds` more until it has been cleaned up, by this process
- * where the monitor grants it. Returns whether it has.
+ * where the monitor grants it. `goes`: it is removed then, by the caller. Returns whether it has been cleaned up.
  */
 export async function endAndReap(
   store: ContainerStore,
   { record: { id }, state }: Container,
   milliseconds: number,
   end: () => Promise<void> | void,
+  goes = false,
 ): Promise<boolean> {
   const control = state.unsupervised ? undefined : claimReaping(store.socket(id));
   let reaped = false;
   try {
     await end();
-    if (control !== undefined) reaped = await reapClaimed(store, id, control, milliseconds);
+    if (control !== undefined) reaped = await reapClaimed(store, id, control, milliseconds, goes);
   } finally {
     // The monitor has it done, as without a claim.
     if (!reaped) control?.close();
@@ -46,6 +47,7 @@ async function reapClaimed(
   id: string,
   control: MonitorControl,
   milliseconds: number,
+  goes: boolean,
 ): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
@@ -58,7 +60,8 @@ async function reapClaimed(
   const container = store.read(id);
   if (container !== undefined) {
     const { reap } = await import('./reap.ts');
-    reap(store, container.record, readStart(container.directory));
+    const { record, directory } = container;
+    reap(store, record, readStart(directory), goes || record.options.remove);
   }
   control.reaped();
   return true;

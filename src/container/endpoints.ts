@@ -3,6 +3,7 @@
  * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
  * away by the one who cleans up, each under the network lock.
  */
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -85,4 +86,16 @@ export function wayOut<T extends Pick<BridgeAttachment, 'network' | 'internal' |
   return attachments
     .filter(({ internal }) => internal !== true)
     .sort((a, b) => priority(b) - priority(a) || rank(a) - rank(b) || (a.network < b.network ? -1 : 1))[0];
+}
+
+const sharedIn = (directory: string): string => join(directory, 'network-shared');
+
+/** Notes that somebody else joins the container's network namespace, which then need not end with the container. */
+export function noteSharedNetwork(directory: string): void {
+  writeFileSync(sharedIn(directory), '', { mode: 0o600 });
+}
+
+/** Whether somebody else has ever joined the network namespace of the container whose directory it is. */
+export function hasSharedNetwork(directory: string): boolean {
+  return existsSync(sharedIn(directory));
 }

@@ -82,32 +82,19 @@ export async function execInContainer(
   const held: number[] = [];
   const execId = randomHex(32);
   const directory = execDirectory(store, container.record.id, execId);
+  let monitor: MonitorHandle | undefined;
   try {
     const pidfd = openProcess(container);
     if (pidfd === undefined) throw notRunning(container);
     held.push(pidfd);
-    const line = `${request.command[0]} ${request.command.slice(1).join(' ')}`.slice(0, shownCommand);
-    recordContainerEvent(store.root, container.record, `exec_create: ${line}`, { execID: execId });
-    recordContainerEvent(store.root, container.record, `exec_start: ${line}`, { execID: execId });
     const cgroup = openCgroup(container);
     if (cgroup >= 0) held.push(cgroup);
-    sweepExecs(store, container.record.id);
     const directoryFd = makeExecDirectory(directory);
     if (directoryFd === undefined) throw notRunning(container);
     held.push(directoryFd);
     const foreground = clientOf(request);
-    const process = await processOf(store, container, request);
-    const seccomp = await filterOf(store, container);
-    const program = compileCommand(store, container, process, {
-      seccomp,
-      intoCgroup: cgroup >= 0,
-      stdin: foreground.stdin,
-      foreground,
-      execId,
-    });
-    const monitor = step(startCommandMonitor(), () =>
+    monitor = step(startCommandMonitor(), () =>
       spawnMonitor({
-        program: encodeProgram(program),
         stdio: [foreground.stdin ? 0 : -1, foreground.stdout ? 1 : -1, foreground.stderr ? 2 : -1],
         directory: directoryFd,
         lock: directoryFd,
@@ -123,25 +110,42 @@ export async function execInContainer(
           onNotice(`cannot write to ${stream === 1 ? 'stdout' : 'stderr'}: ${errnoName(errno)}; the command goes on`),
       }),
     );
+    // Everything else while the monitor comes up.
+    const line = `${request.command[0]} ${request.command.slice(1).join(' ')}`.slice(0, shownCommand);
+    for (const action of ['exec_create', 'exec_start']) {
+      recordContainerEvent(store.root, container.record, `${action}: ${line}`, { execID: execId });
+    }
+    sweepExecs(store, container.record.id);
+    const process = await processOf(store, container, request);
+    const program = compileCommand(store, container, process, {
+      seccomp: await filterOf(store, container),
+      intoCgroup: cgroup >= 0,
+      stdin: foreground.stdin,
+      foreground,
+      execId,
+    });
     if (request.detach) leaveService(monitor.pid);
     // The terminal is raw before the command can print into it.
     const client = { terminal: request.terminal && !request.detach, stdin: foreground.stdin };
-    return await asClient(monitor, client, async () => {
+    const handle = monitor;
+    return await asClient(handle, client, async () => {
+      handle.run(encodeProgram(program));
       try {
-        await untilExecuted(monitor, program, process, () => {
+        await untilExecuted(handle, program, process, () => {
           // Paused since it was looked at: the command was born frozen, perhaps for ever.
           if (computeState(container.directory).status === 'paused') throw isPaused();
         });
       } catch (error) {
-        await giveUp(monitor);
+        await giveUp(handle);
         throw error;
       }
       for (const fd of held.splice(0)) close(fd);
-      if (!request.detach) return finish(store, container, execId, monitor);
-      monitor.close();
+      if (!request.detach) return finish(store, container, execId, handle);
+      handle.close();
       return 0;
     });
   } catch (error) {
+    monitor?.close();
     rmSync(directory, { recursive: true, force: true });
     throw error;
   } finally {

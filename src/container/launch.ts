@@ -66,7 +66,6 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
   markMonitored(l.lock);
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
-      program: encodeProgram(l.program),
       stdio: clientDescriptors(l.foreground),
       directory: directoryFd,
       lock: l.lock.fd,
@@ -84,6 +83,7 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }),
   );
   undo.add(() => monitor.close());
+  monitor.run(encodeProgram(l.program));
   // A foreground `run` is the service's own: it ends with it.
   if (l.foreground === undefined) leaveService(monitor.pid);
 

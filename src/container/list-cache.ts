@@ -4,8 +4,9 @@
  * container's own directory has not changed since, which every record's rename does to it. Whether one that ran still does
  * is asked of the kernel: one file tells whose monitors are there. Whoever finds the cache missing, old or damaged reads the records instead.
  */
-import { renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { codeOf } from '../error.ts';
+import { changeTime } from '../linux/change-time.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { heldLocks, lockName } from '../linux/proc-locks.ts';
 import type { Container, ContainerRecord, ContainerState } from './record.ts';
@@ -127,7 +128,7 @@ export class ListCache {
 
   /** What is known of the container in `directory`, and when that changed last; the latter is to be given to `add`. */
   find(id: string, directory: string): { container?: Container; changed: number } {
-    const changed = statSync(directory, { throwIfNoEntry: false })?.ctimeMs ?? 0;
+    const changed = changeTime(directory) ?? 0;
     const entry = this.known.get(id);
     if (entry === undefined || entry.changed !== changed) return { changed };
     const known = !hasProcess(entry.state) || this.isUnchanged(entry);

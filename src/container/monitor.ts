@@ -5,7 +5,7 @@
 import { TsrunError } from '../error.ts';
 import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
-import { close, openat, sealedMemfd } from '../linux/fs.ts';
+import { close, fillAndSeal, openat, sealableMemfd, sealedMemfd } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
 import { signals } from '../linux/signals.ts';
 import { type Spawned, spawnDetached } from '../linux/spawn.ts';
@@ -121,8 +121,6 @@ export function decodeSync(bytes: Buffer): SyncMessage {
 }
 
 export interface SpawnOptions extends OutputEvents {
-  /** The encoded program with the monitor's configuration. */
-  program: Uint8Array;
   /** Descriptors of the foreground client. Here and below -1 or undefined stand for none, and all stay the caller's. */
   stdio: readonly [number, number, number];
   /** The container's directory, for exit.json and the log. */
@@ -162,7 +160,24 @@ export class MonitorHandle {
     private readonly child: Spawned,
     private readonly control: MonitorControl | undefined,
     private readonly sync: number,
+    /** The memfd of the program, until the monitor runs it. */
+    private program: number,
   ) {}
+
+  /**
+   * Has the monitor run its program, encoded with the monitor's configuration. To be called once, before anything is read.
+   * Throws `SYSCALL` where there is no memory for it. A monitor that is gone is told by `readSync`.
+   */
+  run(program: Uint8Array): void {
+    fillAndSeal(this.program, program);
+    this.forgetProgram();
+    send(this.sync, Uint8Array.of(1));
+  }
+
+  private forgetProgram(): void {
+    close(this.program);
+    this.program = -1;
+  }
 
   /** Process id of the monitor. */
   get pid(): number {
@@ -256,6 +271,7 @@ export class MonitorHandle {
       this.child.kill('SIGKILL');
       if (this.pidfd >= 0) syscall('pidfd_send_signal', this.pidfd, signals.SIGKILL, 0, 0);
     }
+    this.forgetProgram();
     close(this.pidfd);
     this.pidfd = -1;
     if (this.syncOpen) close(this.sync);
@@ -265,7 +281,7 @@ export class MonitorHandle {
 }
 
 /**
- * Starts a monitor; it runs its program at once.
+ * Starts a monitor; it comes up meanwhile, and waits for its program (`MonitorHandle.run`).
  * Throws `SYSCALL` where it cannot be started.
  */
 export function spawnMonitor(options: SpawnOptions): MonitorHandle {
@@ -276,7 +292,7 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
   };
   try {
     const unused = opened(openat(AT_FDCWD, '/dev/null', O_RDWR));
-    const program = opened(sealedMemfd('tsrun-program', options.program));
+    const program = opened(sealableMemfd('tsrun-program'));
     const health = options.health === undefined ? unused : opened(sealedMemfd('tsrun-health', options.health));
     const [sync, syncOfMonitor] = socketPair(SOCK_SEQPACKET);
     opened(syncOfMonitor);
@@ -310,12 +326,13 @@ export function spawnMonitor(options: SpawnOptions): MonitorHandle {
       });
     }
     own.splice(own.indexOf(sync), 1);
+    own.splice(own.indexOf(program), 1);
     let client: MonitorControl | undefined;
     if (options.foreground) {
       own.splice(own.indexOf(control), 1);
       client = new MonitorControl(control, options);
     }
-    return new MonitorHandle(child, client, sync);
+    return new MonitorHandle(child, client, sync, program);
   } finally {
     for (const fd of own) close(fd);
   }

@@ -22,6 +22,7 @@ import {
   dropLive,
   endpointsOf,
   networkMode,
+  noteSharedNetwork,
   prioritized,
   readLive,
   wayOut,
@@ -287,6 +288,7 @@ function shareNetwork(store: ContainerStore, name: string, files: Files): Contai
       ...(address === undefined ? {} : { address, otherAddresses }),
     });
     if (attachmentsOf(other.state).some(hasNames)) copyNames(other.directory, files.directory);
+    noteSharedNetwork(other.directory);
   } catch (error) {
     close(netns);
     throw error;

@@ -11,6 +11,7 @@ import { unlinkIfThere } from '../linux/optional.ts';
 import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
+import { hasSharedNetwork } from './endpoints.ts';
 import { recordVolumeEvents } from './events.ts';
 import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
@@ -22,11 +23,19 @@ import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { isWithout } from './walls.ts';
 
-/** The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm. */
-export function reap(store: ContainerStore, record: ContainerRecord, start: StartRecord | undefined): void {
+/**
+ * The caller holds the container's lock, and its processes have ended. Removes the container if it was run with --rm;
+ * `goes` tells that it is removed in any case, now or by the caller.
+ */
+export function reap(
+  store: ContainerStore,
+  record: ContainerRecord,
+  start: StartRecord | undefined,
+  goes = record.options.remove,
+): void {
   // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
-  // at once, which is worth it only where its name may be wanted again.
-  const cable = record.options.remove ? 'leave' : 'delete';
+  // at once, which is worth it only where its name may be wanted again, or where others live in the namespace.
+  const cable = goes && !hasSharedNetwork(store.directory(record.id)) ? 'leave' : 'delete';
   const first = existsSync(store.socket(record.id));
   step(steps.disconnectNetwork(), () =>
     disconnectAll(store, record.id, store.directory(record.id), start, cable, first),

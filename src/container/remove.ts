@@ -26,13 +26,14 @@ export async function removeContainer(
   const { record, state } = container;
   if (isUp(state)) {
     if (!force) throw stillRunning(container);
-    await endAndReap(store, container, patience, () => {
+    const kill = (): void => {
       try {
         killContainer(store, container, 'SIGKILL');
       } catch (error) {
         if (!(error instanceof TsrunError) || error.code !== 'CONFLICT') throw error;
       }
-    });
+    };
+    await endAndReap(store, container, patience, kill, true);
     if (state.unsupervised) await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await waitUntilReaped(store, record.id, patience);
@@ -53,7 +54,7 @@ export async function removeContainer(
       throw new TsrunError('CONFLICT', `container "${record.name}" has been started meanwhile`);
     }
     // Its name may be another than when it was looked up.
-    reap(store, now.record, readStart(container.directory));
+    reap(store, now.record, readStart(container.directory), true);
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
     step(removeStep(false), () => discardContainer(store, now.record, { volumes }));

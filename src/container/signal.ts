@@ -19,7 +19,8 @@ import type { ContainerStore } from './store.ts';
 
 const SIGKILL = 9;
 
-function parseSignal(text: string): number {
+/** The number of a signal that a user has named. Throws `USAGE`, in docker's words, where there is none. */
+export function parseSignal(text: string): number {
   const number = signalNumber(text);
   if (number === undefined)
     throw new TsrunError('USAGE', `Invalid signal: ${text}`, { hint: 'kill -l lists the names' });

@@ -6,7 +6,7 @@
 import { CLONE_VM, WALL } from './constants.ts';
 import { addressOf, keepAlive, rawChild, syscall } from './ffi.ts';
 import { uninterrupted } from './fs.ts';
-import { type CommonSyscall, NR } from './syscalls.ts';
+import { type CommonSyscall, numberOf } from './syscalls.ts';
 
 /** A place for eight bytes that nobody looks at. */
 export const scratch = Symbol('scratch');
@@ -27,7 +27,7 @@ export class CallingChild {
   constructor(flags: number, calls: readonly ChildCall[]) {
     const start = addressOf(this.#memory);
     [...calls, ['exit_group', 0] as const].forEach(([name, ...args], index) => {
-      [NR[name], ...args].forEach((value, place) => {
+      [numberOf(name), ...args].forEach((value, place) => {
         const long = value === scratch ? start + BigInt(memorySize - 8) : BigInt(value);
         this.#memory.writeBigInt64LE(long, index * callSize + place * 8);
       });

@@ -46,6 +46,9 @@ export const PROT_EXEC = 4;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 
+// stat.h
+export const STATX_CTIME = 0x80;
+
 // openat2.h
 export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_MAGICLINKS = 0x02;

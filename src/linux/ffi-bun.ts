@@ -7,7 +7,7 @@ import { TsrunError } from '../error.ts';
 import { artifactBytes } from './artifacts.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from './constants.ts';
 import type { Native } from './ffi.ts';
-import { NR } from './syscalls.ts';
+import { numbersOf } from './syscalls.ts';
 
 type Call = (...args: (number | bigint)[]) => number;
 
@@ -29,6 +29,7 @@ const pageSize = 4096;
 
 /** Throws `UNSUPPORTED` where the kernel refuses memory that was written to be executed. */
 export function loadWithBun(): Native {
+  const NR = numbersOf('mmap', 'mprotect');
   const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: string): BunFfi };
   const ffi = getBuiltinModule('bun:ffi');
   const libc = ffi.dlopen('libc.so.6', { syscall: signature }).symbols.syscall as Call;

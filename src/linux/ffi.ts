@@ -6,7 +6,7 @@
 import { TsrunError } from '../error.ts';
 import { loadWithBun } from './ffi-bun.ts';
 import { loadWithKoffi } from './ffi-koffi.ts';
-import { type CommonSyscall, NR } from './syscalls.ts';
+import { type CommonSyscall, numberOf } from './syscalls.ts';
 
 /** A number is passed as it is; text becomes a NUL-terminated string; bytes become their address. */
 export type SyscallArgument = number | bigint | string | Uint8Array;
@@ -86,7 +86,7 @@ export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
 
 /** `rawSyscall` by name. */
 export function syscall(name: CommonSyscall, ...args: SyscallArgument[]): number {
-  return rawSyscall(NR[name], ...args);
+  return rawSyscall(numberOf(name), ...args);
 }
 
 /**

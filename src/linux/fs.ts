@@ -124,11 +124,14 @@ export function memoryFile(name: string, size: number): number {
   return fd;
 }
 
-/**
- * A memfd with `bytes` in it, sealed against every change (man 2 memfd_create, man 2 fcntl).
- * `executable` asks for MFD_EXEC (Linux 6.3); older kernels do not know the flag and make all memfds executable.
- */
-export function sealedMemfd(name: string, bytes: Uint8Array, executable = false): number {
+/** Writes `bytes` into a memfd that can be sealed, and seals it against every change (man 2 fcntl). */
+export function fillAndSeal(fd: number, bytes: Uint8Array): void {
+  writeAll(fd, bytes);
+  check(syscall('fcntl', fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 'fcntl');
+}
+
+/** An empty memfd for `fillAndSeal`. `executable` as in `sealedMemfd`. */
+export function sealableMemfd(name: string, executable = false): number {
   const base = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   let fd = syscall('memfd_create', name, base | (executable ? MFD_EXEC : MFD_NOEXEC_SEAL));
   if (fd === -errno.EINVAL) fd = syscall('memfd_create', name, base);
@@ -137,10 +140,17 @@ export function sealedMemfd(name: string, bytes: Uint8Array, executable = false)
       hint: 'the sysctl vm.memfd_noexec=2 forbids executable memfds; set it to 1 or 0',
     });
   }
-  check(fd, 'memfd_create', name);
+  return check(fd, 'memfd_create', name);
+}
+
+/**
+ * A memfd with `bytes` in it, sealed against every change (man 2 memfd_create).
+ * `executable` asks for MFD_EXEC (Linux 6.3); older kernels do not know the flag and make all memfds executable.
+ */
+export function sealedMemfd(name: string, bytes: Uint8Array, executable = false): number {
+  const fd = sealableMemfd(name, executable);
   try {
-    writeAll(fd, bytes);
-    check(syscall('fcntl', fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 'fcntl');
+    fillAndSeal(fd, bytes);
   } catch (error) {
     close(fd);
     throw error;

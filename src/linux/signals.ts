@@ -42,9 +42,10 @@ export function signalNumber(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
   const name = text.toUpperCase().startsWith('SIG') ? text.toUpperCase() : `SIG${text.toUpperCase()}`;
   const realtime = /^SIGRTMIN(?:\+(\d+))?$/.exec(name);
-  if (realtime !== null) return 34 + Number(realtime[1] ?? 0);
+  const inRange = (number: number): number | undefined => (number >= 34 && number <= 64 ? number : undefined);
+  if (realtime !== null) return inRange(34 + Number(realtime[1] ?? 0));
   const fromEnd = /^SIGRTMAX(?:-(\d+))?$/.exec(name);
-  if (fromEnd !== null) return 64 - Number(fromEnd[1] ?? 0);
+  if (fromEnd !== null) return inRange(64 - Number(fromEnd[1] ?? 0));
   const table: Readonly<Record<string, number | undefined>> = signals;
   return table[name];
 }

@@ -28,11 +28,23 @@ export function subnetConflict(): { subnet: string; overlapping: boolean } | und
   }
 }
 
+/** Milliseconds that the kernel gets to take away a cable whose namespace has ended, and how long it takes at least. */
+const dyingPatience = 500;
+const dyingPause = 20;
+
 /**
  * Cables of this data root and published ports that belong to none of the containers of `live`; what `removeStale` would
- * take away.
+ * take away. What is being taken away by the kernel anyway (`releaseAddress`) does not count.
  */
 export function findStale(live: ReadonlySet<string>): string[] {
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  for (const deadline = performance.now() + dyingPatience; ; Atomics.wait(sleep, 0, 0, dyingPause)) {
+    const stale = staleNow(live);
+    if (stale.length === 0 || performance.now() >= deadline) return stale;
+  }
+}
+
+function staleNow(live: ReadonlySet<string>): string[] {
   const route = NetlinkSocket.open(NETLINK_ROUTE);
   const netfilter = NetlinkSocket.open(NETLINK_NETFILTER);
   try {

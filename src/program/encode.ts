@@ -1,6 +1,6 @@
 /** A Program as the bytes that native/program.h describes. A test reads the same layout out of the C header. */
 import { errno } from '../linux/errno.ts';
-import { NR } from '../linux/syscalls.ts';
+import { numberOf } from '../linux/syscalls.ts';
 import type { Phase } from '../trace.ts';
 import type { Argument, Operation, Program } from './program.ts';
 
@@ -68,7 +68,8 @@ export function encodeProgram(program: Program): Buffer {
 }
 
 function encodeOperation(out: Buffer, at: number, operation: Operation): void {
-  const number = operation.call === 'end' ? numberEnd : operation.call === 'fail' ? numberFail : NR[operation.call];
+  const number =
+    operation.call === 'end' ? numberEnd : operation.call === 'fail' ? numberFail : numberOf(operation.call);
   out.writeUInt32LE(number, at);
   operation.args.forEach((argument, index) => {
     out[at + 4 + index] = kindOf(argument);

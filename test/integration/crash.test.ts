@@ -1,5 +1,5 @@
 /**
- * kill -9 of any process of tsrun at any moment. TSRUN_CRASH_SECONDS says for how long (20 without it, an hour by hand),
+ * kill -9 of any process of tsrun at any moment. TSRUN_CRASH_SECONDS says for how long (60 without it, an hour by hand),
  * TSRUN_CRASH_SEED repeats the order of commands of an earlier run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { layers, leftovers, takeStock } from './stock.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
 import { begin, killHard, monitors, nextCommand, Random, type Running, reapers } from './workload.ts';
 
-const seconds = Number(process.env.TSRUN_CRASH_SECONDS || 20);
+const seconds = Number(process.env.TSRUN_CRASH_SECONDS || 60);
 const seed = Number(process.env.TSRUN_CRASH_SEED || Date.now() % 1_000_000);
 /** Commands at one time. */
 const lanes = 4;

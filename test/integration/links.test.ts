@@ -76,3 +76,15 @@ test('--network container:NAME means that container, whatever it is called later
   const network = await tsrunOk(['network', 'inspect', '-f', '{{.Id}}', 'bridge']);
   expect(await tsrunOk(['inspect', '-f', '{{.NetworkSettings.Networks.bridge.NetworkID}}', 'old'])).toBe(network);
 });
+
+test.each([
+  ['run with --rm', ['--rm'], ['stop', '-t', '0', 'web']],
+  ['removed', [], ['rm', '-f', 'web']],
+])('a container that is %s takes its address from those that have joined its network', async (_, flags, end) => {
+  await tsrunOk(['run', '-d', '--name', 'web', ...flags, ...sleeper]);
+  await tsrunOk(['run', '-d', '--name', 'beside', '--network', 'container:web', ...sleeper]);
+  expect(await inside('beside', 'ls /sys/class/net')).toBe('eth0\nlo\n');
+  await tsrunOk(end);
+  expect(await inside('beside', 'ls /sys/class/net')).toBe('lo\n');
+  expect(await tsrunOk(['doctor'])).not.toContain('veth pair');
+});

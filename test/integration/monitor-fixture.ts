@@ -183,13 +183,13 @@ export class Fixture {
     }
     if (own.lock !== undefined) flock(own.lock, 'exclusive', true);
     this.handle = spawnMonitor({
-      program,
       stdio: options.client ?? [-1, -1, -1],
       ...own,
       ports: options.ports ?? [],
       foreground: options.client !== undefined,
       onBroken: options.onBroken,
     });
+    this.handle.run(program);
     for (const fd of Object.values(own)) close(fd);
   }
 

@@ -1,10 +1,9 @@
 /** `tsrun kill`: a signal for the first process of containers. */
 import { isUp } from '../../container/active.ts';
 import { endAndReap } from '../../container/claim.ts';
-import { killContainer } from '../../container/signal.ts';
+import { killContainer, parseSignal } from '../../container/signal.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { signalNumber } from '../../linux/signals.ts';
 import type { Command } from '../command.ts';
 import { forEachArgument } from './each.ts';
 
@@ -21,6 +20,8 @@ export const kill: Command = {
     const signal = invocation.flags.string('signal') || 'KILL';
     const store = new ContainerStore();
     return forEachArgument(invocation, async (name) => {
+      // As docker does: before it looks for the container.
+      const number = parseSignal(signal);
       let container: ReturnType<ContainerStore['resolve']>;
       try {
         container = store.resolve(name);
@@ -29,7 +30,7 @@ export const kill: Command = {
         throw new TsrunError('NOT_FOUND', `Cannot kill container: ${name}: ${error.message}`, { hint: error.hint });
       }
       // Killed is what the next command shall see.
-      const final = isUp(container.state) && signalNumber(signal) === SIGKILL;
+      const final = isUp(container.state) && number === SIGKILL;
       if (final) await endAndReap(store, container, patience, () => killContainer(store, container, signal));
       else killContainer(store, container, signal);
       return undefined;

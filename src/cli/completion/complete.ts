@@ -1,6 +1,6 @@
 /** What can come next on a command line that is not finished: commands, flags, values of flags, arguments. */
 import type { CommandEntry } from '../command.ts';
-import { commands, findCommand, groups } from '../commands.ts';
+import { findCommand, groups, sortedCommands } from '../commands.ts';
 import { globalFlags } from '../dispatch.ts';
 import type { Flag } from '../flag.ts';
 import { argumentValues } from './arguments.ts';
@@ -45,7 +45,7 @@ function findEntry(words: readonly string[]): { entry: CommandEntry | undefined;
 }
 
 function commandNames(): Completion {
-  const own = commands
+  const own = sortedCommands()
     .filter(({ hidden, names }) => hidden !== true && !names[0]?.includes(' '))
     .map(({ names, summary }): Candidate => ({ value: names[0] ?? '', description: summary }));
   const grouping = groups.map(({ name, summary }): Candidate => ({ value: name, description: summary }));
@@ -56,7 +56,7 @@ function commandNames(): Completion {
 function subcommands(group: string): Completion {
   const prefix = `${group} `;
   return {
-    candidates: commands.flatMap(({ names, summary, hidden }) => {
+    candidates: sortedCommands().flatMap(({ names, summary, hidden }) => {
       const name = hidden === true ? undefined : names.find((each) => each.startsWith(prefix));
       return name === undefined ? [] : [{ value: name.slice(prefix.length), description: summary }];
     }),

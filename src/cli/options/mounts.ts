@@ -83,14 +83,23 @@ function kindOfMode(word: string): string | undefined {
   return consistencies.includes(word) ? 'consistency' : undefined;
 }
 
-/** Fields of one line of CSV: `"` around a field lets it hold commas, `""` in it is one quote. */
+/** Fields of one line of CSV: `"` around a field lets it hold commas, `""` in it is one quote. Throws what Go says of others. */
 export function splitCsv(text: string): string[] {
   const fields: string[] = [];
+  const wrong = (column: number, what: string): Error =>
+    new Error(`parse error on line 1, column ${column + 1}: ${what}`);
   let at = 0;
   for (;;) {
     const quoted = /^"((?:[^"]|"")*)"(?=,|$)/.exec(text.slice(at));
+    if (quoted === null && text[at] === '"') {
+      // Up to the quote that does not end the field, or to the end where there is none.
+      const [begin = ''] = /^"(?:[^"]|"")*/.exec(text.slice(at)) ?? [];
+      throw wrong(at + begin.length, 'extraneous or missing " in quoted-field');
+    }
     const comma = text.indexOf(',', at);
     const end = quoted === null ? (comma === -1 ? text.length : comma) : at + quoted[0].length;
+    const bare = quoted === null ? text.slice(at, end).indexOf('"') : -1;
+    if (bare !== -1) throw wrong(at + bare, 'bare " in non-quoted field');
     fields.push(quoted === null ? text.slice(at, end) : (quoted[1] ?? '').replaceAll('""', '"'));
     if (end >= text.length) return fields;
     at = end + 1;

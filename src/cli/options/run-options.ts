@@ -348,8 +348,15 @@ function logOf(flags: ParsedFlags): RunOptions['log'] {
   return log;
 }
 
-/** Options that exclude one another. */
+/** Bytes of a host's name, and of a domain's, that the kernel takes (man 2 sethostname). */
+const longestName = 64;
+
+/** Options that exclude one another, or that only the kernel would refuse. */
 function checkTogether(options: RunOptions): void {
+  for (const what of ['hostname', 'domainname'] as const) {
+    const length = Buffer.byteLength(options[what] ?? '');
+    if (length > longestName) throw usage(`invalid ${what}: it has ${length} bytes, the kernel takes ${longestName}`);
+  }
   const shared = options.network.startsWith('container:');
   if (shared) {
     const conflicts: readonly (readonly [boolean, string])[] = [

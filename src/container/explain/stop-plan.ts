@@ -6,7 +6,7 @@ import { signalName, signalNumber } from '../../linux/signals.ts';
 import { planDetach } from '../../network/plan.ts';
 import type { Step } from '../../trace.ts';
 import { isUp } from '../active.ts';
-import { attachmentsOf } from '../endpoints.ts';
+import { attachmentsOf, hasSharedNetwork } from '../endpoints.ts';
 import type { Container } from '../record.ts';
 import { stillRunning } from '../remove.ts';
 import * as steps from '../steps.ts';
@@ -58,7 +58,7 @@ export function planRemove(container: Container, force: boolean, volumes: boolea
           'send SIGKILL to its first process',
           'in a pid namespace the end of process 1 ends all others',
         ),
-        ...endOf(container),
+        ...endOf(container, true),
       ]
     : [];
   const last = [
@@ -83,10 +83,10 @@ function explanation(command: string, { record }: Container): Omit<Explanation, 
   return { command, subject: record.name, isStandIn: false };
 }
 
-/** What happens when the first process of a running container has ended. */
-function endOf({ record, state }: Container): ExplainedStep[] {
+/** What happens when the first process of a running container has ended, which `goes` with it. */
+function endOf({ record, state, directory }: Container, goes = record.options.remove): ExplainedStep[] {
   const cgroup = state.start?.cgroup ?? '';
-  const cable = record.options.remove ? 'leave' : 'delete';
+  const cable = goes && !hasSharedNetwork(directory) ? 'leave' : 'delete';
   const cleaning: Step[] = [
     steps.disconnectNetwork(),
     ...attachmentsOf(state).flatMap((attachment) => planDetach(attachment, { cable })),

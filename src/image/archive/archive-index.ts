@@ -2,10 +2,12 @@
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { check } from '../../linux/fs.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import { archiveError, type BytePath } from '../unpack/byte-path.ts';
 import type { Entry, EntrySink } from '../unpack/entry.ts';
 import { TarParser } from '../unpack/tar-parser.ts';
+
+const NR = numbersOf('pread64');
 
 const chunkSize = 1024 * 1024;
 /** An archive of images has a few files for each layer. */

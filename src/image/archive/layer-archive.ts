@@ -11,7 +11,7 @@ import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, S_IFRE
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { createHash } from '../../linux/hash.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import type { Digest } from '../digest.ts';
 import { archiveFile } from '../erofs/names.ts';
 import { archiveName, keptName } from '../unpack/archive-recorder.ts';
@@ -21,6 +21,8 @@ import * as calls from '../unpack/calls.ts';
 import { unpackError } from '../unpack/failures.ts';
 import { splitLast } from '../unpack/layer-access.ts';
 import type { ByteSink } from './sink.ts';
+
+const NR = numbersOf('read');
 
 /** The longest piece of an archive that is yielded, in bytes. */
 export const pieceMax = 1024 * 1024;

@@ -6,9 +6,11 @@ import { TsrunError } from '../../error.ts';
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { check, writeAll } from '../../linux/fs.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import { throwIfInterrupted } from '../errors.ts';
 import { createDecompressor, magicSize } from '../unpack/decompress.ts';
+
+const NR = numbersOf('pread64', 'read');
 
 const chunkSize = 1024 * 1024;
 const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -4,11 +4,13 @@
  */
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import { type BytePath, printable } from '../unpack/byte-path.ts';
 import { unpackError } from '../unpack/failures.ts';
 import type { ByteSink } from './sink.ts';
 import { encodeHeader, paddingOf, type TarMember } from './tar-header.ts';
+
+const NR = numbersOf('read');
 
 const bufferSize = 512 * 1024;
 /** Tar counts in records of 20 blocks; docker's archives end with two blocks, as POSIX asks for at least. */

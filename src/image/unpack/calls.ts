@@ -22,9 +22,34 @@ import {
 } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
 import { addressOf, rawSyscall } from '../../linux/ffi.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import type { BytePath } from './byte-path.ts';
 import type { Timestamp } from './entry.ts';
+
+const NR = numbersOf(
+  'close',
+  'fchmod',
+  'fchmodat',
+  'fchown',
+  'fchownat',
+  'fsetxattr',
+  'getdents64',
+  'lgetxattr',
+  'linkat',
+  'llistxattr',
+  'lseek',
+  'lsetxattr',
+  'mkdirat',
+  'mknodat',
+  'openat',
+  'openat2',
+  'readlinkat',
+  'renameat2',
+  'statx',
+  'symlinkat',
+  'unlinkat',
+  'utimensat',
+);
 
 /** Places in the scratch buffer: two names (PATH_MAX and an appended prefix fit), times, a struct statx. */
 const slotSize = 8192;

@@ -1,10 +1,12 @@
 /** Writes the content of one file, holes as holes, straight from the inflated buffer (man 2 write, pwrite, ftruncate). */
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
-import { NR } from '../../linux/syscalls.ts';
+import { numbersOf } from '../../linux/syscalls.ts';
 import type { BytePath } from './byte-path.ts';
 import { unpackError } from './failures.ts';
 import type { SparseMap } from './sparse.ts';
+
+const NR = numbersOf('ftruncate', 'pwrite64', 'write');
 
 export class FileContent {
   private fd = -1;

@@ -3,7 +3,7 @@
  * (arch/x86/entry/syscalls/syscall_32.tbl) and ARM EABI on arm64 (arch/arm/tools/syscall.tbl). Only filters need them.
  * Numbers from 424 on are the same everywhere and are taken from the 64-bit tables.
  */
-import { syscallTables } from '../../linux/syscalls.ts';
+import { syscallTable } from '../../linux/syscalls.ts';
 
 const FIRST_COMMON_NUMBER = 424;
 
@@ -163,13 +163,13 @@ const makers: Record<FilteredArchitectureName, () => FilterArchitecture> = {
     name: 'SCMP_ARCH_X86_64',
     auditArch: 0xc000003e,
     bits: 64,
-    table: new Map(Object.entries(syscallTables.x64())),
+    table: syscallTable('x64'),
   }),
   SCMP_ARCH_AARCH64: () => ({
     name: 'SCMP_ARCH_AARCH64',
     auditArch: 0xc00000b7,
     bits: 64,
-    table: new Map(Object.entries(syscallTables.arm64())),
+    table: syscallTable('arm64'),
   }),
   SCMP_ARCH_X86: () => ({
     name: 'SCMP_ARCH_X86',
@@ -187,5 +187,5 @@ const makers: Record<FilteredArchitectureName, () => FilterArchitecture> = {
 };
 
 function commonNumbers(): [string, number][] {
-  return Object.entries(syscallTables.arm64()).filter(([, number]) => number >= FIRST_COMMON_NUMBER);
+  return [...syscallTable('arm64')].filter(([, number]) => number >= FIRST_COMMON_NUMBER);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { commands, findCommand, groups } from '../../../src/cli/commands.ts';
+import { findCommand, groups, sortedCommands } from '../../../src/cli/commands.ts';
 import type { Flag } from '../../../src/cli/flag.ts';
 import { renderCommandHelp, renderFlags, renderGroupHelp, renderMainHelp, wrapText } from '../../../src/cli/help.ts';
 
@@ -45,14 +45,14 @@ test('the help of a command names it as it was called, and its other names', asy
 });
 
 test('no line of any help is wider than the terminal', async () => {
-  for (const entry of commands) {
+  for (const entry of sortedCommands()) {
     const text = renderCommandHelp(`tsrun ${entry.names[0]}`, entry, await entry.load(), 80);
     for (const line of text.split('\n')) expect(line.length, line).toBeLessThan(100);
   }
 });
 
 test('the main help lists every command once, without those that are for tsrun itself', () => {
-  const text = renderMainHelp(flags, groups, commands, 80);
+  const text = renderMainHelp(flags, groups, sortedCommands(), 80);
   expect(text).toMatch(/\n {2}ps {2,}List containers\n/);
   expect(text).toContain('\n  container   Manage containers\n');
   expect(text).not.toContain('reap');
@@ -62,7 +62,7 @@ test('the main help lists every command once, without those that are for tsrun i
 test('a group lists what it has', () => {
   const container = groups.find(({ name }) => name === 'container');
   if (container === undefined) throw new Error('no group of that name');
-  const text = renderGroupHelp(container, commands);
+  const text = renderGroupHelp(container, sortedCommands());
   expect(text).toMatch(/^\nUsage: {2}tsrun container COMMAND\n\nManage containers\n\nCommands:\n {2}\w+ {2,}/);
   expect(text).toMatch(/\n {2}ls +List containers\n/);
   expect(text).not.toContain('images');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { errno } from '../../../src/linux/errno.ts';
-import { NR } from '../../../src/linux/syscalls.ts';
+import { numberOf } from '../../../src/linux/syscalls.ts';
 import * as encode from '../../../src/program/encode.ts';
 import { type Program, ProgramBuilder } from '../../../src/program/program.ts';
 
@@ -111,7 +111,7 @@ test('the encoder writes every field where the C header has it', () => {
   expect(bytes.readUInt32LE(inHeader('config_offset'))).toBe(program.configOffset);
   const at = bytes.readUInt32LE(inHeader('op_offset'));
   const memory = bytes.readUInt32LE(inHeader('memory_offset'));
-  expect(bytes.readUInt32LE(at + inOperation('number'))).toBe(NR.openat);
+  expect(bytes.readUInt32LE(at + inOperation('number'))).toBe(numberOf('openat'));
   expect([...bytes.subarray(at + inOperation('kind'), at + inOperation('kind') + 6)]).toEqual([
     value('ARG_IMMEDIATE'),
     value('ARG_ADDRESS'),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { commands } from '../../../../src/cli/commands.ts';
+import { sortedCommands } from '../../../../src/cli/commands.ts';
 import { keptLength, splitLine } from '../../../../src/cli/completion/command-line.ts';
 import { complete } from '../../../../src/cli/completion/complete.ts';
 
@@ -16,11 +16,11 @@ async function offered(line: string): Promise<string[]> {
 
 test('every command and flag of the tables is offered, those for tsrun itself are not', async () => {
   const names = await offered('');
-  for (const { names: all, hidden } of commands) {
+  for (const { names: all, hidden } of sortedCommands()) {
     const [name = ''] = all;
     if (!name.includes(' ')) expect([name, names.includes(name)]).toEqual([name, hidden !== true]);
   }
-  for (const entry of commands.filter(({ hidden }) => hidden !== true)) {
+  for (const entry of sortedCommands().filter(({ hidden }) => hidden !== true)) {
     const { flags } = await entry.load();
     const shown = flags.filter(({ hidden }) => hidden !== true).map(({ name }) => `--${name}`);
     expect(await offered(`${entry.names[0]} --`)).toEqual([...shown, '--help']);

@@ -2,8 +2,18 @@
  * The context of a build: a directory, or an archive that is unpacked for the time of the build; its Dockerfile and its
  * `.dockerignore`. What the archive of a person says is theirs: it is unpacked in a directory that nobody else can enter.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, join, relative, resolve } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { errorCode } from '../image/errors.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
@@ -47,7 +57,7 @@ export async function openContext(options: ContextOptions): Promise<BuildContext
   if (stats === undefined) {
     throw new TsrunError('USAGE', `unable to prepare context: path "${context}" not found`);
   }
-  if (stats.isDirectory()) return fromDirectory(resolve(context), file);
+  if (stats.isDirectory()) return fromDirectory(realpathSync(context), file);
   const fd = openSync(context, 'r');
   try {
     return await fromStream(fd, `"${context}"`, options);
@@ -73,26 +83,64 @@ function readHostFile(path: string): string | undefined {
 }
 
 function missing(path: string): TsrunError {
+  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
   return new TsrunError('USAGE', `failed to read dockerfile: open ${path}: no such file or directory`, {
-    hint: 'tsrun build -f FILE CONTEXT names another one',
+    hint: link
+      ? `it is a link to "${readlinkSync(path)}", which is not in the context: tsrun build -f FILE CONTEXT names a file elsewhere`
+      : 'tsrun build -f FILE CONTEXT names another one',
   });
 }
 
-function fromDirectory(directory: string, file: string | undefined): BuildContext {
-  const read = (path: string): { text: string; name: string; ignore: string | undefined } | undefined => {
-    const text = readHostFile(path);
-    return text === undefined
-      ? undefined
-      : { text, name: basename(path), ignore: readHostFile(`${path}${ignoreName}`) };
+/** Reads a file of a context, with its links led as in COPY: whoever made the context chooses none of the host's files. */
+function contextReader(directory: string, files: SourceFiles): (path: string) => string | undefined {
+  return (path) => {
+    const text = files.readText(path);
+    const stats = text === undefined ? lstatSync(join(directory, path), { throwIfNoEntry: false }) : undefined;
+    if (stats === undefined || stats.isSymbolicLink()) return text;
+    throw new TsrunError(
+      'USAGE',
+      `failed to read dockerfile: read ${join(directory, path)}: is ${stats.isDirectory() ? 'a directory' : 'no ordinary file'}`,
+      { hint: 'tsrun build -f FILE CONTEXT names the file' },
+    );
   };
+}
+
+interface FoundDockerfile {
+  text: string;
+  name: string;
+  ignore: string | undefined;
+}
+
+/** `-f` names a file of the context, or one of the host's elsewhere. */
+function findDockerfile(
+  directory: string,
+  file: string | undefined,
+  inContext: (path: string) => string | undefined,
+): FoundDockerfile {
+  if (file === '-') return { text: readFileSync(0, 'utf8'), name: 'Dockerfile', ignore: undefined };
   const given = file === undefined ? undefined : resolve(file);
-  const paths = given === undefined ? ['Dockerfile', 'dockerfile'].map((name) => join(directory, name)) : [given];
-  const found =
-    file === '-'
-      ? { text: readFileSync(0, 'utf8'), name: 'Dockerfile', ignore: undefined }
-      : paths.map(read).find((each) => each !== undefined);
-  if (found === undefined) throw missing(paths[0] ?? '');
-  const ignore = found.ignore ?? readHostFile(join(directory, ignoreName));
+  const inner = given === undefined ? undefined : relative(directory, given);
+  const isElsewhere = inner !== undefined && (inner === '..' || inner.startsWith('../'));
+  const paths = given === undefined ? ['Dockerfile', 'dockerfile'] : [isElsewhere ? given : (inner ?? '')];
+  const read = isElsewhere ? readHostFile : inContext;
+  for (const path of paths) {
+    const text = read(path);
+    if (text !== undefined) return { text, name: basename(path), ignore: read(`${path}${ignoreName}`) };
+  }
+  throw missing(resolve(directory, paths[0] ?? ''));
+}
+
+function fromDirectory(directory: string, file: string | undefined): BuildContext {
+  const all = new SourceFiles([directory], 'the build context', { isContext: true });
+  let found: FoundDockerfile;
+  let ignore: string | undefined;
+  try {
+    const inContext = contextReader(directory, all);
+    found = findDockerfile(directory, file, inContext);
+    ignore = found.ignore ?? inContext(ignoreName);
+  } finally {
+    all.close();
+  }
   const files = new SourceFiles([directory], 'the build context', {
     isContext: true,
     ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),

@@ -1,7 +1,4 @@
 /** `build --build-context`: what the names stand for that FROM and --from may say beside those of stages and images. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { errorCode } from '../image/errors.ts';
 import { IgnorePatterns } from './ignore.ts';
 import { SourceFiles } from './source-files.ts';
 
@@ -19,18 +16,15 @@ export function namedContext(contexts: NamedContexts, name: string): NamedContex
 
 /** The files of a directory, without those that its `.dockerignore` leaves out. The caller closes them. */
 export function openNamedContext(name: string, path: string): SourceFiles {
-  const ignore = ignoreOf(join(path, '.dockerignore'));
+  const all = new SourceFiles([path], `"${name}"`, { isContext: true });
+  let ignore: string | undefined;
+  try {
+    ignore = all.readText('.dockerignore');
+  } finally {
+    all.close();
+  }
   return new SourceFiles([path], `"${name}"`, {
     isContext: true,
     ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
   });
-}
-
-function ignoreOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

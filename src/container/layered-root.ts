@@ -109,7 +109,7 @@ function lookup(directories: readonly string[], name: string): LookupResult | un
 }
 
 /** Whether overlayfs shows nothing of the layers below in a directory. */
-export function isOpaque(path: string): boolean {
+function isOpaque(path: string): boolean {
   const value = Buffer.alloc(8);
   return syscall('lgetxattr', path, opaqueName, value, value.length) === 1 && value[0] === 0x79;
 }

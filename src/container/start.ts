@@ -47,7 +47,7 @@ import type { ContainerStore } from './store.ts';
 import { whileNobodyTraces } from './tracing.ts';
 import { Undo } from './undo.ts';
 import { heedUpdate } from './update.ts';
-import { type HeldUserNamespace, holdUserNamespace, parseUserns } from './userns.ts';
+import { type HeldUserNamespace, parseUserns, takeUserNamespace } from './userns.ts';
 import { resolveUser } from './users.ts';
 import { hasForeignRoot, isWithout, missingWalls } from './walls.ts';
 import { writeRecord } from './write-record.ts';
@@ -143,16 +143,20 @@ export async function startContainer(
     startable = true;
     previous = now.state.start;
     record = now.record;
-    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
-    const user = resolveUser(root, record.process.user, record.options.groupAdd);
-    // The start program mounts what it needs itself.
-    request.layers.close();
 
     // First of all: a sweep looks where this socket is, should this process be killed.
     const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
     undo.add(() => unlinkIfThere(store.socket(record.id)));
     undo.add(() => close(listen));
-    const userns = ownUserNamespace(store, record);
+    const choice = parseUserns(record.options.userns);
+    const pending = choice && takeUserNamespace(store.state, choice, hasOwnNetns(record.options));
+    undo.add(() => pending?.abandon());
+    // While the kernel makes that.
+    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
+    const user = resolveUser(root, record.process.user, record.options.groupAdd);
+    // The start program mounts what it needs itself.
+    request.layers.close();
+    const userns = pending?.finish();
     const ofUserns = userns === undefined ? [] : [userns.user, userns.lock];
     undo.add(() => ofUserns.forEach(close));
     const look = await lookOf(request.observer, store, record);
@@ -319,13 +323,6 @@ function compile(
     const program = started.build(config);
     return request.transform?.(program) ?? program;
   });
-}
-
-/** The user namespace that the container asks for, made for this start. */
-function ownUserNamespace(store: ContainerStore, { options }: ContainerRecord): HeldUserNamespace | undefined {
-  const choice = parseUserns(options.userns);
-  if (choice === undefined) return undefined;
-  return holdUserNamespace(store.state, choice, hasOwnNetns(options));
 }
 
 /** Whether the container gets a network namespace of its own. */

@@ -9,7 +9,7 @@ import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, lockByte, openat } from '../linux/fs.ts';
 import { kernelAtLeast } from '../linux/release.ts';
 import type { IdMapping } from '../runtime/spec.ts';
-import { type IdMappings, makeUserNamespace, parseMap } from '../runtime/user-namespace.ts';
+import { beginUserNamespace, type IdMappings, parseMap } from '../runtime/user-namespace.ts';
 import type { RunOptions } from './run-options.ts';
 
 /**
@@ -146,14 +146,41 @@ export interface HeldUserNamespace extends IdMappings {
   lock: number;
 }
 
-/** Takes a range and makes the namespace. Throws `CONFLICT` where all ranges are taken, and as `makeUserNamespace`. */
-export function holdUserNamespace(state: string, choice: UserNamespaceChoice, withNetwork: boolean): HeldUserNamespace {
+/** A range that is taken, and the namespace that is being made. */
+export interface PendingUserNamespace {
+  /** Waits for it. Throws as `beginUserNamespace` does. */
+  finish(): HeldUserNamespace;
+  /** Gives both up; does nothing after `finish`. */
+  abandon(): void;
+}
+
+/** Takes a range and begins to make the namespace. Throws `CONFLICT` where all ranges are taken, and as `beginUserNamespace`. */
+export function takeUserNamespace(
+  state: string,
+  choice: UserNamespaceChoice,
+  withNetwork: boolean,
+): PendingUserNamespace {
   const { lock, bases } = takeRange(state);
+  let isHeld = true;
+  const release = (): void => {
+    if (isHeld) close(lock);
+    isHeld = false;
+  };
   try {
     const mappings = mappingsAt(bases, choice);
-    return { ...mappings, ...makeUserNamespace(mappings, withNetwork), lock };
+    const pending = beginUserNamespace(mappings, withNetwork);
+    const finish = (): HeldUserNamespace => {
+      const made = pending.finish();
+      isHeld = false;
+      return { ...mappings, ...made, lock };
+    };
+    const abandon = (): void => {
+      pending.abandon();
+      release();
+    };
+    return { finish, abandon };
   } catch (error) {
-    close(lock);
+    release();
     throw error;
   }
 }

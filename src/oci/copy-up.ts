@@ -1,21 +1,14 @@
 /**
  * `tmpcopyup`: a tmpfs begins with what the root has at its place. The copy is made from outside before anything of the
- * container runs, from descriptor to descriptor: links of the root lead nowhere else.
+ * container runs, from descriptor to descriptor: whoever shares the root may put links into it meanwhile, and they lead nowhere.
  */
-import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  lchownSync,
-  lstatSync,
-  lutimesSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  symlinkSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../linux/constants.ts';
+import type { BytePath } from '../image/unpack/byte-path.ts';
+import { bytePath, joinPath } from '../image/unpack/byte-path.ts';
+import * as calls from '../image/unpack/calls.ts';
+import { copyNode, readXattrs } from '../image/unpack/copy-node.ts';
+import { setDirectoryAttributes } from '../image/unpack/directory-attributes.ts';
+import { checkCall, unpackError } from '../image/unpack/failures.ts';
+import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFREG } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
 import type { Mount } from '../runtime/spec.ts';
 
@@ -25,7 +18,7 @@ export function copyUp(rootfs: string, pid: number, { destination }: Mount): voi
   if (from < 0) return;
   const to = openBelow(`/proc/${pid}/root`, destination);
   try {
-    if (to >= 0) copyTree(`/proc/self/fd/${from}`, `/proc/self/fd/${to}`);
+    if (to >= 0) copyTree(from, to, bytePath(destination));
   } finally {
     close(from);
     close(to);
@@ -45,18 +38,39 @@ export function openBelow(directory: string, path: string): number {
   }
 }
 
-function copyTree(from: string, to: string): void {
-  for (const name of readdirSync(`${from}/.`)) {
-    const [source, target] = [join(from, name), join(to, name)];
-    const stat = lstatSync(source);
-    if (stat.isSymbolicLink()) symlinkSync(readlinkSync(source), target);
-    else if (stat.isDirectory()) {
-      mkdirSync(target);
-      copyTree(source, target);
-    } else if (stat.isFile()) copyFileSync(source, target, constants.COPYFILE_EXCL);
-    else continue;
-    lchownSync(target, stat.uid, stat.gid);
-    if (!stat.isSymbolicLink()) chmodSync(target, stat.mode & 0o7777);
-    lutimesSync(target, stat.atime, stat.mtime);
+/** Copies directories, files and links from one open directory into another, which is empty. `path` is for messages. */
+export function copyTree(from: number, to: number, path: BytePath): void {
+  for (const name of namesOf(from, path)) {
+    const inner = joinPath(path, name);
+    const stat = calls.stat(from, name);
+    if (typeof stat === 'number') throw unpackError('look at', inner, stat);
+    if (stat.type === S_IFDIR) copyDirectory({ fd: from, name }, stat, to, inner);
+    else if (stat.type === S_IFREG || stat.type === S_IFLNK)
+      copyNode({ fd: from, name }, stat, { fd: to, name }, inner);
+  }
+}
+
+function namesOf(directory: number, path: BytePath): BytePath[] {
+  const fd = checkCall(calls.openBeneath(directory, ''), 'openat2', path);
+  const names = calls.listDirectory(fd);
+  calls.closeDescriptor(fd);
+  if (typeof names === 'number') throw unpackError('list', path, names);
+  return names.map(({ name }) => name);
+}
+
+function copyDirectory(from: { fd: number; name: BytePath }, stat: calls.Stat, to: number, path: BytePath): void {
+  const { name } = from;
+  checkCall(calls.makeDirectory(to, name, 0o700), 'mkdirat', path);
+  const source = checkCall(calls.openDirectory(from.fd, name), 'openat', path);
+  try {
+    const target = checkCall(calls.openDirectory(to, name), 'openat', path);
+    try {
+      copyTree(source, target, path);
+    } finally {
+      calls.closeDescriptor(target);
+    }
+    setDirectoryAttributes(to, name, path, { ...stat, xattrs: readXattrs({ fd: source, name: '.' }) });
+  } finally {
+    calls.closeDescriptor(source);
   }
 }

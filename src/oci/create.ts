@@ -31,7 +31,7 @@ import { withHome } from './home.ts';
 import { runHooks } from './hooks.ts';
 import { sharesMounts, unmountRoot } from './host-mounts.ts';
 import { runHooksInside } from './inside.ts';
-import { labelsOf } from './labels.ts';
+import { labelsOf, mountLabelOf } from './labels.ts';
 import { failureOf, Machine } from './machine.ts';
 import { moveNetDevices } from './net-devices.ts';
 import { notifyMounts, withNotify } from './notify.ts';
@@ -171,6 +171,7 @@ function compile(
       keyring: options.noNewKeyring ? undefined : `_ses.${options.id}`,
       idmaps: made.holders.forMounts(spec),
       labels: labelsOf(spec.process ?? nothing),
+      mountLabel: mountLabelOf(linux ?? {}),
       userNamespace,
     },
   });

@@ -1,7 +1,7 @@
 /** The environment of a process as runc has it: each name once, and HOME by /etc/passwd of the root (man 5 passwd). */
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
-import { O_NONBLOCK, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from '../linux/constants.ts';
-import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
+import { O_PATH } from '../linux/constants.ts';
+import { readTextIn } from '../linux/foreign-file.ts';
+import { AT_FDCWD, close, openat } from '../linux/fs.ts';
 import type { Process } from '../runtime/spec.ts';
 
 /**
@@ -29,12 +29,7 @@ function readPasswd(directory: string): string {
   let root = -1;
   try {
     root = openat(AT_FDCWD, directory, O_PATH);
-    const fd = openat2(root, 'etc/passwd', O_RDONLY | O_NONBLOCK, RESOLVE_IN_ROOT);
-    try {
-      return fstatSync(fd).isFile() ? readFileSync(fd, 'latin1') : '';
-    } finally {
-      closeSync(fd);
-    }
+    return readTextIn(root, 'etc/passwd') ?? '';
   } catch {
     return '';
   } finally {

@@ -1,22 +1,30 @@
-/** Labels of AppArmor and SELinux for a process: which file of /proc/self/attr gets them (Documentation/admin-guide/LSM). */
+/** Labels of AppArmor and SELinux: for a process in a file of /proc/self/attr, for mounts in an option (Documentation/admin-guide/LSM). */
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
-import type { Process } from '../runtime/spec.ts';
+import type { Linux, Process } from '../runtime/spec.ts';
 
-function isAppArmorEnabled(): boolean {
+function isAppArmorEnabled(host: string): boolean {
   try {
-    return readFileSync('/sys/module/apparmor/parameters/enabled', 'latin1').startsWith('Y');
+    return readFileSync(join(host, 'sys/module/apparmor/parameters/enabled'), 'latin1').startsWith('Y');
   } catch {
     return false;
   }
 }
 
-/** By file. Throws `UNSUPPORTED` where the host lacks the module: a wall that was asked for must not be missing silently. */
-export function labelsOf({ apparmorProfile, selinuxLabel }: Process): Record<string, string> {
+function isSelinuxEnabled(host: string): boolean {
+  return existsSync(join(host, 'sys/fs/selinux/enforce'));
+}
+
+/**
+ * By file. `host` is the directory that has the machine's /proc and /sys. Throws `UNSUPPORTED` where the host lacks the
+ * module: a wall that was asked for must not be missing silently.
+ */
+export function labelsOf({ apparmorProfile, selinuxLabel }: Process, host = '/'): Record<string, string> {
   const labels: Record<string, string> = {};
   if (apparmorProfile) {
-    if (isAppArmorEnabled()) {
-      const own = existsSync('/proc/self/attr/apparmor/exec');
+    if (isAppArmorEnabled(host)) {
+      const own = existsSync(join(host, 'proc/self/attr/apparmor/exec'));
       labels[own ? 'apparmor/exec' : 'exec'] = `exec ${apparmorProfile}`;
     } else if (apparmorProfile !== 'unconfined') {
       throw new TsrunError('UNSUPPORTED', `process.apparmorProfile "${apparmorProfile}": apparmor is not enabled`, {
@@ -25,7 +33,7 @@ export function labelsOf({ apparmorProfile, selinuxLabel }: Process): Record<str
     }
   }
   if (selinuxLabel) {
-    if (!existsSync('/sys/fs/selinux/enforce')) {
+    if (!isSelinuxEnabled(host)) {
       throw new TsrunError('UNSUPPORTED', `process.selinuxLabel "${selinuxLabel}": selinux is not enabled`, {
         hint: 'enable SELinux on the host, or leave the label out',
       });
@@ -33,4 +41,12 @@ export function labelsOf({ apparmorProfile, selinuxLabel }: Process): Record<str
     labels.exec = selinuxLabel;
   }
   return labels;
+}
+
+/**
+ * The label of files in filesystems that are made for the container. Where the host has no SELinux nobody asks for it, and it
+ * is left out, as crun does: it lets the process in, and keeps nothing out.
+ */
+export function mountLabelOf({ mountLabel }: Pick<Linux, 'mountLabel'>, host = '/'): string | undefined {
+  return mountLabel && isSelinuxEnabled(host) ? mountLabel : undefined;
 }

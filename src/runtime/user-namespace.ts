@@ -74,43 +74,65 @@ export function makeNamespaceStep(withNetwork: boolean): Step {
   };
 }
 
+/** Namespaces that a process is making. One of the two is to be called. */
+export interface PendingNamespaces {
+  /** Waits for them. The caller closes both; -1 where no network namespace was asked for. Throws `PROGRAM` where the kernel refuses. */
+  finish(): { user: number; network: number };
+  /** What nobody wants any more goes. Does nothing after `finish`. */
+  abandon(): void;
+}
+
 /**
- * A new user namespace with these maps, and with `withNetwork` a network namespace that belongs to it (else -1). The caller
- * closes both. Throws `PROGRAM` where the kernel refuses, `PERMISSION`, `USAGE`.
+ * A new user namespace with these maps, and with `withNetwork` a network namespace that belongs to it. That takes the kernel a
+ * millisecond, in which the caller may do something else. Throws `PROGRAM` where the kernel refuses, `PERMISSION`, `USAGE`.
  */
-export function makeUserNamespace(mappings: IdMappings, withNetwork: boolean): { user: number; network: number } {
+export function beginUserNamespace(mappings: IdMappings, withNetwork: boolean): PendingNamespaces {
   return step(makeNamespaceStep(withNetwork), () => {
     const [own, theirs] = socketPair(SOCK_SEQPACKET);
-    const fds: number[] = [];
-    let child: CallingChild | undefined;
-    try {
-      child = new CallingChild(CLONE_NEWUSER, holderCalls(theirs, withNetwork));
-      close(theirs);
-      const { pid } = child;
-      if (pid < 0) throw refused('user', -pid);
-      writeMappings(pid, mappings.uids, mappings.gids);
-      send(own, Uint8Array.of(1));
-      while (!waitReadable(own, 3_600_000));
-      if (receive(own, 1)?.length !== 1) {
-        throw new TsrunError('PROGRAM', 'the process that was to hold a user namespace has ended');
-      }
-      const answer = withNetwork ? child.result(unshareIndex) : 0;
-      if (answer < 0) throw refused('network', -answer);
-      const open = (name: string): number => {
-        const fd = openat(AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY);
-        fds.push(fd);
-        return fd;
-      };
-      return { user: open('user'), network: withNetwork ? open('net') : -1 };
-    } catch (error) {
-      fds.forEach(close);
-      throw error;
-    } finally {
+    const child = new CallingChild(CLONE_NEWUSER, holderCalls(theirs, withNetwork));
+    close(theirs);
+    let ended = false;
+    const abandon = (): void => {
+      if (ended) return;
+      ended = true;
       // The process reads the end of it, and goes.
       close(own);
-      child?.end();
+      child.end();
+    };
+    try {
+      if (child.pid < 0) throw refused('user', -child.pid);
+      writeMappings(child.pid, mappings.uids, mappings.gids);
+      send(own, Uint8Array.of(1));
+    } catch (error) {
+      abandon();
+      throw error;
     }
+    const finish = (): { user: number; network: number } => {
+      try {
+        return openMade(own, child, withNetwork);
+      } finally {
+        abandon();
+      }
+    };
+    return { finish, abandon };
   });
+}
+
+function openMade(own: number, child: CallingChild, withNetwork: boolean): { user: number; network: number } {
+  while (!waitReadable(own, 3_600_000));
+  if (receive(own, 1)?.length !== 1) {
+    throw new TsrunError('PROGRAM', 'the process that was to hold a user namespace has ended');
+  }
+  const answer = withNetwork ? child.result(unshareIndex) : 0;
+  if (answer < 0) throw refused('network', -answer);
+  const open = (name: string): number => openat(AT_FDCWD, `/proc/${child.pid}/ns/${name}`, O_RDONLY);
+  const user = open('user');
+  try {
+    return { user, network: withNetwork ? open('net') : -1 };
+  } catch (error) {
+    close(user);
+    throw error;
+  }
 }
 
 const unshareIndex = 3;

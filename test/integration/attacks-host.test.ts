@@ -73,19 +73,17 @@ test('who is not root is no client of a monitor, even with the socket in hand', 
       readdirSync(directory)
         .map((name) => join(directory, name))
         .find((path) => statSync(path).isSocket()) ?? '';
-    // Connects as root would be let in; the connection is made by a process that has given its rights up.
     const script = `import os, socket, sys
-os.chdir(os.path.dirname(sys.argv[1]))
-os.chmod(os.path.basename(sys.argv[1]), 0o666)
-os.setgroups([]); os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)
 s = socket.socket(socket.AF_UNIX); s.settimeout(10)
 try:
-    s.connect(os.path.basename(sys.argv[1])); print("connected"); print(repr(s.recv(100)))
+    os.chdir(os.path.dirname(sys.argv[1])); s.connect(os.path.basename(sys.argv[1])); print("connected"); print(repr(s.recv(100)))
 except OSError as e: print(type(e).__name__)
 `;
-    const result = spawnSync('python3', ['-c', script, socket], { encoding: 'utf8' });
-    expect(result.stdout).toMatch(/^(connected\n(b''|ConnectionResetError)|PermissionError)\n$/);
+    // Its path and its mode would keep nobody out: the capability passes over both, so that the monitor alone is left.
+    const passing = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+    const words = [...nobody.slice(0, -1), ...passing, '--', 'python3', '-c', script, socket];
+    const { stdout } = spawnSync('setpriv', words, { encoding: 'utf8' });
+    expect(stdout).toMatch(/^connected\n(b''|ConnectionResetError)\n$/);
     expect((await tsrun(['logs', 'talker'])).stdout).toBe('');
   } finally {
     await tsrunOk(['rm', '-f', 'talker']);
@@ -144,11 +142,14 @@ describe('a record that was tampered with is named, and nothing that it says is 
     await tsrunOk(['volume', 'create', 'data'], { env });
     const images = join(root, 'images.json');
     const good = readFileSync(images, 'utf8');
-    for (const bad of ['{', '[]', good.replace(/sha256:[0-9a-f]{64}/g, 'sha256:../../../../../../etc/passwd')]) {
+    const elsewhere = 'sha256:../../../../../../etc/passwd';
+    const digests = [/sha256:[0-9a-f]{64}/g, /(?<="manifest": ")sha256:[0-9a-f]{64}/];
+    for (const bad of ['{', '[]', ...digests.map((digest) => good.replace(digest, elsewhere))]) {
+      expect(bad).not.toBe(good);
       writeFileSync(images, bad);
       const { code, stderr } = await tsrun(['images'], { env });
       expect({ bad, code: code !== 0 }).toEqual({ bad, code: true });
-      expect(stderr).toMatch(/images\.json|blobs|digest/);
+      expect(stderr).toContain('images.json');
       expect(stderr).not.toMatch(/\n\s+at /);
     }
     writeFileSync(images, good);

@@ -267,24 +267,26 @@ test('CVE-2019-14271: no library of the container is loaded by cp, exec or run',
   expect(existsSync(mark)).toBe(false);
 });
 
-test("keys of the caller are not the container's, also without a filter", async () => {
+test("keys of the caller are not the container's, also without a filter, in run and in exec", async () => {
   const program = host.compile(
     'keys',
     '#include <sys/syscall.h>\n#include <unistd.h>\n#include <stdio.h>\n#include <string.h>\n#include <errno.h>\nint main(int c, char **v) { if (c > 1) { if (syscall(SYS_add_key, "user", "tsrun-attack", "secret", 6, -3) < 0) { perror("add_key"); return 1; } execv(v[1], v + 1); return 1; } char b[64] = ""; long k = syscall(SYS_keyctl, 10, -3, "user", "tsrun-attack", 0); if (k < 0) { printf("%s\\n", strerror(errno)); return 0; } syscall(SYS_keyctl, 11, k, b, 64); puts(b); return 0; }',
   );
+  const withKey = (...words: string[]): string =>
+    spawnSync(program, [tsrunPath, ...words], { env: environment(), encoding: 'utf8' }).stdout;
   const called = (flags: string[]): string =>
-    spawnSync(
-      program,
-      [tsrunPath, 'run', '--rm', '--network=none', ...flags, '-v', `${program}:/keys:ro`, 'busybox', '/keys'],
-      {
-        env: environment(),
-        encoding: 'utf8',
-      },
-    ).stdout;
+    withKey('run', '--rm', '--network=none', ...flags, '-v', `${program}:/keys:ro`, 'busybox', '/keys');
   expect(spawnSync(program, [program], { encoding: 'utf8' }).stdout).toBe('secret\n');
   expect(called([])).toBe('Operation not permitted\n');
   expect(called(['--security-opt', 'seccomp=unconfined'])).toBe('Required key not available\n');
   expect(called(['--privileged'])).toBe('Required key not available\n');
+  const flags = ['--network=none', '--security-opt', 'seccomp=unconfined', '-v', `${program}:/keys:ro`];
+  await tsrunOk(['run', '-d', '--name', 'keyless', ...flags, 'busybox', 'sleep', '1000']);
+  try {
+    expect(withKey('exec', 'keyless', '/keys')).toBe('Required key not available\n');
+  } finally {
+    await tsrunOk(['rm', '-f', 'keyless']);
+  }
 });
 
 test("what is handed in of the host's devices cannot be changed: masks, and stdin of exec", async () => {
@@ -306,7 +308,16 @@ test("what is handed in of the host's devices cannot be changed: masks, and stdi
   }
 });
 
+/** What docker hides and protects, beside what is tsrun's own idea. */
+const dockers = {
+  masked: 'acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats'.split(' '),
+  readonly: 'bus fs irq sys sysrq-trigger'.split(' '),
+};
+
 test('every path that is to be hidden is, and every one that is to be read-only', async () => {
+  const masked = dockers.masked.map((name) => `/proc/${name}`);
+  expect(maskedPaths).toEqual(expect.arrayContaining([...masked, '/sys/devices/virtual/powercap', '/sys/firmware']));
+  expect(readonlyPaths).toEqual(expect.arrayContaining(dockers.readonly.map((name) => `/proc/${name}`)));
   const script = [
     `for p in ${maskedPaths.join(' ')}; do`,
     '[ -e $p ] || continue; if [ -d $p ]; then ls $p; else [ "$(stat -c %t:%T $p)" = 1:3 ] || echo $p is not hidden; fi; done',

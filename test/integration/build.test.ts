@@ -401,6 +401,28 @@ describe('what is hostile', () => {
     );
   });
 
+  test('the Dockerfile and the .dockerignore are of the context too', async () => {
+    symlinkSync(join(outside, 'victim'), join(context, 'Dockerfile'));
+    for (const args of [[], ['-f', join(context, 'Dockerfile')]]) {
+      const result = await build(args);
+      expect(result.code).toBe(1);
+      expect(result.stderr).not.toContain('of the host');
+      expect(result.stderr).toContain(`open ${join(context, 'Dockerfile')}: no such file or directory`);
+      expect(result.stderr).toContain(`a link to "${outside}/victim", which is not in the context`);
+    }
+    // A link in the context is one, and a fifo is not waited for.
+    rmSync(join(context, 'Dockerfile'));
+    write({ 'd/file': 'FROM busybox\nCOPY . /c/' });
+    symlinkSync('/d/file', join(context, 'Dockerfile'));
+    execFileSync('mkfifo', [join(context, 'fifo')]);
+    writeFileSync(join(outside, 'victim'), '*');
+    symlinkSync(join(outside, 'victim'), join(context, '.dockerignore'));
+    expect(await build()).toMatchObject({ code: 0 });
+    writeFileSync(join(outside, 'victim'), 'of the host');
+    expect(await inBuilt('cat /c/d/file')).toContain('FROM busybox');
+    expect((await build(['-f', join(context, 'fifo')])).stderr).toContain('fifo: is no ordinary file');
+  });
+
   test('the network of the host is given by whoever builds, not taken by a Dockerfile', async () => {
     write({ Dockerfile: 'FROM busybox\nRUN --network=host true' });
     const refused = await build();
@@ -413,10 +435,12 @@ describe('what is hostile', () => {
   });
 
   test('a mount point that the command replaces by a link', async () => {
+    const far = join(top, 'far');
+    mkdirSync(join(far, 'b/victim'), { recursive: true });
     // The mount itself cannot be moved, what is above it can.
-    await buildOk(
-      `FROM busybox\nRUN --mount=type=tmpfs,target=/a/b/victim mkdir -p /c && mv /a /c/ 2>/dev/null; umount /a/b/victim 2>/dev/null; ln -s ${dirname(outside)} /a 2>/dev/null; true`,
-    );
+    await buildOk(`FROM busybox\nRUN --mount=type=tmpfs,target=/a/b/victim mkdir /c && mv /a /c/ && ln -s ${far} /a`);
+    expect(await inBuilt('readlink /a; ls -d /c/a/b/victim')).toBe(`${far}\n/c/a/b/victim`);
+    expect(readdirSync(join(far, 'b'))).toEqual(['victim']);
   });
 });
 

@@ -28,6 +28,7 @@ import {
 } from '../../src/cgroup/index.ts';
 import { TsrunError } from '../../src/error.ts';
 import { close } from '../../src/linux/fs.ts';
+import { closeCgroup, makeCgroup } from '../../src/oci/cgroup.ts';
 import type { LinuxResources } from '../../src/runtime/spec.ts';
 
 const mount = findCgroup2()?.mountPoint ?? '';
@@ -303,6 +304,51 @@ describe.runIf(offered.includes('hugetlb'))('huge pages', () => {
     const error = errorOf(() => createCgroup(id, { unified: { 'hugetlb.2MB.max': 'much' } }));
     expect(error.code).toBe('USAGE');
     expect(error.message).toMatch(/cannot write "much" to ".*hugetlb.2MB.max": EINVAL/);
+    expect(existsSync(path)).toBe(false);
+  });
+});
+
+describe('unified: files that a configuration names itself', () => {
+  /** As the OCI runtime makes it. */
+  const makeUnified = (unified: Record<string, string>): void => {
+    const spec = { ociVersion: '1.2.0', linux: { cgroupsPath: `/tsrun/${id}`, resources: { unified } } };
+    const made = makeCgroup(id, spec, 'cgroupfs');
+    closeCgroup(made);
+    expect(made.path).toBe(path);
+  };
+  const files: Readonly<Record<string, readonly (readonly [file: string, value: string])[]>> = {
+    cgroup: [
+      ['cgroup.max.depth', '3'],
+      ['cgroup.max.descendants', '5'],
+    ],
+    memory: [
+      ['memory.high', '33554432'],
+      ['memory.oom.group', '1'],
+    ],
+    pids: [['pids.max', '8']],
+    cpu: [['cpu.max.burst', '0']],
+    hugetlb: [['hugetlb.2MB.max', '2097152']],
+  };
+
+  test('are written, with their controllers enabled all the way down', () => {
+    const wanted = ['cgroup', ...offered].flatMap((controller) => files[controller] ?? []);
+    makeUnified(Object.fromEntries(wanted));
+    expect(wanted.map(([file]) => [file, readFileSync(join(path, file), 'utf8').trim()])).toEqual(wanted);
+    mkdirSync(join(path, 'a/b/c'), { recursive: true });
+    expect(() => mkdirSync(join(path, 'a/b/c/d'))).toThrow('EAGAIN');
+  });
+
+  test.runIf(offered.includes('pids'))('hold', () => {
+    makeUnified({ 'pids.max': '8' });
+    expect(run('for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done 2>/dev/null; echo never').stdout).not.toContain('never');
+  });
+
+  test.each([
+    [{ 'memory.no_such_file': '1' }, /memory/],
+    [{ 'cgroup.max.depth': 'deep' }, /cannot write "deep" to ".*cgroup.max.depth": EINVAL/],
+    [{ '../cgroup.procs': '1' }, /must be the name of a file of a cgroup/],
+  ])('that cannot be are named, and leave nothing behind: %j', (unified, message) => {
+    expect(errorOf(() => makeUnified(unified)).message).toMatch(message);
     expect(existsSync(path)).toBe(false);
   });
 });

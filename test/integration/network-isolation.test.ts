@@ -1,6 +1,10 @@
 /** Who does not reach whom: containers of different networks, of internal ones, and of those without icc. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { close } from '../../src/linux/fs.ts';
+import { newNetns } from '../../src/linux/namespaces.ts';
 import { inside, networksOf, removeAll, server, sleeper } from './network-people.ts';
+import { run as runIn } from './network-world.ts';
 import { run, tsrunOk } from './tsrun.ts';
 
 const address: Record<string, string> = {};
@@ -57,9 +61,44 @@ describe('an internal network', () => {
   test('is entered by nobody', async () => {
     expect(await reads('red2', address.closed1 ?? '')).toBe('');
   });
+
+  test('sends nothing to another machine, whatever routes its members make', async () => {
+    const machine = newNetns();
+    const link = 'tsruntest1';
+    try {
+      runIn(machine, 'ip link set lo up');
+      const far = `type veth peer name eth0 netns /proc/${process.pid}/fd/${machine}`;
+      const near = `ip address add 203.0.113.1/24 dev ${link}; ip link set ${link} up`;
+      expect((await run('sh', ['-ec', `ip link add ${link} ${far}; ${near}`])).stderr).toBe('');
+      runIn(
+        machine,
+        'ip address add 203.0.113.2/24 dev eth0; ip link set eth0 up; ip route add default via 203.0.113.1',
+      );
+      // Nobody listens there: it counts what comes, and refuses it.
+      const segments = (): string =>
+        runIn(machine, 'sed -n "s/^Tcp: [0-9].*/&/p" /proc/thread-self/net/snmp').split(' ')[10] ?? '';
+      const before = segments();
+      await inside('red2', 'nc -w 1 203.0.113.2 80 </dev/null');
+      expect(Number(segments())).toBeGreaterThan(Number(before));
+      const gateway = String((await networksOf('closed2')).closed?.Gateway);
+      await inside('closed2', `ip route replace default via ${gateway}`, 'network');
+      const after = segments();
+      await inside('closed2', 'nc -w 1 203.0.113.2 80 </dev/null');
+      expect(segments()).toBe(after);
+    } finally {
+      await run('ip', ['link', 'del', link]);
+      close(machine);
+    }
+  });
 });
 
 test('without icc the members of a network reach the host alone', async () => {
+  // Where br_netfilter is on the table hears neighbours too; it is not what parts them.
+  const filter = '/proc/sys/net/bridge/bridge-nf-call-iptables';
+  const old = existsSync(filter) ? readFileSync(filter, 'utf8') : undefined;
+  if (old !== undefined) writeFileSync(filter, '0');
+  expect(await reads('mute2', address.mute1 ?? '')).toBe('');
+  if (old !== undefined) writeFileSync(filter, old);
   expect(await reads('mute2', address.mute1 ?? '')).toBe('');
   expect((await run('bash', ['-c', `head -c5 < /dev/tcp/${address.mute1}/80`])).stdout).toBe('hello');
   // Not by way of the host either.

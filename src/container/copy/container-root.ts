@@ -30,11 +30,11 @@ import {
 } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
 import { syscall } from '../../linux/ffi.ts';
+import { readTextIn } from '../../linux/foreign-file.ts';
 import { AT_FDCWD, check, close, mkdirat, openat, openat2 } from '../../linux/fs.ts';
 import { step } from '../../trace.ts';
 import type { Lock } from '../locked-directory.ts';
 import type { Container, ContainerRecord } from '../record.ts';
-import { readTextIn } from '../running-root.ts';
 import { isAlive } from '../state.ts';
 import type { ContainerStore } from '../store.ts';
 import { mappingsOf } from '../userns.ts';

@@ -8,7 +8,7 @@ import { type BytePath, bytePath, joinPath } from '../../image/unpack/byte-path.
 import * as calls from '../../image/unpack/calls.ts';
 import { createDecompressor, magicSize } from '../../image/unpack/decompress.ts';
 import { TarParser } from '../../image/unpack/tar-parser.ts';
-import { O_DIRECTORY, O_PATH, O_RDONLY, S_IFDIR, S_IFREG } from '../../linux/constants.ts';
+import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFDIR, S_IFREG } from '../../linux/constants.ts';
 import { AT_FDCWD, close, openat } from '../../linux/fs.ts';
 import type { ContainerRoot, Located } from './container-root.ts';
 import { Extraction } from './extract.ts';
@@ -192,7 +192,8 @@ function openDirectory(root: ContainerRoot, path: BytePath): number | undefined 
   const found = root.locate(path, true);
   try {
     if (found?.stat === undefined) return undefined;
-    const fd = calls.openName(found.directory, found.name, O_RDONLY | O_DIRECTORY, 0);
+    // Of a directory the name is `.`. A file's could be a link by now, which the kernel would follow out of the container.
+    const fd = calls.openName(found.directory, found.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd < 0) throw usage(`/${Buffer.from(path, 'latin1').toString()} is no directory`);
     return fd;
   } finally {
@@ -223,7 +224,7 @@ function tryLocate({ root, path }: ContainerPath): Located | undefined {
 function withDirectory(found: Located, itself: boolean, use: (directory: number) => void): void {
   if (!itself || found.name === '.') use(found.directory);
   else {
-    const fd = calls.openName(found.directory, found.name, O_PATH | O_DIRECTORY, 0);
+    const fd = calls.openName(found.directory, found.name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd < 0) throw usage('no such directory');
     try {
       use(fd);

@@ -8,19 +8,8 @@ import { type BytePath, printable } from '../../image/unpack/byte-path.ts';
 import * as calls from '../../image/unpack/calls.ts';
 import type { Attributes } from '../../image/unpack/entry.ts';
 import { unpackError } from '../../image/unpack/failures.ts';
-import {
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_PATH,
-  O_RDONLY,
-  O_WRONLY,
-  S_IFDIR,
-  S_IFLNK,
-} from '../../linux/constants.ts';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY, S_IFDIR } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
-import { AT_FDCWD } from '../../linux/fs.ts';
 
 /** A place that something shall have: a free name, or one whose owner goes. `path` is for messages. */
 export interface Place {
@@ -112,16 +101,9 @@ export function createNode(
   const { uid, gid, mode, xattrs, atime, mtime } = attributes;
   must(calls.makeNode(directory, name, device.type | 0o600, device.major, device.minor), 'create', path);
   must(calls.changeOwner(directory, name, uid, gid), 'set the owner of', path);
-  const handle = must(calls.openName(directory, name, O_PATH | O_NOFOLLOW, 0), 'open', path);
-  try {
-    const stat = calls.stat(handle, '');
-    // Swapped for a link meanwhile, whose target is nobody's business.
-    if (typeof stat === 'object' && stat.type !== S_IFLNK) {
-      must(calls.changeMode(AT_FDCWD, `/proc/self/fd/${handle}`, mode), 'set the mode of', path);
-    }
-  } finally {
-    calls.closeDescriptor(handle);
-  }
+  // Swapped for a link meanwhile, whose target is nobody's business.
+  const changed = calls.changeMode(directory, name, mode);
+  if (changed !== -errno.EOPNOTSUPP) must(changed, 'set the mode of', path);
   setXattrs(directory, name, path, xattrs);
   must(calls.setTimes(directory, name, atime ?? mtime, mtime), 'set the times of', path);
 }

@@ -14,6 +14,7 @@ import { copyNode, readXattrs } from '../../image/unpack/copy-node.ts';
 import { setDirectoryAttributes } from '../../image/unpack/directory-attributes.ts';
 import type { Attributes } from '../../image/unpack/entry.ts';
 import { checkCall, unpackError } from '../../image/unpack/failures.ts';
+import { splitLast } from '../../image/unpack/layer-access.ts';
 import { type Member, type MergedDirectory, MergedView } from '../../image/unpack/merged-view.ts';
 import { removeTreeAt } from '../../image/unpack/remove-tree.ts';
 import { O_DIRECTORY, O_RDONLY, S_IFDIR } from '../../linux/constants.ts';
@@ -170,7 +171,9 @@ class Copy {
     const key = `${stat.device} ${stat.inode}`;
     const first = stat.links > 1 ? this.links.get(key) : undefined;
     if (first !== undefined) {
-      this.at('', (root) => must(calls.link(root, first, to, name), 'link', path));
+      // Its directory may be a link by now, where a container has this one mounted.
+      const [parent, last] = splitLast(first);
+      this.at(parent, (from) => must(calls.link(from, last, to, name), 'link', path));
       return;
     }
     copyNode({ fd, name }, stat, { fd: to, name }, path);

@@ -4,7 +4,7 @@ import { join, posix } from 'node:path';
 import { TsrunError } from '../../error.ts';
 import type { HistoryEntry } from '../../image/config.ts';
 import { mountHolding, parseMountinfo } from '../../linux/mountinfo.ts';
-import { LayeredRoot } from '../layered-root.ts';
+import { locateInLayers } from '../layer-paths.ts';
 import type { Container } from '../record.ts';
 import { type Sentence, say } from '../sentence.ts';
 
@@ -28,33 +28,24 @@ export function whyPath(
     if (mount !== undefined && mount.path !== '/') return ofMount(mount, wanted, record.mounts);
   }
   const stack = [join(directory, 'upper'), ...layers.toReversed()];
-  const found = new LayeredRoot(stack).find(wanted);
+  const found = locateInLayers(stack, wanted);
   if (found === undefined) {
     const hint =
       state.pid === 0 ? 'what is mounted there is seen only while it runs' : 'it is neither in a mount nor in a layer';
     throw new TsrunError('NOT_FOUND', `no ${wanted} in container ${record.name}`, { hint });
   }
-  const below = stack.slice(1).findIndex((layer) => new LayeredRoot([layer]).find(wanted) !== undefined);
-  if (stack.findIndex((layer) => isBelow(found.hostPath, layer)) === 0) {
-    const first = say(
-      "{1} is the container's own: it was made or changed after its start, in {2}",
-      wanted,
-      found.hostPath,
-    );
+  const hostPath = join(stack[found.layer] ?? '', found.path);
+  if (found.layer === 0) {
+    const first = say("{1} is the container's own: it was made or changed after its start, in {2}", wanted, hostPath);
+    const below = stack.slice(1).findIndex((layer) => locateInLayers([layer], wanted) !== undefined);
     return below < 0
       ? [first]
       : [first, say('it lies over the one of {1}', layerText(layers.length - below, layers, history))];
   }
-  const index = layers.findIndex((layer) => isBelow(found.hostPath, layer));
   // A layer that is kept as a filesystem is nowhere on the host; it is only looked into.
-  const place = found.hostPath.startsWith('/proc/') ? [] : [say('on the host it is {1}', found.hostPath)];
-  return [say('{1} comes from {2}', wanted, layerText(index + 1, layers, history)), ...place];
-}
-
-/** Whether a path is a directory or in it. */
-export function isBelow(path: string, directory: string): boolean {
-  const [inner, outer] = [posix.resolve(path), posix.resolve(directory)];
-  return inner === outer || inner.startsWith(`${outer}/`);
+  const place = hostPath.startsWith('/proc/') ? [] : [say('on the host it is {1}', hostPath)];
+  const number = layers.length + 1 - found.layer;
+  return [say('{1} comes from {2}', wanted, layerText(number, layers, history)), ...place];
 }
 
 /** `number` counts from 1, the lowest. */

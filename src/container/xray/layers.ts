@@ -1,15 +1,17 @@
 /** The layers that a container's root is made of, and where in them a path is. */
-import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { join, posix } from 'node:path';
 import { TsrunError } from '../../error.ts';
 import type { HistoryEntry } from '../../image/config.ts';
 import type { Digest } from '../../image/digest.ts';
 import type { ReadableLayers } from '../../image/readable-layers.ts';
 import type { ImageStore } from '../../image/store.ts';
-import { isOpaque, LayeredRoot } from '../layered-root.ts';
+import type { Stat } from '../../image/unpack/calls.ts';
+import { isWhiteout } from '../../image/unpack/merged-view.ts';
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../../linux/constants.ts';
+import { locateInLayers, lookInLayer } from '../layer-paths.ts';
 import type { Container } from '../record.ts';
 import { english, type Sentence } from '../sentence.ts';
-import { isBelow, whyPath } from '../why/path.ts';
+import { whyPath } from '../why/path.ts';
 import { describeMounts, type MountView, readMounts } from './mounts.ts';
 
 export interface LayerView {
@@ -97,11 +99,15 @@ export function pathOf(
     return { path: wanted, resolved: wanted, answer, mount, places: [] };
   }
   const stack = [join(directory, 'upper'), ...layers.toReversed()];
-  const found = new LayeredRoot(stack).find(wanted);
+  const found = locateInLayers(stack, wanted);
   if (found === undefined) throw new TsrunError('NOT_FOUND', `no ${wanted}: ${answer.map(english).join('; ')}`);
-  const owner = stack.find((layer) => isBelow(found.hostPath, layer)) ?? '';
-  const resolved = posix.resolve('/', posix.relative(posix.resolve(owner), posix.resolve(found.hostPath)));
-  return { path: wanted, resolved, answer, mount: undefined, places: placesOf(stack, resolved) };
+  return {
+    path: wanted,
+    resolved: posix.resolve('/', found.path),
+    answer,
+    mount: undefined,
+    places: placesOf(stack, found.path),
+  };
 }
 
 /** Every layer that has something of that name, from the top down, and whether overlayfs shows it. */
@@ -110,51 +116,32 @@ function placesOf(stack: readonly string[], resolved: string): PlaceView[] {
   let hidden = false;
   let merges = true;
   for (const [index, layer] of stack.entries()) {
-    const stats = lookIn(layer, resolved);
-    if (stats !== undefined) {
-      const kind = kindOf(stats);
+    const { file, covers } = lookInLayer(layer, resolved);
+    if (file !== undefined) {
+      const { mode, uid, gid, size } = file.stat;
+      const kind = kindOf(file.stat);
       const isSeen = !hidden && kind !== 'whiteout' && (merges || kind === 'directory');
       places.push({
         layer: index === 0 ? 0 : stack.length - index,
-        ...{ kind, mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, size: stats.size, isSeen },
-        target: kind === 'link' ? readlinkSync(join(layer, resolved)) : undefined,
+        ...{ kind, mode, uid, gid, size, isSeen, target: file.target },
       });
       if (kind !== 'directory') hidden = true;
       else merges = false;
     }
     // What covers a parent covers everything below it.
-    if (covers(layer, resolved)) hidden = true;
+    if (covers) hidden = true;
   }
   return places;
 }
 
-/** Without following a link of the layer: each parent must be a directory. */
-function lookIn(layer: string, resolved: string): Stats | undefined {
-  const parts = resolved.split('/').filter(Boolean);
-  for (let length = 1; length < parts.length; length++) {
-    const stats = lstatSync(join(layer, ...parts.slice(0, length)), { throwIfNoEntry: false });
-    if (stats === undefined || !stats.isDirectory()) return undefined;
-  }
-  return lstatSync(join(layer, ...parts), { throwIfNoEntry: false });
-}
+const kinds: Readonly<Record<number, FileKind>> = {
+  [S_IFREG]: 'file',
+  [S_IFDIR]: 'directory',
+  [S_IFLNK]: 'link',
+  [S_IFIFO]: 'pipe',
+  [S_IFSOCK]: 'socket',
+};
 
-/** Whether a layer hides what is below it at a path: an opaque directory, or something else where a directory was. */
-function covers(layer: string, resolved: string): boolean {
-  const parts = resolved.split('/').filter(Boolean);
-  for (let length = 1; length <= parts.length; length++) {
-    const path = join(layer, ...parts.slice(0, length));
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return false;
-    if (!stats.isDirectory() || isOpaque(path)) return true;
-  }
-  return false;
-}
-
-function kindOf(stats: Stats): FileKind {
-  if (stats.isDirectory()) return 'directory';
-  if (stats.isSymbolicLink()) return 'link';
-  if (stats.isCharacterDevice() && stats.rdev === 0) return 'whiteout';
-  if (stats.isFIFO()) return 'pipe';
-  if (stats.isSocket()) return 'socket';
-  return stats.isFile() ? 'file' : 'device';
+function kindOf(stat: Stat): FileKind {
+  return isWhiteout(stat) ? 'whiteout' : (kinds[stat.type] ?? 'device');
 }

@@ -5,6 +5,7 @@
  */
 import {
   AT_EMPTY_PATH,
+  AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
@@ -16,6 +17,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
+  S_IFLNK,
   S_IFMT,
 } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
@@ -175,9 +177,20 @@ export function changeOpenMode(fd: number, mode: number): number {
   return rawSyscall(NR.fchmod, fd, mode);
 }
 
-/** man 2 fchmodat, which follows links: for what has just been made and is none. */
+/**
+ * Changes the mode of what `name` is itself; EOPNOTSUPP for a link. man 2 fchmodat follows links, and fchmodat2 is of Linux
+ * 6.6: so through a handle, for whoever can swap the name.
+ */
 export function changeMode(directory: number, name: BytePath, mode: number): number {
-  return rawSyscall(NR.fchmodat, directory, place(name, 0), mode);
+  const handle = openName(directory, name, O_PATH | O_NOFOLLOW, 0);
+  if (handle < 0) return handle;
+  const found = stat(handle, '');
+  const result =
+    typeof found === 'object' && found.type === S_IFLNK
+      ? -errno.EOPNOTSUPP
+      : rawSyscall(NR.fchmodat, AT_FDCWD, place(`/proc/self/fd/${handle}`, 0), mode);
+  closeDescriptor(handle);
+  return result;
 }
 
 function placeTimes(atime: Timestamp, mtime: Timestamp): number {

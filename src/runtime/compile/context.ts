@@ -98,6 +98,8 @@ export interface Handover extends Unattended {
   idmaps: ReadonlyMap<Mount, string>;
   /** Written into the process's own proc before execve: labels of AppArmor and SELinux, by file of /proc/self/attr. */
   labels: Readonly<Record<string, string>>;
+  /** Label of SELinux that new filesystems get, but for those whose files have labels of their own. */
+  mountLabel: string | undefined;
   /** What joined user namespaces are owned by decides who enters which first: the user namespace is the last. */
   userNamespace: boolean;
 }

@@ -143,6 +143,9 @@ function newFilesystem(c: Context, mount: Mount): void {
   const parameters = rest
     .filter((word) => propagationWords[word] === undefined && !ownWords.has(word))
     .map((word) => outsideParameter(c, word));
+  const label = c.options.handover?.mountLabel;
+  const isLabelled = ownLabels.has(type) || parameters.some((word) => word.startsWith('context='));
+  if (label !== undefined && !isLabelled) parameters.push(`context=${label}`);
   // What is hidden in them later is looked up by their names: a link could lead somewhere else by then (CVE-2023-28642).
   const target = makeTarget(c, mount.destination, 'directory', type === 'proc' || type === 'sysfs');
   const isProc = type === 'proc' && mount.destination === '/proc';
@@ -177,6 +180,9 @@ export function makeReadOnly(c: Context): void {
     setAttributes(c, mount, { set: MOUNT_ATTR_RDONLY, recursive: false }, { title: `make ${path} read-only` });
   }
 }
+
+/** Filesystems whose files are labelled by the policy of the host, one by one. */
+const ownLabels = new Set(['proc', 'sysfs', 'mqueue', 'cgroup2']);
 
 /** Words that no filesystem gets to see. */
 const ownWords = new Set(['newinstance', 'tmpcopyup', 'copy-symlink', 'idmap', 'ridmap', 'bind', 'rbind', 'nofail']);

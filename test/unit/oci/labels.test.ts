@@ -111,6 +111,7 @@ test('a command of exec writes it to the proc of the host, before it joins a con
     ...common,
     process,
     namespaces: ['mount', 'pid'],
+    pidLast: false,
     intoCgroup: false,
     target: 'inherited',
     sync: true,

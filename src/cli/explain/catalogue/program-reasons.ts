@@ -68,6 +68,10 @@ export const programReasons: readonly Entry[] = [
   ['behind that it is known which process is that of the command', 'после этого известно, какой процесс — команда'],
   ['a process that has failed waits for it', 'неудачный процесс этого ждёт'],
   [
+    'those of the cgroup: what the caller is bound to (taskset) is not for the container',
+    'те, что есть у cgroup: к чему привязан вызвавший (taskset), контейнера не касается',
+  ],
+  [
     'that of the process that joins, if it came no further',
     'или того процесса, который входит, если дальше дело не пошло',
   ],

@@ -162,6 +162,7 @@ export const programTitles: readonly Entry[] = [
   ['close it', 'закрыть её'],
   ['priority of disk access {1}', 'приоритет доступа к диску {1}'],
   ['memory policy {1}', 'политика памяти {1}'],
+  ['all processors', 'все процессоры'],
   ['processors {1}', 'процессоры {1}'],
   ['go to the working directory {1}', 'перейти в рабочий каталог {1}'],
   ['the usual umask', 'обычный umask'],

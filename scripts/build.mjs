@@ -23,7 +23,6 @@ import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
 import { planChunks } from './chunks.mjs';
 import { alignSegments, widenCode, writeExecutable } from './elf.mjs';
-import { setStructureHeap } from './structure-heap.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -79,7 +78,7 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const own = ['build', 'allocator', 'chunks', 'elf', 'structure-heap'].map((name) => `scripts/${name}.mjs`);
+  const own = ['build', 'allocator', 'chunks', 'elf'].map((name) => `scripts/${name}.mjs`);
   const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', ...own];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
@@ -274,9 +273,6 @@ async function buildExecutable() {
     const bytes = readFileSync(output);
     for (const name of setAllocator(bytes)) {
       console.error(`build: the executable will start slower than it could: its allocator has no option ${name}`);
-    }
-    if (process.arch === 'x64' && !setStructureHeap(bytes)) {
-      console.error('build: the executable will start slower than it could: its engine asks for memory in another way');
     }
     const aligned = alignSegments(bytes);
     widenCode(aligned);

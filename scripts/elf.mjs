@@ -79,7 +79,7 @@ export function widenCode(file) {
   const [data, code] = [segments[index - 1], segments[index]];
   if (data === undefined || data.flags & PF_W) return;
   const more = code.address % hugePage;
-  const kept = data.length - (data.address + data.length - (code.address - more));
+  const kept = code.address - more - data.address;
   const contiguous = code.address - data.address === code.offset - data.offset;
   if (!contiguous || kept <= 0 || kept > data.length) return;
   setSegment(file, data.header, { ...data, length: kept });

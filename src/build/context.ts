@@ -18,8 +18,7 @@ import { TsrunError } from '../error.ts';
 import { errorCode } from '../image/errors.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { archiveKind, readStart } from './archive-kind.ts';
-import { IgnorePatterns } from './ignore.ts';
-import { SourceFiles } from './source-files.ts';
+import { openContextFiles, SourceFiles } from './source-files.ts';
 
 export interface BuildContext {
   files: SourceFiles;
@@ -131,19 +130,10 @@ function findDockerfile(
 }
 
 function fromDirectory(directory: string, file: string | undefined): BuildContext {
-  const all = new SourceFiles([directory], 'the build context', { isContext: true });
-  let found: FoundDockerfile;
-  let ignore: string | undefined;
-  try {
+  const { files, found } = openContextFiles(directory, 'the build context', (all) => {
     const inContext = contextReader(directory, all);
-    found = findDockerfile(directory, file, inContext);
-    ignore = found.ignore ?? inContext(ignoreName);
-  } finally {
-    all.close();
-  }
-  const files = new SourceFiles([directory], 'the build context', {
-    isContext: true,
-    ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
+    const dockerfile = findDockerfile(directory, file, inContext);
+    return { ...dockerfile, ignore: dockerfile.ignore ?? inContext(ignoreName) };
   });
   return { files, dockerfile: found, close: () => files.close() };
 }
@@ -180,26 +170,18 @@ async function fromArchive(
   const close = (): void => removeTree(scratch);
   try {
     // What is not a part of the context may still be the Dockerfile.
-    const all = new SourceFiles([scratch], 'the archive', { isContext: true });
-    let text: string | undefined;
-    let ignore: string | undefined;
     const name = file ?? 'Dockerfile';
-    try {
-      text = all.readText(name) ?? (file === undefined ? all.readText('dockerfile') : undefined);
-      ignore = all.readText(`${name}${ignoreName}`) ?? all.readText(ignoreName);
-    } finally {
-      all.close();
-    }
-    if (text === undefined) throw missing(name);
-    const files = new SourceFiles([scratch], 'the build context', {
-      isContext: true,
-      ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
-    });
+    const look = (all: SourceFiles) => {
+      const text = all.readText(name) ?? (file === undefined ? all.readText('dockerfile') : undefined);
+      if (text === undefined) throw missing(name);
+      return { text, ignore: all.readText(`${name}${ignoreName}`) ?? all.readText(ignoreName) };
+    };
+    const { files, found } = openContextFiles(scratch, 'the build context', look, 'the archive');
     const closeAll = (): void => {
       files.close();
       close();
     };
-    return { files, dockerfile: { text, name: basename(name) }, close: closeAll };
+    return { files, dockerfile: { text: found.text, name: basename(name) }, close: closeAll };
   } catch (error) {
     close();
     throw error;

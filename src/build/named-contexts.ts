@@ -1,6 +1,5 @@
 /** `build --build-context`: what the names stand for that FROM and --from may say beside those of stages and images. */
-import { IgnorePatterns } from './ignore.ts';
-import { SourceFiles } from './source-files.ts';
+import { openContextFiles, type SourceFiles } from './source-files.ts';
 
 export type NamedContext =
   /** For --from alone. */
@@ -16,15 +15,6 @@ export function namedContext(contexts: NamedContexts, name: string): NamedContex
 
 /** The files of a directory, without those that its `.dockerignore` leaves out. The caller closes them. */
 export function openNamedContext(name: string, path: string): SourceFiles {
-  const all = new SourceFiles([path], `"${name}"`, { isContext: true });
-  let ignore: string | undefined;
-  try {
-    ignore = all.readText('.dockerignore');
-  } finally {
-    all.close();
-  }
-  return new SourceFiles([path], `"${name}"`, {
-    isContext: true,
-    ...(ignore === undefined ? {} : { ignore: IgnorePatterns.parse(ignore) }),
-  });
+  const look = (all: SourceFiles) => ({ ignore: all.readText('.dockerignore') });
+  return openContextFiles(path, `"${name}"`, look).files;
 }

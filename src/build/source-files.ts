@@ -12,7 +12,7 @@ import { MergedView } from '../image/unpack/merged-view.ts';
 import { S_IFDIR, S_IFREG, S_IFSOCK } from '../linux/constants.ts';
 import { syscall } from '../linux/ffi.ts';
 import { createHash, type Hasher } from '../linux/hash.ts';
-import { cleanPath, type IgnorePatterns, patternExpression } from './ignore.ts';
+import { cleanPath, IgnorePatterns, patternExpression } from './ignore.ts';
 
 /** A file or directory that a source names. */
 export interface SourceEntry {
@@ -33,6 +33,28 @@ export interface SourceItem {
 
 const chunkSize = 256 * 1024;
 const wildcard = /[*?[\\]/;
+
+/**
+ * The files of a context, a directory, without those that it wants to be left out. `look` reads what may be among the latter too:
+ * the text of its `.dockerignore`, and whatever else it returns. `title` is what messages call the context, `lookedAt` while it is
+ * looked at. The caller closes the files.
+ */
+export function openContextFiles<T extends { ignore: string | undefined }>(
+  directory: string,
+  title: string,
+  look: (all: SourceFiles) => T,
+  lookedAt = title,
+): { files: SourceFiles; found: T } {
+  const all = new SourceFiles([directory], lookedAt, { isContext: true });
+  let found: T;
+  try {
+    found = look(all);
+  } finally {
+    all.close();
+  }
+  const ignore = found.ignore === undefined ? undefined : IgnorePatterns.parse(found.ignore);
+  return { files: new SourceFiles([directory], title, { isContext: true, ignore }), found };
+}
 
 export class SourceFiles {
   private readonly view: MergedView;

@@ -8,7 +8,7 @@ import { TsrunError } from '../error.ts';
 import { errorCode } from '../image/errors.ts';
 import { type BytePath, joinPath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
-import { checkCall, unpackError } from '../image/unpack/failures.ts';
+import { checkCall, checkStat, unpackError } from '../image/unpack/failures.ts';
 import { removeTree, removeTreeAt } from '../image/unpack/remove-tree.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
@@ -64,8 +64,7 @@ function moveAll(from: number, to: number, path: BytePath): void {
 }
 
 function moveOne(from: number, to: number, name: BytePath, path: BytePath): void {
-  const stat = calls.stat(from, name);
-  if (typeof stat === 'number') throw unpackError('look at', path, stat);
+  const stat = checkStat(calls.stat(from, name), path);
   const there = calls.stat(to, name);
   if (typeof there === 'number') {
     if (there !== -errno.ENOENT) throw unpackError('look at', path, there);

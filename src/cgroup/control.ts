@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, TsrunError } from '../error.ts';
+import { pause } from '../linux/pause.ts';
 import { step } from '../trace.ts';
-import { parseKeyed, pause, readControl, waitForEvent, writeControl } from './files.ts';
+import { parseKeyed, readControl, waitForEvent, writeControl } from './files.ts';
 import { readWords } from './mount.ts';
 import * as steps from './steps.ts';
 

@@ -83,8 +83,3 @@ function poll(fd: number, milliseconds: number): void {
   timespec.writeBigInt64LE(BigInt(Math.floor((milliseconds % 1000) * 1e6)), 8);
   syscall('ppoll', pollfd, 1, timespec, 0, 0);
 }
-
-/** Sleeps without giving the event loop a turn. */
-export function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-}

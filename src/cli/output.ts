@@ -2,13 +2,13 @@
  * Writing to the terminal or pipe of the user. Synchronous writes to the descriptors: nothing is lost at exit, and
  * process.stdout, which takes milliseconds to set up, is never touched.
  */
+
 import { writeSync } from 'node:fs';
 import { codeOf, TsrunError } from '../error.ts';
+import { pause } from '../linux/pause.ts';
 
 /** 128 + SIGPIPE: what a shell sees of any program whose reader has left. */
 export const exitAfterBrokenPipe = 141;
-
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Writes all of `bytes`. Where the reader has left (`| head`) the process ends quietly. */
 export function writeBytes(fd: number, bytes: Uint8Array): void {
@@ -27,7 +27,7 @@ export function writeBytes(fd: number, bytes: Uint8Array): void {
         });
       }
       // Somebody else made the pipe non-blocking (a pipe is shared with all its users): wait a moment.
-      Atomics.wait(pause, 0, 0, 1);
+      pause(1);
     }
   }
 }

@@ -8,7 +8,7 @@ import { TsrunError } from '../error.ts';
 import { type BytePath, joinPath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
 import { readXattrs } from '../image/unpack/copy-node.ts';
-import { unpackError } from '../image/unpack/failures.ts';
+import { checkStat, unpackError } from '../image/unpack/failures.ts';
 import { isOpaque, isWhiteout, MergedView } from '../image/unpack/merged-view.ts';
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFREG } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
@@ -133,8 +133,7 @@ class Comparison {
     const found = this.lower.lookup(path);
     if (found.kind === 'absent') return undefined;
     if (found.kind === 'other') return found.stat;
-    const stat = calls.stat(found.directory.fds[0] ?? -1, '');
-    if (typeof stat === 'number') throw unpackError('look at', path, stat);
+    const stat = checkStat(calls.stat(found.directory.fds[0] ?? -1, ''), path);
     return stat;
   }
 

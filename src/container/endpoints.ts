@@ -95,7 +95,11 @@ export function noteSharedNetwork(directory: string): void {
   writeFileSync(sharedIn(directory), '', { mode: 0o600 });
 }
 
-/** Whether somebody else has ever joined the network namespace of the container whose directory it is. */
-export function hasSharedNetwork(directory: string): boolean {
-  return existsSync(sharedIn(directory));
+/**
+ * What becomes of the cables of a container that has ended, and `goes` for good; `directory` is its own. The veth pair goes with its
+ * namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it at once, which is worth it only where
+ * its name may be wanted again, or where others live in the namespace.
+ */
+export function cableOfEnded(directory: string, goes: boolean): 'delete' | 'leave' {
+  return goes && !existsSync(sharedIn(directory)) ? 'leave' : 'delete';
 }

@@ -5,7 +5,7 @@
 import { TsrunError } from '../error.ts';
 import { type BytePath, bytePath, joinPath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
-import { checkCall, unpackError } from '../image/unpack/failures.ts';
+import { checkCall, checkStat } from '../image/unpack/failures.ts';
 import { isOpaque, MergedView } from '../image/unpack/merged-view.ts';
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFDIR, S_IFLNK } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
@@ -76,11 +76,6 @@ export function lookInLayer(layer: string, path: string): { file: LayerFile | un
   } finally {
     calls.closeDescriptor(fd);
   }
-}
-
-function checkStat(stat: calls.Stat | number, name: BytePath): calls.Stat {
-  if (typeof stat === 'number') throw unpackError('look at', name, stat);
-  return stat;
 }
 
 function textOf(path: BytePath): string {

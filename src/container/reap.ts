@@ -11,7 +11,7 @@ import { unlinkIfThere } from '../linux/optional.ts';
 import { removeStale } from '../network/index.ts';
 import { step } from '../trace.ts';
 import { discardContainer } from './discard.ts';
-import { hasSharedNetwork } from './endpoints.ts';
+import { cableOfEnded } from './endpoints.ts';
 import { recordVolumeEvents } from './events.ts';
 import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
@@ -33,13 +33,10 @@ export function reap(
   start: StartRecord | undefined,
   goes = record.options.remove,
 ): void {
-  // The veth pair goes with its namespace, which ends with the monitor; the kernel takes 10 ms and more to delete it
-  // at once, which is worth it only where its name may be wanted again, or where others live in the namespace.
-  const cable = goes && !hasSharedNetwork(store.directory(record.id)) ? 'leave' : 'delete';
+  const directory = store.directory(record.id);
+  const cable = cableOfEnded(directory, goes);
   const first = existsSync(store.socket(record.id));
-  step(steps.disconnectNetwork(), () =>
-    disconnectAll(store, record.id, store.directory(record.id), start, cable, first),
-  );
+  step(steps.disconnectNetwork(), () => disconnectAll(store, record.id, directory, start, cable, first));
   if (start !== undefined && start.cgroup !== '') {
     step(steps.removeCgroup(), () => {
       killCgroup(start.cgroup);

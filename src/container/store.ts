@@ -7,6 +7,7 @@
  *     $TSRUN_ROOT/names/<name>       see names.ts
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
+
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';
@@ -17,6 +18,7 @@ import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { namesIn, readIfThere } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
+import { pause } from '../linux/pause.ts';
 import { randomHex } from '../linux/random.ts';
 import { ListCache } from './list-cache.ts';
 import { isStill, type Lock, lockDirectory, openDirectory } from './locked-directory.ts';
@@ -258,7 +260,7 @@ export class ContainerStore {
       const { record } = this.read(owner) ?? {};
       if (record === undefined) return false;
       if (record.name === name) return true;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      pause(10);
     }
     return false;
   }

@@ -1,6 +1,8 @@
 /** What stands in the way of the network, and what killed processes left of it, for `tsrun doctor`. Changes nothing. */
+
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink.ts';
 import { dumpRoutes, parseRoute } from '../linux/netlink-route.ts';
+import { pause } from '../linux/pause.ts';
 import { findLink, networkOnBridge } from './bridge.ts';
 import { shortId } from './elements.ts';
 import { bridgeName, loadNetwork, overlaps } from './ipam.ts';
@@ -37,8 +39,7 @@ const dyingPause = 20;
  * take away. What is being taken away by the kernel anyway (`releaseAddress`) does not count.
  */
 export function findStale(live: ReadonlySet<string>): string[] {
-  const sleep = new Int32Array(new SharedArrayBuffer(4));
-  for (const deadline = performance.now() + dyingPatience; ; Atomics.wait(sleep, 0, 0, dyingPause)) {
+  for (const deadline = performance.now() + dyingPatience; ; pause(dyingPause)) {
     const stale = staleNow(live);
     if (stale.length === 0 || performance.now() >= deadline) return stale;
   }

@@ -23,6 +23,7 @@ import {
 } from '../linux/netlink-link.ts';
 import { addAddress, deleteDefaultRoute, setDefaultRoute } from '../linux/netlink-route.ts';
 import { rootDirectory } from '../linux/paths.ts';
+import { pause } from '../linux/pause.ts';
 import { step } from '../trace.ts';
 import { findLink, guardIpv6, quietIpv6 } from './bridge.ts';
 import { type BridgeNetwork, predefinedIds } from './ipam.ts';
@@ -175,11 +176,10 @@ const cablePatience = 200;
  * queue that there is a carrier. Before that a container's first packet would be lost, and come again a second later.
  */
 export function awaitCable(socket: NetlinkSocket, name: string, bridge: Link): void {
-  const sleep = new Int32Array(new SharedArrayBuffer(4));
   for (const deadline = performance.now() + cablePatience; performance.now() < deadline; ) {
     const links = socket.run([getLink(name), getLink(bridge.index)]).flatMap(({ messages }) => messages.map(parseLink));
     if (links.length < 2 || (links[0]?.portForwards && links[1]?.operational)) return;
-    Atomics.wait(sleep, 0, 0, 0.2);
+    pause(0.2);
   }
 }
 

@@ -2,12 +2,12 @@
  * `tmpcopyup`: a tmpfs begins with what the root has at its place. The copy is made from outside before anything of the
  * container runs, from descriptor to descriptor: whoever shares the root may put links into it meanwhile, and they lead nowhere.
  */
-import type { BytePath } from '../image/unpack/byte-path.ts';
-import { bytePath, joinPath } from '../image/unpack/byte-path.ts';
+import { sortedNames } from '../image/archive/tree.ts';
+import { type BytePath, bytePath, joinPath } from '../image/unpack/byte-path.ts';
 import * as calls from '../image/unpack/calls.ts';
 import { copyNode, readXattrs } from '../image/unpack/copy-node.ts';
 import { setDirectoryAttributes } from '../image/unpack/directory-attributes.ts';
-import { checkCall, unpackError } from '../image/unpack/failures.ts';
+import { checkCall, checkStat } from '../image/unpack/failures.ts';
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFREG } from '../linux/constants.ts';
 import { AT_FDCWD, close, openat, openat2 } from '../linux/fs.ts';
 import type { Mount } from '../runtime/spec.ts';
@@ -42,8 +42,7 @@ export function openBelow(directory: string, path: string): number {
 export function copyTree(from: number, to: number, path: BytePath): void {
   for (const name of namesOf(from, path)) {
     const inner = joinPath(path, name);
-    const stat = calls.stat(from, name);
-    if (typeof stat === 'number') throw unpackError('look at', inner, stat);
+    const stat = checkStat(calls.stat(from, name), inner);
     if (stat.type === S_IFDIR) copyDirectory({ fd: from, name }, stat, to, inner);
     else if (stat.type === S_IFREG || stat.type === S_IFLNK)
       copyNode({ fd: from, name }, stat, { fd: to, name }, inner);
@@ -52,10 +51,11 @@ export function copyTree(from: number, to: number, path: BytePath): void {
 
 function namesOf(directory: number, path: BytePath): BytePath[] {
   const fd = checkCall(calls.openBeneath(directory, ''), 'openat2', path);
-  const names = calls.listDirectory(fd);
-  calls.closeDescriptor(fd);
-  if (typeof names === 'number') throw unpackError('list', path, names);
-  return names.map(({ name }) => name);
+  try {
+    return sortedNames(fd, path);
+  } finally {
+    calls.closeDescriptor(fd);
+  }
 }
 
 function copyDirectory(from: { fd: number; name: BytePath }, stat: calls.Stat, to: number, path: BytePath): void {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { checkout } from '../../scripts/images/paths.ts';
 import type { Process, Spec, State } from '../../src/runtime/spec.ts';
 import { environment, type Result, type RunOptions, run, tsrunOk } from './tsrun.ts';
@@ -135,6 +135,21 @@ export class OciWorld {
     await delay(0);
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Gives a test file its world, made before its tests and cleared after each; `needed` is false where they have nothing to do. */
+export function useOciWorld(take: (world: OciWorld) => void, needed = true): void {
+  let world: OciWorld | undefined;
+  beforeAll(async () => {
+    if (!needed) return;
+    world = await OciWorld.make();
+    take(world);
+  });
+  afterEach(async () => {
+    await world?.clear();
+    removeCgroupParent();
+  });
+  afterAll(() => world?.dispose());
 }
 
 /** Listens at the path that is its first argument, runs the others, and prints what the terminal that comes says. */

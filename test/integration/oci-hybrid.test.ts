@@ -4,23 +4,18 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { boundControllers, findHierarchies } from '../../src/cgroup/index.ts';
-import { type FullSpec, OciWorld, removeCgroupParent } from './oci-fixture.ts';
+import { type FullSpec, type OciWorld, useOciWorld } from './oci-fixture.ts';
 
 const hierarchies = findHierarchies();
 const bound = boundControllers(hierarchies);
 const hybrid = ['memory', 'cpu', 'cpuset', 'pids', 'devices'].every((name) => bound.has(name));
 
 let world: OciWorld;
-beforeAll(async () => {
-  if (hybrid) world = await OciWorld.make();
-});
-afterEach(async () => {
-  await world?.clear();
-  removeCgroupParent();
-});
-afterAll(() => world?.dispose());
+useOciWorld((made) => {
+  world = made;
+}, hybrid);
 
 /** A file of a container's directory in the hierarchy of `controller`. */
 function file(controller: string, id: string, name: string): string {

@@ -1,19 +1,14 @@
 /** NOTIFY_SOCKET (man 3 sd_notify): who started a container as a service learns that it is ready, and nothing else. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { OciWorld, ociPath, removeCgroupParent } from './oci-fixture.ts';
+import { expect, test } from 'vitest';
+import { type OciWorld, ociPath, useOciWorld } from './oci-fixture.ts';
 import { run } from './tsrun.ts';
 
 let world: OciWorld;
-beforeAll(async () => {
-  world = await OciWorld.make();
+useOciWorld((made) => {
+  world = made;
 });
-afterEach(async () => {
-  await world.clear();
-  removeCgroupParent();
-});
-afterAll(() => world.dispose());
 
 /**
  * The part of systemd: `NAME BUNDLE ID WORD… -- COMMAND…` listens at the address NAME and calls COMMAND, which creates and starts or

@@ -13,19 +13,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type FullSpec, OciWorld, ociPath, removeCgroupParent } from './oci-fixture.ts';
+import { expect, test } from 'vitest';
+import { type FullSpec, type OciWorld, ociPath, useOciWorld } from './oci-fixture.ts';
 import { run } from './tsrun.ts';
 
 let world: OciWorld;
-beforeAll(async () => {
-  world = await OciWorld.make();
+useOciWorld((made) => {
+  world = made;
 });
-afterEach(async () => {
-  await world.clear();
-  removeCgroupParent();
-});
-afterAll(() => world.dispose());
 
 const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 

@@ -2,19 +2,21 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type FullSpec, OciWorld, ociPath, removeCgroupParent, withDescriptors } from './oci-fixture.ts';
+import { expect, test } from 'vitest';
+import {
+  type FullSpec,
+  type OciWorld,
+  ociPath,
+  removeCgroupParent,
+  useOciWorld,
+  withDescriptors,
+} from './oci-fixture.ts';
 import { run } from './tsrun.ts';
 
 let world: OciWorld;
-beforeAll(async () => {
-  world = await OciWorld.make();
+useOciWorld((made) => {
+  world = made;
 });
-afterEach(async () => {
-  await world.clear();
-  removeCgroupParent();
-});
-afterAll(() => world.dispose());
 
 test('create leaves the first process waiting, start lets it go, delete takes everything away', async () => {
   const pidFile = join(world.directory, 'pid');

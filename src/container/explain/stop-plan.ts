@@ -6,7 +6,7 @@ import { signalName, signalNumber } from '../../linux/signals.ts';
 import { planDetach } from '../../network/plan.ts';
 import type { Step } from '../../trace.ts';
 import { isUp } from '../active.ts';
-import { attachmentsOf, hasSharedNetwork } from '../endpoints.ts';
+import { attachmentsOf, cableOfEnded } from '../endpoints.ts';
 import type { Container } from '../record.ts';
 import { stillRunning } from '../remove.ts';
 import * as steps from '../steps.ts';
@@ -86,7 +86,7 @@ function explanation(command: string, { record }: Container): Omit<Explanation, 
 /** What happens when the first process of a running container has ended, which `goes` with it. */
 function endOf({ record, state, directory }: Container, goes = record.options.remove): ExplainedStep[] {
   const cgroup = state.start?.cgroup ?? '';
-  const cable = goes && !hasSharedNetwork(directory) ? 'leave' : 'delete';
+  const cable = cableOfEnded(directory, goes);
   const cleaning: Step[] = [
     steps.disconnectNetwork(),
     ...attachmentsOf(state).flatMap((attachment) => planDetach(attachment, { cable })),

@@ -13,7 +13,7 @@ import * as calls from '../../image/unpack/calls.ts';
 import { copyNode, readXattrs } from '../../image/unpack/copy-node.ts';
 import { setDirectoryAttributes } from '../../image/unpack/directory-attributes.ts';
 import type { Attributes } from '../../image/unpack/entry.ts';
-import { checkCall, unpackError } from '../../image/unpack/failures.ts';
+import { checkCall, checkStat, unpackError } from '../../image/unpack/failures.ts';
 import { splitLast } from '../../image/unpack/layer-access.ts';
 import { type Member, type MergedDirectory, MergedView } from '../../image/unpack/merged-view.ts';
 import { removeTreeAt } from '../../image/unpack/remove-tree.ts';
@@ -214,8 +214,7 @@ function must(result: number, action: string, path: BytePath): void {
 /** Of a merged directory those of the uppermost layer count. */
 function attributesOf({ fds, path }: MergedDirectory): Attributes {
   const fd = fds[0] ?? -1;
-  const stat = calls.stat(fd, '');
-  if (typeof stat === 'number') throw unpackError('look at', path, stat);
+  const stat = checkStat(calls.stat(fd, ''), path);
   const { mode, uid, gid, mtime, atime } = stat;
   return { mode, uid, gid, mtime, atime, xattrs: readXattrs({ fd, name: '.' }) };
 }
@@ -235,7 +234,7 @@ function moveIn(stage: Stage, target: number, path: string): void {
       try {
         const names = calls.listDirectory(fd);
         if (typeof names === 'number') throw unpackError('list', stage.complete, names);
-        const { mode, uid, gid, mtime, atime } = checkStat(fd);
+        const { mode, uid, gid, mtime, atime } = checkStat(calls.stat(fd, ''), '');
         for (const { name } of names) {
           const result = calls.renameNew(fd, name, target, name);
           if (result < 0 && result !== -errno.EEXIST) throw unpackError('move', name, result);
@@ -250,10 +249,4 @@ function moveIn(stage: Stage, target: number, path: string): void {
       removeTreeAt(stage.parent, stage.complete);
     },
   );
-}
-
-function checkStat(fd: number): calls.Stat {
-  const stat = calls.stat(fd, '');
-  if (typeof stat === 'number') throw unpackError('look at', '', stat);
-  return stat;
 }

@@ -1,7 +1,9 @@
 /** Where the bytes of an archive go. */
+
 import { errno } from '../../linux/errno.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { check } from '../../linux/fs.ts';
+import { pause } from '../../linux/pause.ts';
 
 /** Takes bytes in their order; returns when it has them, so that a slow reader slows the writer down. */
 export interface ByteSink {
@@ -17,8 +19,6 @@ const pauseMs = 1;
  * Node ignores SIGPIPE.
  */
 export class DescriptorSink implements ByteSink {
-  private readonly pause = new Int32Array(new SharedArrayBuffer(4));
-
   constructor(private readonly fd: number) {}
 
   write(bytes: Uint8Array): void {
@@ -27,7 +27,7 @@ export class DescriptorSink implements ByteSink {
       const result = syscall('write', this.fd, part, part.length);
       if (result === -errno.EINTR) continue;
       // A pipe is shared with all its users, and one of them made it non-blocking.
-      if (result === -errno.EAGAIN) Atomics.wait(this.pause, 0, 0, pauseMs);
+      if (result === -errno.EAGAIN) pause(pauseMs);
       else offset += check(result, 'write');
     }
   }

@@ -1,4 +1,5 @@
 /** Archives as they come in: from a file or a pipe, compressed or not. */
+
 import { closeSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -6,6 +7,7 @@ import { TsrunError } from '../../error.ts';
 import { errno } from '../../linux/errno.ts';
 import { addressOf, keepAlive, rawSyscall } from '../../linux/ffi.ts';
 import { check, writeAll } from '../../linux/fs.ts';
+import { pause } from '../../linux/pause.ts';
 import { numbersOf } from '../../linux/syscalls.ts';
 import { throwIfInterrupted } from '../errors.ts';
 import { createDecompressor, magicSize } from '../unpack/decompress.ts';
@@ -13,7 +15,6 @@ import { createDecompressor, magicSize } from '../unpack/decompress.ts';
 const NR = numbersOf('pread64', 'read');
 
 const chunkSize = 1024 * 1024;
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** man 2 read; 0 at the end. Waits where somebody made the descriptor non-blocking. */
 function readSome(fd: number, buffer: Buffer): number {
@@ -22,7 +23,7 @@ function readSome(fd: number, buffer: Buffer): number {
     keepAlive(buffer);
     if (result === -errno.EINTR) continue;
     if (result !== -errno.EAGAIN) return check(result, 'read');
-    Atomics.wait(pause, 0, 0, 1);
+    pause(1);
   }
 }
 

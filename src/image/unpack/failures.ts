@@ -3,6 +3,7 @@ import { TsrunError } from '../../error.ts';
 import { errno, errnoName, SyscallError } from '../../linux/errno.ts';
 import type { CommonSyscall } from '../../linux/syscalls.ts';
 import { archiveError, type BytePath, printable } from './byte-path.ts';
+import type { Stat } from './calls.ts';
 
 /** Errors that the archive itself causes, and what is wrong with it then. */
 const archivesFault: Partial<Record<number, string>> = {
@@ -23,6 +24,12 @@ export function checkCall(result: number, syscall: CommonSyscall, path: BytePath
     -result,
     text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?'),
   );
+}
+
+/** Throws for a failed `calls.stat` on `path`, as `unpackError` has it; passes what was found through. */
+export function checkStat(found: Stat | number, path: BytePath): Stat {
+  if (typeof found === 'number') throw unpackError('look at', path, found);
+  return found;
 }
 
 /** The error for `action` ("create", "write", …) on an entry that the kernel answered with `-result`. */

@@ -7,7 +7,7 @@ import { errno } from '../../linux/errno.ts';
 import { type BytePath, bytePath } from './byte-path.ts';
 import * as calls from './calls.ts';
 import type { Timestamp } from './entry.ts';
-import { checkCall, unpackError } from './failures.ts';
+import { checkCall, checkStat, unpackError } from './failures.ts';
 
 /** `a/b/c` -> `a/b` and `c`; `a` -> `''` and `a`. */
 export function splitLast(path: BytePath): [directory: BytePath, name: BytePath] {
@@ -50,8 +50,7 @@ export class LayerAccess {
   /** Remembers the times of a directory (`fd` is open on it) before something is made or removed in it. */
   touch(path: BytePath, fd: number): void {
     if (this.touched.has(path)) return;
-    const stat = calls.stat(fd, '');
-    if (typeof stat === 'number') throw unpackError('look at', path, stat);
+    const stat = checkStat(calls.stat(fd, ''), path);
     this.touched.set(path, { atime: stat.atime, mtime: stat.mtime });
   }
 

@@ -6,7 +6,7 @@ import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFCHR, S_IFDIR, S_IFLNK } 
 import { errno } from '../../linux/errno.ts';
 import { type BytePath, bytePath, joinPath } from './byte-path.ts';
 import * as calls from './calls.ts';
-import { checkCall, unpackError } from './failures.ts';
+import { checkCall, checkStat, unpackError } from './failures.ts';
 import { opaqueXattr } from './whiteout.ts';
 
 /** A directory of the view: the layers' directories that it consists of, the uppermost first. */
@@ -96,8 +96,7 @@ export class MergedView {
       if (typeof listed === 'number') throw unpackError('list', directory.path, listed);
       for (const { name } of listed) {
         if (seen.has(name)) continue;
-        const stat = calls.stat(fd, name);
-        if (typeof stat === 'number') throw unpackError('look at', joinPath(directory.path, name), stat);
+        const stat = checkStat(calls.stat(fd, name), joinPath(directory.path, name));
         seen.set(name, isWhiteout(stat) ? undefined : { name, fd, stat });
       }
     }

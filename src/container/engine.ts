@@ -1,6 +1,6 @@
 /** What the commands call: the stores of one data root, and the operations that need more than one of them. */
 import { writeFileSync } from 'node:fs';
-import { TsrunError } from '../error.ts';
+import { messageOf, TsrunError } from '../error.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
@@ -13,6 +13,7 @@ import { asClient, type ClientEnd, foregroundOf, rawTerminal } from './foregroun
 import { finishForeground } from './launch.ts';
 import { withContainerIds } from './links.ts';
 import { planMounts } from './mount-plan.ts';
+import { reap } from './reap.ts';
 import type { Container } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { validateSecurityOptions } from './security.ts';
@@ -176,15 +177,27 @@ export class Engine {
       const lock = goes ? this.containers.lock(record.id, true) : undefined;
       if (lock !== undefined) {
         try {
-          // Its name may have changed meanwhile.
-          const { onNotice } = request;
-          discardContainer(this.containers, this.containers.read(record.id)?.record ?? record, { onNotice });
+          this.removeUnstarted(record.id);
+        } catch (failure) {
+          request.onNotice(`cannot remove container ${record.name}: ${messageOf(failure)}`);
         } finally {
           lock.release();
         }
       }
       throw error;
     }
+  }
+
+  /** With what could not be undone of its start. The caller holds its lock. */
+  private removeUnstarted(id: string): void {
+    const now = this.containers.read(id);
+    // Its monitor may have had it removed.
+    if (now === undefined) {
+      this.containers.forget(id);
+      return;
+    }
+    const { record, state } = now;
+    reap(this.containers, { ...record, options: { ...record.options, remove: true } }, state.start);
   }
 
   /** What a container takes from an image. */

@@ -5,7 +5,6 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
 import { messageOf } from '../error.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { removeStale } from '../network/index.ts';
@@ -16,6 +15,7 @@ import { recordVolumeEvents } from './events.ts';
 import { sweepExecs } from './exec-directory.ts';
 import { mayLive } from './live.ts';
 import { disconnectAll } from './network.ts';
+import { takeCgroupAway } from './own-cgroup.ts';
 import type { ContainerRecord, StartRecord } from './record.ts';
 import { takeMountsAway } from './shared-mounts.ts';
 import { isAlive, readStart } from './state.ts';
@@ -37,12 +37,7 @@ export function reap(
   const cable = cableOfEnded(directory, goes);
   const first = existsSync(store.socket(record.id));
   step(steps.disconnectNetwork(), () => disconnectAll(store, record.id, directory, start, cable, first));
-  if (start !== undefined && start.cgroup !== '') {
-    step(steps.removeCgroup(), () => {
-      killCgroup(start.cgroup);
-      removeCgroup(start.cgroup);
-    });
-  }
+  takeCgroupAway(record.id, start?.cgroup);
   if (isWithout(record.options, 'mount')) step(steps.takeMountsAway(), () => takeMountsAway(store, record));
   const socket = store.socket(record.id);
   // Once for each start: what comes again finds nothing left to do.
@@ -65,18 +60,20 @@ export function reapById(store: ContainerStore, id: string): void {
 
 /**
  * Cleans up after containers whose command or monitor was killed: their socket is still there, their lock is free, their
- * process is gone. `except` is being started by the caller. What cannot be cleaned up is told, and stops nobody.
+ * process is gone. `except` is being started by the caller, who cleans up after it once its lock is held (`cleanUpBeforeStart`).
+ * What cannot be cleaned up is told, and stops nobody.
  */
 export function sweep(store: ContainerStore, onNotice: (line: string) => void, except?: string): void {
   store.sweepUnfinished();
   for (const id of stateIds(store)) {
+    if (id === except) continue;
     // Its socket says that something may be left; without a container its state itself is.
     const marked = existsSync(store.socket(id));
     if (!marked && existsSync(store.directory(id))) continue;
     const lock = store.lock(id, false);
     if (lock === undefined) continue;
     try {
-      sweepOne(store, id, id === except);
+      sweepOne(store, id);
     } catch (error) {
       onNotice(`cannot clean up after container ${id.slice(0, 12)}: ${messageOf(error)}`);
     } finally {
@@ -93,18 +90,19 @@ function stateIds(store: ContainerStore): string[] {
   }
 }
 
-function sweepOne(store: ContainerStore, id: string, keep: boolean): void {
+/** Takes away what a killed start or run of the container has left. The caller holds its lock, and starts it, unless it lives. */
+export function cleanUpBeforeStart(store: ContainerStore, id: string): void {
+  if (existsSync(store.socket(id))) sweepOne(store, id, true);
+}
+
+function sweepOne(store: ContainerStore, id: string, keep = false): void {
   const container = store.read(id);
   const start = container === undefined ? undefined : readStart(container.directory);
   if (start !== undefined && isAlive(start)) return;
-  if (start === undefined) {
-    // Killed before it could say what it had made: by the names that it would have used.
-    const mount = findCgroup2();
-    if (mount !== undefined) removeCgroup(join(mount.mountPoint, 'tsrun', id));
-  }
   // Whatever its records say: a start may have been killed when it had ports and had not said so.
   removeStale(() => store.ids().filter((other) => other !== id && mayLive(store, other)));
   if (container === undefined) {
+    takeCgroupAway(id);
     store.forget(id);
     return;
   }

@@ -3,6 +3,7 @@ import { readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { recordEvent } from './events.ts';
+import { takeCgroupAway } from './own-cgroup.ts';
 import type { ContainerStore } from './store.ts';
 
 /** Removes it by name, id or beginning of an id. Throws `NOT_FOUND`, `CONFLICT` while somebody has its lock. */
@@ -15,6 +16,8 @@ export function removeDamaged(store: ContainerStore, text: string): void {
     });
   }
   try {
+    // A process that nobody supervises may still be there.
+    takeCgroupAway(id);
     const names = join(store.root, 'names');
     for (const name of readdirSync(names)) if (store.nameOwner(name) === id) unlinkSync(join(names, name));
     renameSync(store.directory(id), join(store.root, 'containers', `.removing-${id}`));

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroupPath, createCgroup, findCgroup2, killCgroup, removeCgroup } from '../cgroup/index.ts';
+import { type Cgroup, cgroupPath, createCgroup, findCgroup2 } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
@@ -34,9 +34,10 @@ import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
+import { takeCgroupAway } from './own-cgroup.ts';
 import { ownCommand } from './own-command.ts';
 import { isLenient } from './process.ts';
-import { sweep } from './reap.ts';
+import { cleanUpBeforeStart, sweep } from './reap.ts';
 import type { Container, ContainerRecord, StartRecord } from './record.ts';
 import type { RunOptions } from './run-options.ts';
 import { loadSeccomp } from './security.ts';
@@ -138,15 +139,17 @@ export async function startContainer(
   const undo = new Undo();
   let previous: StartRecord | undefined;
   let startable = false;
+  let listening = false;
   try {
     const now = checkStartable(store, record);
     startable = true;
     previous = now.state.start;
     record = now.record;
+    cleanUpBeforeStart(store, record.id);
 
     // First of all: a sweep looks where this socket is, should this process be killed.
     const listen = step(steps.listenForClients(), () => listenSocket(store.socket(record.id)));
-    undo.add(() => unlinkIfThere(store.socket(record.id)));
+    listening = true;
     undo.add(() => close(listen));
     const choice = parseUserns(record.options.userns);
     const pending = choice && takeUserNamespace(store.state, choice, hasOwnNetns(record.options));
@@ -179,8 +182,10 @@ export async function startContainer(
     // Written down before it is made: who is killed in between leaves nothing that nobody knows of.
     const intend = (path: string): void => writeRecord(join(directory, 'start.json'), intendedStart(path, network));
     await look?.beforeCgroup(spec, network);
+    // Also what is there of it when making it fails.
+    undo.add(() => takeCgroupAway(record.id));
     const cgroup = makeCgroup(record.id, spec, intend, request.onNotice);
-    undo.add(() => cgroup.undo());
+    undo.add(() => close(cgroup.fd));
 
     await look?.beforeMonitor(network, cgroup.path);
     const intoCgroup = cgroup.fd >= 0;
@@ -221,7 +226,8 @@ export async function startContainer(
     recordContainerEvent(store.root, record, 'start');
     return started;
   } catch (error) {
-    undo.run();
+    // What could not be undone is found by the next sweep.
+    if (undo.run() && listening) unlinkIfThere(store.socket(record.id));
     // Unless it ran before, or has been removed meanwhile. A process of this start may still be dying: it is no obstacle.
     if (startable && store.read(record.id) !== undefined) {
       recordFailure(directory, record.options.network, error, previous?.startedAt);
@@ -260,30 +266,16 @@ function checkStartable(store: ContainerStore, record: ContainerRecord): Contain
   return now;
 }
 
-function makeCgroup(
-  id: string,
-  spec: Spec,
-  intend: (path: string) => void,
-  onNotice: (line: string) => void,
-): { path: string; fd: number; undo: () => void } {
+function makeCgroup(id: string, spec: Spec, intend: (path: string) => void, onNotice: (line: string) => void): Cgroup {
   const { devices: _, ...limits } = spec.linux?.resources ?? {};
   const mount = findCgroup2();
   if (mount === undefined && Object.keys(limits).length === 0) {
     onNotice('no cgroup2 is mounted: the container runs without one, and its access to devices is not checked');
     intend('');
-    return { path: '', fd: -1, undo: () => {} };
+    return { path: '', fd: -1 };
   }
   intend(cgroupPath(id, mount));
-  const { path, fd } = createCgroup(id, spec.linux?.resources ?? {});
-  return {
-    path,
-    fd,
-    undo: () => {
-      close(fd);
-      killCgroup(path);
-      removeCgroup(path);
-    },
-  };
+  return createCgroup(id, spec.linux?.resources ?? {});
 }
 
 function compile(

@@ -8,13 +8,17 @@ export class Undo {
     this.actions.push(action);
   }
 
-  run(): void {
+  /** Returns whether all of it succeeded. The caller leaves a mark for the sweep where it did not. */
+  run(): boolean {
+    let complete = true;
     for (const action of this.actions.reverse()) {
       try {
         action();
       } catch {
-        // The error that brought us here is the one to be told; what is left is found by the next sweep.
+        // The error that brought us here is the one to be told.
+        complete = false;
       }
     }
+    return complete;
   }
 }

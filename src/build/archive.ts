@@ -7,7 +7,7 @@ import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TsrunError } from '../error.ts';
 import { readAll } from '../image/archive/source.ts';
-import { errorCode } from '../image/errors.ts';
+import { errorCode, interrupted } from '../image/errors.ts';
 import { defaultMaxBytes, defaultMaxEntries } from '../image/unpack/index.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
 import { LayerUnpacker } from '../image/unpack/unpacker.ts';
@@ -47,8 +47,10 @@ async function decompress(kind: 'bzip2' | 'xz', from: string, to: string, signal
   const output = openSync(to, 'wx', 0o600);
   try {
     await new Promise<void>((resolve, reject) => {
-      const child = spawn(kind, ['-dc'], { stdio: [input, output, 'ignore'], signal });
+      // In a session of its own: Ctrl-C is heard here, and says more than that it was killed.
+      const child = spawn(kind, ['-dc'], { stdio: [input, output, 'ignore'], signal, detached: true });
       child.once('error', (cause) => {
+        if (signal.aborted) return reject(interrupted());
         const absent = new TsrunError(
           'UNSUPPORTED',
           `an archive is compressed with ${kind}, which this machine has not`,

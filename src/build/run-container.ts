@@ -121,6 +121,8 @@ export async function runCommand(
     return { status: await startAndWait(store, container, layers, request), container, discard };
   } catch (error) {
     await removeContainer(store, container, true).catch(() => {});
+    // Ctrl-C may have ended the monitor too, before it left the job.
+    throwIfInterrupted(request.signal);
     throw error;
   }
 }

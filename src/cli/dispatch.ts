@@ -3,6 +3,7 @@ import { CommandLineError, parseArguments, wrongCount } from './arguments.ts';
 import type { Command, CommandEntry } from './command.ts';
 import { findCommand, groups, namesInGroup, sortedCommands } from './commands.ts';
 import type { Flag } from './flag.ts';
+import { heedSignals } from './interrupt.ts';
 import { print, printError } from './output.ts';
 import { report } from './report.ts';
 import { nearest } from './suggest.ts';
@@ -42,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     failure = command.failure ?? 1;
     return await runCommand(name, entry, command, global.args.slice(words.length));
   } catch (error) {
+    await heedSignals();
     return report(error, name, failure);
   }
 }

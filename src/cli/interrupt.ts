@@ -41,6 +41,12 @@ export function endInterruption(): void {
   for (const name of ending) process.off(name, onSignal);
 }
 
+/** Waits for a signal that may have come already: what it has ended is noticed before it is. */
+export async function heedSignals(): Promise<void> {
+  if (controller === undefined) return;
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** The number of the signal that came. */
 export function interruptedBy(): number | undefined {
   return received;

@@ -36,7 +36,8 @@ const generalExitCode = 125;
 
 /**
  * Prints an error in the form that its kind has, and answers the exit code. `command` is what was called (`tsrun run`),
- * `failure` its exit code for what has none of its own. `tell` prints a line.
+ * `failure` its exit code for what has none of its own. `tell` prints a line. Who was interrupted ends as such, whatever has
+ * failed: a Ctrl-C also ends the programs that a command has started (a credential helper).
  */
 export function report(
   error: unknown,
@@ -44,6 +45,13 @@ export function report(
   failure: number,
   tell: (line: string) => void = printError,
 ): number {
+  const signal = interruptedBy();
+  if (signal === undefined) return describe(error, command, failure, tell);
+  if (!(error instanceof TsrunError && error.code === 'INTERRUPTED')) describe(error, command, failure, tell);
+  return 128 + signal;
+}
+
+function describe(error: unknown, command: string, failure: number, tell: (line: string) => void): number {
   if (error instanceof CommandLineError) {
     tell(error.message);
     if (error.hint !== undefined) tell(error.hint);
@@ -62,7 +70,6 @@ export function report(
     else tell('  this is a fault of tsrun itself; with TSRUN_DEBUG=1 it says where');
     return failure;
   }
-  if (error.code === 'INTERRUPTED' && interruptedBy() !== undefined) return 128 + (interruptedBy() ?? 0);
   // Docker's client says "Error: No such container: x", except in run, where its own name stands before everything.
   const prefix = error.code === 'NOT_FOUND' && failure !== generalExitCode ? 'Error' : 'tsrun';
   tell(`${prefix}: ${error.message}`);

@@ -129,15 +129,16 @@ export class Engine {
     const { root } = this.containers;
     if (attach !== undefined) recordContainerEvent(root, record, 'attach');
     let restore: (() => void) | undefined;
-    const started = await this.startOrRemove(container, {
+    const request = {
       foreground,
       beforeCommand: () => {
         if (attach !== undefined) restore = rawTerminal({ terminal, stdin: attach.stdin });
       },
       layers: this.images.openLayers(record.image.layers),
-      onNotice: (line) => io.notice(line),
+      onNotice: (line: string) => io.notice(line),
       observer: io.observer,
-    }).catch((error: unknown) => {
+    };
+    const started = await this.startOrRemove(container, request, io.signal).catch((error: unknown) => {
       restore?.();
       throw error;
     });
@@ -166,12 +167,17 @@ export class Engine {
   }
 
   /** A container that was run with --rm and could not start is removed, and one whose start was given up. */
-  private async startOrRemove(container: Container, request: StartRequest): Promise<StartedContainer> {
+  private async startOrRemove(
+    container: Container,
+    request: StartRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<StartedContainer> {
     const { record } = container;
     try {
       return await startContainer(this.containers, container, request);
-    } catch (error) {
+    } catch (cause) {
       request.layers.close();
+      const error = await orGivenUp(cause, signal);
       // The monitor that was killed may still hold it for a moment.
       const goes = record.options.remove || error instanceof GivenUp;
       const lock = goes ? this.containers.lock(record.id, true) : undefined;
@@ -237,6 +243,17 @@ export class Engine {
           }),
     };
   }
+}
+
+/**
+ * Why a start failed that somebody may have interrupted: a Ctrl-C is for all processes of a job, and a monitor that has not
+ * come to leave it ends with it.
+ */
+async function orGivenUp(error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+  if (signal === undefined || !(error instanceof TsrunError) || error.code !== 'PROGRAM') return error;
+  // The monitor's end may be noticed before the signal is.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return signal.aborted ? new GivenUp(error) : error;
 }
 
 /** Which streams the caller is connected to: those of -a, else stdout and stderr, and stdin with -i. */

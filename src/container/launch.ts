@@ -130,6 +130,8 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     }
   }
   if (start === undefined) {
+    // It may live, and run the container again as its restart policy has it.
+    monitor.giveUp();
     throw new TsrunError('PROGRAM', 'the container ended before it was set up', {
       hint: 'dmesg on the host may say why: want of memory, or a limit of its cgroup',
     });

@@ -266,6 +266,11 @@ export class MonitorHandle {
     return this.child.end;
   }
 
+  /** What was taken for the start's end was none: `close` ends the monitor too. */
+  giveUp(): void {
+    this.executed = false;
+  }
+
   /**
    * Leaves. A container that runs goes on without this client; a start that was not seen to reach `exec` is given up: the
    * monitor is killed first, so that it neither records nor reaps what never was, then the container's first process.

@@ -92,10 +92,13 @@ export interface MadeSoFar {
   directory?: string;
 }
 
-/** The start was given up by who looks on: a container that was made for it goes with it. */
+/** The start was given up, by who looks on or by Ctrl-C: a container that was made for it goes with it. */
 export class GivenUp extends TsrunError {
-  constructor() {
-    super('INTERRUPTED', 'given up: what was made for the container has been taken away again', { exitCode: 130 });
+  constructor(cause?: unknown) {
+    super('INTERRUPTED', 'given up: what was made for the container has been taken away again', {
+      cause,
+      exitCode: 130,
+    });
   }
 }
 

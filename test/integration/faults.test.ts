@@ -6,7 +6,7 @@ import { findCgroup2 } from '../../src/cgroup/index.ts';
 import { createContainer } from '../../src/container/create.ts';
 import { Engine } from '../../src/container/engine.ts';
 import type { Container } from '../../src/container/record.ts';
-import { startContainer } from '../../src/container/start.ts';
+import { type StartObserver, startContainer } from '../../src/container/start.ts';
 import { ContainerStore } from '../../src/container/store.ts';
 import { TsrunError } from '../../src/error.ts';
 import type { Operation, Program } from '../../src/program/program.ts';
@@ -133,6 +133,29 @@ test.each(cases)('whatever step fails is named, and nothing is left: %s', { time
   } finally {
     engine.containers.remove(container.record);
   }
+});
+
+test('a start that fails because it is interrupted is given up, and its container goes with it', async () => {
+  // Ctrl-C is for all processes of a job: the monitor ends with it when it has not come to leave the job.
+  const controller = new AbortController();
+  const run = (interrupted: boolean): Promise<unknown> => {
+    const observer: StartObserver = {
+      begin: (program) => {
+        // The signal is heard after its effect.
+        if (interrupted) setImmediate(() => controller.abort());
+        return { program: failing(program, 0), traceFd: -1 };
+      },
+      ready: () => {},
+      settled: () => {},
+    };
+    const io = { notice: () => {}, pulling: () => () => {}, signal: controller.signal, observer };
+    const options = runOptions({ image: 'busybox', name: 'interrupted', command: ['true'], network: 'none' });
+    return engine.run(options, io, () => {});
+  };
+  await expect(run(false)).rejects.toMatchObject({ code: 'PROGRAM' });
+  await tsrunOk(['rm', 'interrupted']);
+  await expect(run(true)).rejects.toMatchObject({ code: 'INTERRUPTED', exitCode: 130 });
+  expect(engine.containers.nameOwner('interrupted')).toBeUndefined();
 });
 
 test('a start that is killed when its cgroup has just been made is cleaned up after', async () => {

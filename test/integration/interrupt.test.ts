@@ -1,5 +1,6 @@
 /** Ctrl-C at any moment: a command has either done what it was to do, or nothing of it is there. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leftovers } from './stock.ts';
@@ -32,10 +33,15 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
+/** As a terminal's Ctrl-C: for all processes of the job. */
+function interrupt({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, 'SIGINT');
+}
+
 /** Runs a command and interrupts it after `milliseconds`; returns whether it came to its end. */
 async function interrupted(words: string[], milliseconds: number): Promise<boolean> {
   const { child, ended } = begin(words);
-  const timer = setTimeout(() => child.kill('SIGINT'), milliseconds);
+  const timer = setTimeout(() => interrupt(child), milliseconds);
   const { code, stderr } = await ended;
   clearTimeout(timer);
   expect({ words, stderr: stderr.match(/fault of tsrun|is damaged/)?.[0] }).toEqual({ words, stderr: undefined });
@@ -116,6 +122,20 @@ test.each(Object.keys(cases))('%s', { timeout: 120_000 }, async (name) => {
   // The container that was copied from and to is free, and whole.
   await tsrunOk(['start', 'full']);
   await tsrunOk(['wait', 'full']);
+});
+
+test('a program that a build has started is interrupted with it, and says nothing of its own', async () => {
+  mkdirSync(at('bin'));
+  const waiting = at('waiting');
+  writeFileSync(at('bin/xz'), `#!/bin/sh\ntouch ${waiting}\nexec sleep 100\n`, { mode: 0o755 });
+  writeFileSync(at('Dockerfile'), 'FROM busybox\n');
+  execFileSync('tar', ['-C', directory, '-cJf', at('context.tar.xz'), 'Dockerfile']);
+  const { child, ended } = begin(['build', at('context.tar.xz')], { PATH: `${at('bin')}:${process.env.PATH}` });
+  await expect.poll(() => existsSync(waiting), { timeout: 20_000 }).toBe(true);
+  interrupt(child);
+  const { code, stderr } = await ended;
+  expect({ code, stderr }).toMatchObject({ code: 130 });
+  expect(stderr).not.toMatch(/fault of tsrun|cannot decompress/);
 });
 
 test('a window that is closed: the shell hears SIGHUP, and nobody of tsrun waits for a terminal that is gone', async () => {

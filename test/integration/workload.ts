@@ -113,8 +113,13 @@ export interface Running {
 }
 
 /** Starts a command in a process group of its own. */
-export function begin(words: string[]): Running {
-  const child = spawn(tsrunPath, words, { env: environment(), cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
+export function begin(words: string[], extra: Record<string, string> = {}): Running {
+  const child = spawn(tsrunPath, words, {
+    env: environment(extra),
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { expect, test, vi } from 'vitest';
 import { CommandLineError } from '../../../src/cli/arguments.ts';
+import { beginInterruption, endInterruption, interruptedBy } from '../../../src/cli/interrupt.ts';
 import { report } from '../../../src/cli/report.ts';
 import { TsrunError } from '../../../src/error.ts';
 import { SyscallError } from '../../../src/linux/errno.ts';
@@ -84,4 +86,20 @@ test('anything else is a fault of tsrun', () => {
   expect(code).toBe(1);
   expect(first).toBe('tsrun: boom');
   expect(second).toContain('fault of tsrun');
+});
+
+test('who was interrupted ends as such, whatever failed of it', async () => {
+  beginInterruption();
+  try {
+    process.emit('SIGINT', 'SIGINT');
+    const error = new TsrunError('UNAUTHORIZED', 'the credential helper failed');
+    expect(reported(error, 1)).toEqual({ code: 130, lines: ['tsrun: the credential helper failed'] });
+    expect(reported(new TsrunError('INTERRUPTED', 'interrupted'), 1)).toEqual({ code: 130, lines: [] });
+    // Handed on to a container it is not this command's any more.
+    await once(process, 'SIGINT');
+    expect(interruptedBy()).toBeUndefined();
+    expect(reported(error, 1).code).toBe(1);
+  } finally {
+    endInterruption();
+  }
 });

@@ -20,7 +20,10 @@ async function end(code: number): Promise<never> {
 if (argv[0] === 'oci') {
   import('./oci/main.ts')
     .then((oci) => oci.main(argv.slice(1)))
-    .then(process.exit, (error: unknown) => process.exit(report(error, 'tsrun', 125)));
+    .then(
+      (code) => process.exit(code),
+      (error: unknown) => process.exit(report(error, 'tsrun', 125)),
+    );
 } else {
   main(argv).then(end, (error: unknown) => end(report(error, 'tsrun', 125)));
 }

@@ -21,14 +21,14 @@ beforeAll(async () => {
   await engine.ensureImage({ image: 'busybox', pull: 'missing' }, { pulling: () => () => {} });
 });
 
-/** The program with operation `index` made to fail: close(2) of a descriptor that is not open. */
-function failing(program: Program, index: number): Program {
+/** The program with another call at operation `index`. */
+function changed(program: Program, index: number, { call, args }: Pick<Operation, 'call' | 'args'>): Program {
   const operations = program.operations.map((operation, at): Operation => {
     if (at !== index) return operation;
     return {
       ...operation,
-      call: 'close',
-      args: [99_999],
+      call,
+      args,
       tolerate: [],
       expect: 'not-negative',
       retry: undefined,
@@ -36,6 +36,11 @@ function failing(program: Program, index: number): Program {
     };
   });
   return { ...program, operations };
+}
+
+/** The program with operation `index` made to fail: close(2) of a descriptor that is not open. */
+function failing(program: Program, index: number): Program {
+  return changed(program, index, { call: 'close', args: [99_999] });
 }
 
 function makeContainer(options: Parameters<typeof runOptions>[0]): Container {
@@ -130,6 +135,24 @@ test.each(cases)('whatever step fails is named, and nothing is left: %s', { time
     }
     expect(length).toBeGreaterThan(100);
     await expect.poll(() => ownProcesses().filter((pid) => !others.includes(pid)), { timeout: 5000 }).toEqual([]);
+  } finally {
+    engine.containers.remove(container.record);
+  }
+});
+
+test('a container that is gone before it is set up is not run again by a monitor that nobody knows of', async () => {
+  const others = ownProcesses();
+  const restart = { name: 'always', maximumRetryCount: 0 } as const;
+  const container = makeContainer({ command: ['sleep', '100'], network: 'none', restart });
+  try {
+    const starting = start(container, (program) => {
+      const index = program.operations.findIndex(({ phase }) => phase === 'rootfs');
+      return changed(program, index, { call: 'exit_group', args: [7] });
+    });
+    await expect(starting).rejects.toThrow('ended before it was set up');
+    await expect.poll(() => ownProcesses().filter((pid) => !others.includes(pid)), { timeout: 5000 }).toEqual([]);
+    expect(engine.containers.isLocked(container.record.id)).toBe(false);
+    expect(existsSync(join(container.directory, 'exit.json'))).toBe(false);
   } finally {
     engine.containers.remove(container.record);
   }

@@ -3,7 +3,7 @@
  * `networks.json` of its directory. That file is written by the start, by `network connect` and `disconnect`, and taken
  * away by the one who cleans up, each under the network lock.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -39,14 +39,20 @@ export interface LiveNetworks {
 }
 
 const fileIn = (directory: string): string => join(directory, 'networks.json');
+/** Of a container that is being taken off its networks: nobody counts it among the living, and who is killed is followed by another. */
+const endingIn = (directory: string): string => join(directory, 'networks.ending.json');
 
 /**
  * What a container is on now; undefined where it is on no bridge, or does not run. A damaged file counts as none: what its
  * start wrote down stands in for it, and one container's file must not keep others from their networks.
  */
 export function readLive(directory: string): LiveNetworks | undefined {
+  return readNetworks(fileIn(directory));
+}
+
+function readNetworks(path: string): LiveNetworks | undefined {
   try {
-    return parseLiveNetworks(readOwnText(fileIn(directory)), fileIn(directory));
+    return parseLiveNetworks(readOwnText(path), path);
   } catch {
     return undefined;
   }
@@ -60,6 +66,25 @@ export function writeLive(directory: string, live: LiveNetworks): void {
 /** Under the network lock. */
 export function dropLive(directory: string): void {
   unlinkIfThere(fileIn(directory));
+}
+
+/** Whether something is written down that a container is on, or was on. */
+export function hasLive(directory: string): boolean {
+  return existsSync(fileIn(directory)) || existsSync(endingIn(directory));
+}
+
+/**
+ * Under the network lock: from now on the container is on no network. What it is to be taken off stays written down until
+ * `endedLive`, and is what somebody began with who was killed.
+ */
+export function endLive(directory: string): LiveNetworks | undefined {
+  if (existsSync(fileIn(directory))) renameSync(fileIn(directory), endingIn(directory));
+  return readNetworks(endingIn(directory));
+}
+
+/** The container has been taken off all of its networks. */
+export function endedLive(directory: string): void {
+  unlinkIfThere(endingIn(directory));
 }
 
 /** What a running container is on. */

@@ -20,11 +20,13 @@ import {
 import {
   attachmentsOf,
   dropLive,
+  endedLive,
+  endLive,
   endpointsOf,
+  hasLive,
   networkMode,
   noteSharedNetwork,
   prioritized,
-  readLive,
   wayOut,
   writeLive,
 } from './endpoints.ts';
@@ -241,18 +243,18 @@ export function disconnectAll(
   first = false,
 ): void {
   const recorded = start?.network.attachment;
-  const mayHave = recorded !== undefined || readLive(directory) !== undefined;
+  const mayHave = recorded !== undefined || hasLive(directory);
   if (!mayHave) {
     if (start !== undefined && first) recordBuiltin(store, start.network.mode, 'disconnect', id);
     return;
   }
   // Whoever connects it to another network at this moment finds it gone, or is found here.
   const { live, attachments } = withNetworkLock(() => {
-    const live = readLive(directory)?.attachments;
-    dropLive(directory);
+    const live = endLive(directory)?.attachments;
     return { live, attachments: live ?? (recorded === undefined ? [] : [recorded]) };
   });
   for (const attachment of attachments) detachBridge({ attachment, containerId: id, cable });
+  endedLive(directory);
   if (live !== undefined) recordNetworks(store, live, 'disconnect', id);
   if (attachments.some(hasNames)) refreshNames(store);
 }

@@ -3,7 +3,7 @@
  * opposite when the last container goes. The only file that starts other programs: each firewall keeps its rules in a
  * form of its own, and loses what is written behind its back.
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlinkIfThere } from '../linux/optional.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -67,30 +67,42 @@ export function warningFor(firewall: ForeignFirewall, bridge: string): string {
 const undoFile = () => join(stateDirectory(), 'firewall.json');
 
 /**
- * Lets a bridge's packets through the foreign firewalls, and remembers how to undo it. What fails becomes a warning:
- * a container without a way out is better than none. Runs under the network lock.
+ * Lets a bridge's packets through the foreign firewalls, and remembers first how to undo it. What fails becomes a warning:
+ * a container without a way out is better than none. Runs under the network lock. Throws where nothing can be written down.
  */
 export function cooperate(
   firewalls: readonly ForeignFirewall[],
   bridge: string,
   onWarning: (text: string) => void,
 ): void {
-  const undos = readUndos();
   for (const firewall of firewalls) {
     if (firewall.tool === 'nft') {
       onWarning(warningFor(firewall, bridge));
       continue;
     }
     for (const { allow, undo } of commandsFor(firewall, bridge)) {
+      const before = readUndos();
+      const isKnown = before.some((known) => known.join(' ') === undo.join(' '));
+      if (!isKnown) writeUndos([undo, ...before]);
       const problem = run(allow, `let packets of ${bridge} through ${toolNames[firewall.tool]}`);
       if (problem !== undefined) {
+        // Undone, it would take a rule away that is not ours.
+        if (!isKnown) writeUndos(before);
         onWarning(`${problem}; ${warningFor(firewall, bridge)}`);
         break;
       }
-      if (!undos.some((known) => known.join(' ') === undo.join(' '))) undos.unshift(undo);
     }
   }
-  if (undos.length > 0) writeFileSync(undoFile(), JSON.stringify(undos), { mode: 0o600 });
+}
+
+function writeUndos(undos: readonly Command[]): void {
+  if (undos.length === 0) {
+    unlinkIfThere(undoFile());
+    return;
+  }
+  const path = undoFile();
+  writeFileSync(`${path}.new`, JSON.stringify(undos), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }
 
 /** Whether `cooperate` changed something that is to be undone. */

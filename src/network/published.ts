@@ -50,20 +50,23 @@ function forgetStrayUdp({ route, netfilter }: Sockets, { address, address6, port
   }
 }
 
-/** Withdraws what an attachment has published, as far as it still leads there. */
+/**
+ * Withdraws what an attachment has published, as far as it is still the container's. Not only what leads to this address: who
+ * was to move its ports may have been killed before that was written down.
+ */
 export function withdrawPorts(netfilter: NetlinkSocket, from: Target, containerId: string): void {
-  const { address, address6, ports } = from;
+  const { address, address6 = '::', ports } = from;
   if (ports.length === 0) return;
   step(withdrawing(address), () =>
     unpublish(
       netfilter,
-      portElements(ports, from, containerId),
-      (found, own) => found.comment === own.comment && own.data !== undefined && found.data?.equals(own.data) === true,
+      portElements(ports, { address, address6 }, containerId),
+      (found, own) => found.comment === own.comment,
     ),
   );
   if (!ports.some(({ protocol }) => protocol === 'udp')) return;
   forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address);
-  if (address6 === undefined) return;
+  if (from.address6 === undefined) return;
   forgetUdpConnections(netfilter, ({ answersFrom }) => answersFrom === address6, AF_INET6);
 }
 

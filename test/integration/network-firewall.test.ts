@@ -1,6 +1,6 @@
 /** Beside other firewalls: each is the real one where it is installed, in a network namespace that plays the host. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -101,6 +101,14 @@ describe.runIf(installed('iptables-nft'))('iptables', () => {
     );
     world.start();
     expect(world.warnings).toEqual([]);
+  });
+
+  test('is left alone where nothing can be written down', () => {
+    run(world.host, 'iptables -P FORWARD DROP');
+    const before = rules();
+    mkdirSync(join(process.env.TSRUN_STATE ?? '', 'firewall.json'), { recursive: true });
+    expect(() => world.start([], { firewall: 'cooperate' })).toThrow(/firewall.json/);
+    expect(rules()).toBe(before);
   });
 
   test('whose rule is gone before we take it out', () => {

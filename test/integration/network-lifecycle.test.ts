@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { close } from '../../src/linux/fs.ts';
 import { newNetns, withNetns } from '../../src/linux/namespaces.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../../src/linux/netlink.ts';
-import { createNetns, detachBridge, networkInfo, removeStale } from '../../src/network/index.ts';
+import { createNetns, detachBridge, movePorts, networkInfo, removeStale } from '../../src/network/index.ts';
 import { networkOf } from '../../src/network/ipam.ts';
 import { rulesetText, rulesetVersion } from '../../src/network/ruleset.ts';
 import { ensureTable } from '../../src/network/table.ts';
@@ -240,6 +240,15 @@ describe('the end of a container', () => {
     expect(published()).toEqual([element('tcp . 8080', second, 81)]);
     withNetns(world.host, () => detachBridge({ attachment: first.attachment, containerId: first.id }));
     expect(published()).toEqual([element('tcp . 8080', second, 81)]);
+  });
+
+  test('takes ports that were moved to another of its addresses, which nobody came to write down', () => {
+    const container = world.start(['8080:80']);
+    const { attachment, id } = container;
+    withNetns(world.host, () => movePorts(attachment, { ...attachment, address: '172.31.255.9' }, id));
+    expect(published()).toEqual([`tcp . 8080 comment "${id.slice(0, 12)}" : 172.31.255.9 . 80`]);
+    world.stop(container);
+    expect(published()).toEqual([]);
   });
 
   test('may leave the cable to the kernel, and its address is free at once', async () => {

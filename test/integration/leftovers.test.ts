@@ -1,7 +1,7 @@
-/** The cgroup of a container goes with it, whoever removes it, and whatever its records say of it. */
+/** What was made for a container goes with it: its cgroup, whoever removes it and whatever its records say; what it has published. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { cgroupPath } from '../../src/cgroup/index.ts';
@@ -9,7 +9,7 @@ import { Engine } from '../../src/container/engine.ts';
 import type { StartObserver } from '../../src/container/start.ts';
 import { ContainerStore } from '../../src/container/store.ts';
 import { runOptions } from '../fixtures/run-options.ts';
-import { tsrunOk } from './tsrun.ts';
+import { tsrun, tsrunOk } from './tsrun.ts';
 
 const directoryOf = (id: string): string => join(inject('root'), 'containers', id);
 const socketOf = (id: string): string => join(inject('state'), 'containers', id, 'attach.sock');
@@ -151,4 +151,26 @@ test('what a failed start could not take away is taken away by the next command'
   await tsrunOk(['run', '--rm', '--network', 'none', 'busybox', 'true']);
   expect(existsSync(removed.cgroup)).toBe(false);
   expect(existsSync(directoryOf(removed.id))).toBe(false);
+});
+
+test('ports go at the second attempt where the first one failed, though the start has not written down where they lead', async () => {
+  await tsrunOk(['network', 'create', 'first']);
+  const id = await tsrunOk(['run', '-d', '-p', '23195:80', '--network', 'first', 'busybox', 'sleep', '1000']);
+  // They follow the way out to the second network.
+  await tsrunOk(['network', 'connect', '--gw-priority', '1', 'bridge', id]);
+  const published = (): string => execFileSync('nft', ['list', 'table', 'inet', 'tsrun'], { encoding: 'utf8' });
+  expect(published()).toContain('23195');
+
+  const [before, during] = ['networks.json', 'networks.ending.json'].map((name) => join(directoryOf(id), name));
+  if (before === undefined || during === undefined) throw new Error('unreachable');
+  const text = readFileSync(before, 'utf8');
+  // No interface can have such a name: the kernel refuses to look for it.
+  writeFileSync(before, text.replace(/"hostInterface":"ts/, `$&${'x'.repeat(40)}`));
+  expect(await tsrun(['rm', '-f', id])).toMatchObject({ code: 1, stderr: expect.stringContaining('ERANGE') });
+  // At once: its monitor may be at its own attempt.
+  writeFileSync(`${during}.mended`, text);
+  for (const path of [before, during]) if (existsSync(path)) renameSync(`${during}.mended`, path);
+  await tsrunOk(['rm', '-f', id]);
+  expect(published()).not.toContain('23195');
+  await tsrunOk(['network', 'rm', 'first']);
 });

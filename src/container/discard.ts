@@ -9,14 +9,18 @@ import { isAnonymous, removeAnonymousVolumes } from './volumes/users.ts';
 /**
  * Takes a container away (`ContainerStore.remove`), with `volumes` its anonymous volumes too, as --rm and `rm -v` do. A
  * volume that cannot be removed is told, and keeps nobody from it. Throws `IN_USE` while its cgroup cannot be removed, which
- * nobody would find again: the container stays then.
+ * nobody would find again: the container stays then. Who has `reaped` it just now has taken that away.
  */
 export function discardContainer(
   store: ContainerStore,
   record: ContainerRecord,
-  { volumes = true, onNotice = () => {} }: { volumes?: boolean; onNotice?: (line: string) => void } = {},
+  {
+    volumes = true,
+    reaped = false,
+    onNotice = () => {},
+  }: { volumes?: boolean; reaped?: boolean; onNotice?: (line: string) => void } = {},
 ): void {
-  takeCgroupAway(record.id);
+  if (!reaped) takeCgroupAway(record.id);
   if (volumes && record.mounts.some(isAnonymous)) {
     removeAnonymousVolumes(new VolumeStore(store.root), store, record, onNotice);
   }

@@ -45,7 +45,7 @@ export function reap(
   unlinkIfThere(socket);
   sweepExecs(store, record.id);
   if (record.options.remove) {
-    step(steps.removeContainer(true), () => discardContainer(store, record));
+    step(steps.removeContainer(true), () => discardContainer(store, record, { reaped: true }));
   }
 }
 

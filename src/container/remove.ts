@@ -57,7 +57,7 @@ export async function removeContainer(
     reap(store, now.record, readStart(container.directory), true);
     // One that was run with --rm goes with that.
     if (now.record.options.remove) return;
-    step(removeStep(false), () => discardContainer(store, now.record, { volumes }));
+    step(removeStep(false), () => discardContainer(store, now.record, { volumes, reaped: true }));
   } finally {
     lock.release();
   }

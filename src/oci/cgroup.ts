@@ -23,6 +23,7 @@ import {
 import { TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import type { LinuxDeviceCgroup, LinuxResources, Mount, Spec } from '../runtime/spec.ts';
+import type { CgroupPlace } from './store.ts';
 
 export type CgroupManager = 'cgroupfs' | 'systemd' | 'disabled';
 
@@ -106,8 +107,13 @@ export interface MadeCgroup {
 
 const none: MadeCgroup = { path: '', fd: -1, v1: '' };
 
-/** Makes the container's cgroup with its limits and device rules. */
-export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): MadeCgroup {
+/** Makes the container's cgroup with its limits and device rules; `intend` is told before where that will be. */
+export function makeCgroup(
+  id: string,
+  spec: Spec,
+  manager: CgroupManager,
+  intend: (place: CgroupPlace) => void,
+): MadeCgroup {
   const resources = meaningful(spec.linux?.resources ?? {});
   const { devices = [{ allow: false, access: 'rwm' }], ...limits } = resources;
   if (manager === 'disabled') return none;
@@ -122,6 +128,9 @@ export function makeCgroup(id: string, spec: Spec, manager: CgroupManager): Made
   for (const { path: directory } of v1Directories(path, hierarchies)) checkThawed(directory);
   const rules = [...devices, ...always];
   const v2 = withoutV1(withoutUsual(limits), boundControllers(hierarchies));
+  if (path !== '/' && found !== undefined) {
+    intend({ cgroup: join(found.mountPoint, path), v1: hierarchies.length === 0 ? '' : path });
+  }
   const made = createCgroupAt(path.slice(1), { ...v2, devices: rules });
   if (hierarchies.length === 0) return { ...made, v1: '' };
   try {

@@ -39,6 +39,7 @@ import { keepSteps } from './steps.ts';
 import {
   type ContainerRecord,
   checkId,
+  intend,
   OciContainer,
   type OciStore,
   removeDirectory,
@@ -91,7 +92,8 @@ function create(
   directory: string,
   undo: (() => void)[],
 ): OciContainer {
-  const cgroup = makeCgroup(options.id, source, options.manager);
+  // Who is killed before there is a record leaves nothing that `delete --force` would not find.
+  const cgroup = makeCgroup(options.id, source, options.manager, (place) => intend(directory, place));
   undo.push(() => endCgroup({ cgroup: cgroup.path, v1: cgroup.v1 }));
   const rootfs = source.root?.path ?? '';
   if (sharesMounts(source)) undo.push(() => unmountRoot(rootfs));

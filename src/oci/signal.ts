@@ -11,7 +11,7 @@ import type { Warn } from './bundle.ts';
 import { endCgroup } from './cgroup.ts';
 import { runHooks } from './hooks.ts';
 import { sharesMounts, unmountRoot } from './host-mounts.ts';
-import { type OciContainer, type OciStore, removeDirectory } from './store.ts';
+import { type OciContainer, type OciStore, readIntended, removeDirectory } from './store.ts';
 
 const SIGKILL = 9;
 /** man 7 signal, "Standard signals": those that do not end a process by default. */
@@ -71,9 +71,12 @@ export function deleteContainer(store: OciStore, id: string, force: boolean, war
   const container = store.find(id);
   if (container === undefined) {
     const directory = join(store.root, id);
-    // A create that was killed left it; without its record there is nothing else to look for.
-    if (existsSync(directory) && force && isBrokenOff(directory)) removeDirectory(directory);
-    else if (!force) store.get(id);
+    // A create that was killed left it.
+    if (existsSync(directory) && force && isBrokenOff(directory)) {
+      const intended = readIntended(directory);
+      if (intended !== undefined) endCgroup(intended);
+      removeDirectory(directory);
+    } else if (!force) store.get(id);
     return;
   }
   const unlock = container.lock();

@@ -1,5 +1,6 @@
 /**
  * Containers of the OCI runtime on disk: `<root>/<id>/` (0700) with
+ *   making.json   where its cgroup is to be: all that is known of a create that was killed
  *   state.json    what was made; written once, by create
  *   config.json   the configuration as it was then: exec and hooks need it, and the bundle may change
  *   filter        the seccomp filter, for exec
@@ -41,6 +42,16 @@ export interface ContainerRecord {
   preserved: number;
   annotations?: Record<string, string>;
 }
+
+/** making.json: where a container's cgroup is; both are empty where it has none. */
+export interface CgroupPlace {
+  /** Absolute. */
+  cgroup: string;
+  /** In the hierarchies of cgroup v1. */
+  v1: string;
+}
+
+const parsePlace = object<CgroupPlace>({ cgroup: text, v1: text }, {});
 
 const parseRecord = object<ContainerRecord>(
   {
@@ -169,6 +180,17 @@ export class OciStore {
   get filterCache(): string {
     return join(this.root, '.seccomp');
   }
+}
+
+/** Writes down what is about to be made for the container of that directory. */
+export function intend(directory: string, place: CgroupPlace): void {
+  writeJson(join(directory, 'making.json'), place);
+}
+
+/** What a create that was broken off may have made; undefined where it had not come to that. Throws as `readJson` does. */
+export function readIntended(directory: string): CgroupPlace | undefined {
+  const path = join(directory, 'making.json');
+  return existsSync(path) ? parsePlace(readJson(path), '') : undefined;
 }
 
 /** runc's rule: letters, digits, `_+-.`; not `.` and `..`. */

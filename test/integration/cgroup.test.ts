@@ -312,7 +312,7 @@ describe('unified: files that a configuration names itself', () => {
   /** As the OCI runtime makes it. */
   const makeUnified = (unified: Record<string, string>): void => {
     const spec = { ociVersion: '1.2.0', linux: { cgroupsPath: `/tsrun/${id}`, resources: { unified } } };
-    const made = makeCgroup(id, spec, 'cgroupfs');
+    const made = makeCgroup(id, spec, 'cgroupfs', () => {});
     closeCgroup(made);
     expect(made.path).toBe(path);
   };

@@ -1,8 +1,10 @@
 /** tsrun-oci as its callers use it: the life of a container, its files, its errors, its hooks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { findCgroup2 } from '../../src/cgroup/index.ts';
 import {
   type FullSpec,
   type OciWorld,
@@ -11,7 +13,7 @@ import {
   useOciWorld,
   withDescriptors,
 } from './oci-fixture.ts';
-import { run } from './tsrun.ts';
+import { environment, run } from './tsrun.ts';
 
 let world: OciWorld;
 useOciWorld((made) => {
@@ -48,6 +50,27 @@ test('create leaves the first process waiting, start lets it go, delete takes ev
   const gone = await world.oci(['state', 'life']);
   expect([gone.code, gone.stderr]).toEqual([1, expect.stringMatching(/container does not exist/)]);
   expect((await world.oci(['delete', '--force', 'life'])).code).toBe(0);
+});
+
+test('a create that is killed when its cgroup has just been made is taken away by delete --force', async () => {
+  const bundle = world.bundle('killed', 'echo never');
+  const cgroup = join(findCgroup2()?.mountPoint ?? '', 'tsrun-oci-test/killed');
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(ociPath, ['--root', world.root, 'create', '--bundle', bundle, 'killed'], {
+      env: environment(),
+      stdio: 'ignore',
+    });
+    const ended = once(child, 'exit');
+    // Without a pause: the moment is short.
+    const deadline = performance.now() + 20_000;
+    while (!existsSync(cgroup) && performance.now() < deadline);
+    child.kill('SIGKILL');
+    await ended;
+    expect(existsSync(cgroup)).toBe(true);
+    await world.ok(['delete', '--force', 'killed']);
+    expect(existsSync(cgroup)).toBe(false);
+    expect(existsSync(join(world.root, 'killed'))).toBe(false);
+  }
 });
 
 test('a container that waits can be ended by TERM, and deleted', async () => {

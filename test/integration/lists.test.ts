@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { ContainerStore } from '../../src/container/store.ts';
 import { containerRecord } from '../fixtures/container-record.ts';
 import { tsrun, tsrunOk } from './tsrun.ts';
@@ -15,13 +15,15 @@ let id: string;
 
 beforeAll(async () => {
   await tsrunOk(['pull', '-q', 'busybox']);
+});
+beforeEach(async () => {
   await tsrunOk(['tag', 'busybox', image]);
   const store = new ContainerStore(inject('root'), inject('state'));
   for (let i = 0; i < others; i++) store.create(containerRecord(`${name}-${i}`));
   const health = ['--health-cmd', 'test -e /healthy', '--health-interval', '2s', '--health-retries', '1000'];
-  id = (await tsrunOk(['run', '-d', '--name', name, '-p', '127.0.0.1::80', ...health, image, 'sleep', '1000'])).trim();
+  id = await tsrunOk(['run', '-d', '--name', name, '-p', '127.0.0.1::80', ...health, image, 'sleep', '1000']);
 });
-afterAll(async () => {
+afterEach(async () => {
   await tsrun(['rm', '-f', id, ...Array.from({ length: others }, (_, i) => `${name}-${i}`)]);
   await tsrun(['rmi', image]);
 });
@@ -104,12 +106,11 @@ test('what happens to a container, its network and its image is in the next list
 
   await keep();
   await tsrunOk(['exec', name, 'touch', '/healthy']);
-  while ((await tsrunOk(['inspect', '-f', '{{.State.Health.Status}}', name])) !== 'healthy\n') await delay(50);
+  while ((await tsrunOk(['inspect', '-f', '{{.State.Health.Status}}', name])) !== 'healthy') await delay(50);
   expect((await shown()).status).toBe('Up (healthy)');
 });
 
 test('a container that is killed, or whose monitor is, is not taken for one that runs', async () => {
-  await tsrunOk(['restart', '-t', '0', name]);
   await keep();
   await tsrunOk(['kill', name]);
   await tsrunOk(['wait', name]);

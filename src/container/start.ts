@@ -32,6 +32,7 @@ import { LayeredRoot } from './layered-root.ts';
 import type { Lock } from './locked-directory.ts';
 import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
+import { openMark } from './monitored.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
 import { takeCgroupAway } from './own-cgroup.ts';
@@ -171,7 +172,9 @@ export async function startContainer(
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
-    const held = [...joined.held, ...ofUserns];
+    const mark = openMark(store.state, record.id);
+    undo.add(() => close(mark));
+    const held = [...joined.held, mark, ...ofUserns];
     const spec = buildSpec({
       record: asItsNetworkHasIt(record, network),
       user,

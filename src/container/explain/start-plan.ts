@@ -58,9 +58,10 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
   const cgroup = planCgroup(record.id, spec.linux?.resources ?? {});
   const seccomp = filterOf(options, spec.process?.capabilities?.bounding ?? []);
   const held = [options.pidMode, options.ipcMode].filter((mode) => mode.startsWith('container:')).length;
+  const mark = 1; // openMark
   const made = {
     ...{ layers, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp },
-    ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + network.portCount + held) }),
+    ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + network.portCount + held + mark) }),
   };
   const program = compileStart({
     ...compileOptions(store, record, spec, made),

@@ -46,7 +46,12 @@ export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_FIXED_NOREPLACE = 0x100000;
 export const MADV_DONTFORK = 10;
+export const MADV_HUGEPAGE = 14;
+export const MADV_POPULATE_READ = 22;
+// fadvise.h
+export const POSIX_FADV_DONTNEED = 4;
 
 // stat.h
 export const STATX_CTIME = 0x80;

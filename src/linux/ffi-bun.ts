@@ -11,10 +11,12 @@ import { numbersOf } from './syscalls.ts';
 
 type Call = (...args: (number | bigint)[]) => number;
 
+type Symbols<Name extends string> = { symbols: Record<Name, Call> };
+
 /** What is used of bun:ffi (https://bun.sh/docs/api/ffi). */
 interface BunFfi {
-  dlopen(library: string, symbols: Record<string, object>): { symbols: Record<string, Call> };
-  CFunction(definition: object): Call;
+  dlopen<Name extends string>(library: string, symbols: Record<Name, object>): Symbols<Name>;
+  linkSymbols<Name extends string>(symbols: Record<Name, object>): Symbols<Name>;
   ptr(bytes: Uint8Array): number;
   toArrayBuffer(address: number, offset: number, size: number): ArrayBuffer;
 }
@@ -27,12 +29,19 @@ const childPlace = 256;
 
 const pageSize = 4096;
 
+declare const Bun: { FFI?: BunFfi };
+
+/** The functions below the module, which is JavaScript that is compiled at each start: a millisecond, and nothing that is needed. */
+function bunFfi(): BunFfi {
+  const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: string): BunFfi };
+  return Bun.FFI ?? getBuiltinModule('bun:ffi');
+}
+
 /** Throws `UNSUPPORTED` where the kernel refuses memory that was written to be executed. */
 export function loadWithBun(): Native {
   const NR = numbersOf('mmap', 'mprotect');
-  const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: string): BunFfi };
-  const ffi = getBuiltinModule('bun:ffi');
-  const libc = ffi.dlopen('libc.so.6', { syscall: signature }).symbols.syscall as Call;
+  const ffi = bunFfi();
+  const libc = ffi.dlopen('libc.so.6', { syscall: signature }).symbols.syscall;
   const code = artifactBytes('tsrun-syscall.bin');
   const page = libc(NR.mmap, 0, pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page > 0) new Uint8Array(ffi.toArrayBuffer(page, 0, pageSize)).set(code);
@@ -41,9 +50,9 @@ export function loadWithBun(): Native {
       hint: 'tsrun can run with Node from its checkout: TSRUN_RUNTIME=node bin/tsrun',
     });
   }
-  return {
-    syscall: ffi.CFunction({ ...signature, ptr: page }),
-    child: ffi.CFunction({ ...childSignature, ptr: page + childPlace }),
-    address: ffi.ptr,
-  };
+  const { symbols } = ffi.linkSymbols({
+    syscall: { ...signature, ptr: page },
+    child: { ...childSignature, ptr: page + childPlace },
+  });
+  return { ...symbols, address: ffi.ptr };
 }

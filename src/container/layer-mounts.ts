@@ -6,15 +6,16 @@
  *
  *     $TSRUN_STATE/layers/<chain id>   a line for each monitor: PID START-TIME DESCRIPTOR DEVICE:INODE CONTAINER
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../error.ts';
 import { type Digest, digestHex } from '../image/digest.ts';
 import { type ErofsIdentity, identityOf, isMountOf } from '../image/erofs/identity.ts';
 import { cloneMount, mountErofs } from '../image/erofs/mount.ts';
 import type { MountedPlace } from '../image/layers.ts';
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY } from '../linux/constants.ts';
+import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
-import { close } from '../linux/fs.ts';
+import { AT_FDCWD, close, openat, writeAll } from '../linux/fs.ts';
 import { readIfThere } from '../linux/optional.ts';
 import { step } from '../trace.ts';
 import { isStill } from './locked-directory.ts';
@@ -24,8 +25,10 @@ import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { writeText } from './write-record.ts';
 
-/** So many monitors are named: when they have all ended, those that took from them are not known, and a layer is mounted twice. */
+/** So many monitors that are up are named: when all of them have ended, the next start mounts the layer, whoever else has it. */
 const maxHolders = 4;
+/** So many lines, of monitors that have ended too: then the file is written anew. */
+const maxLines = 16;
 
 /** A monitor that holds the mount of a layer, as the file of that layer names it. */
 interface Holder {
@@ -37,6 +40,16 @@ interface Holder {
   file: string;
   /** Its container. */
   id: string;
+}
+
+/** What was mounted for a start. */
+interface Mounted {
+  chainId: string;
+  file: string;
+  /** Who else has it, or had it; without those that were asked and have it not. */
+  others: Holder[];
+  /** Another line can be put behind those that are there. */
+  appends: boolean;
 }
 
 const lineForm = /^(\d{1,10}) (\d{1,20}) (\d{1,7}) (\d+:\d+) ([0-9a-f]{64})$/;
@@ -54,8 +67,8 @@ function lineOf({ pid, startTime, fd, file, id }: Holder): string {
 export class LayerMounts {
   /** Of each monitor that was asked: -1 where it is none. */
   readonly #monitors = new Map<string, number>();
-  /** What was mounted, in its order: the layer, its metadata, and who else has it. */
-  readonly #mounted: { chainId: string; file: string; others: Holder[] }[] = [];
+  /** In the order of their descriptors. */
+  readonly #mounted: Mounted[] = [];
 
   /** `chainIds`: of the container's layers, lowest first. */
   constructor(
@@ -65,59 +78,56 @@ export class LayerMounts {
 
   /** The mount of the layer with that number: that of a container which is up, else a new one. Throws as `mountErofs` does. */
   mount({ metadata, archive }: MountedPlace, index: number): number {
-    const chainId = this.chainIds[index] ?? '';
-    const identity = this.#identity(metadata);
-    const holders = identity === undefined ? [] : this.#holders(chainId, identity);
-    const taken = identity === undefined ? undefined : this.#take(holders, identity);
+    const known = this.#look(metadata, index);
+    const taken = this.#take(known.others, metadata);
     const fd =
       taken === undefined
         ? step(steps.mountLayer(index), () => mountErofs(metadata, archive))
-        : step(steps.shareLayer(index, taken.holder.id), () => taken.fd);
-    if (identity !== undefined) this.#mounted.push({ chainId, file: identity.file, others: holders });
+        : step(steps.shareLayer(index, taken.id), () => taken.fd);
+    this.#mounted.push(known);
     return fd;
   }
 
   /** The container whose mount of a layer would be taken. */
   sharedWith({ metadata }: MountedPlace, index: number): string | undefined {
-    const identity = this.#identity(metadata);
-    if (identity === undefined) return undefined;
-    const taken = this.#take(this.#holders(this.chainIds[index] ?? '', identity), identity);
+    const taken = this.#take(this.#look(metadata, index).others, metadata);
     if (taken !== undefined) close(taken.fd);
-    return taken?.holder.id;
-  }
-
-  /** What is known of the layer is needed for sharing alone: whoever mounts it says what is wrong with it. */
-  #identity(metadata: string): ErofsIdentity | undefined {
-    try {
-      return identityOf(metadata);
-    } catch {
-      return undefined;
-    }
+    return taken?.id;
   }
 
   #path(chainId: string): string {
     return join(this.store.state, 'layers', digestHex(chainId as Digest));
   }
 
-  /** Those that are named for this very file, not that of a layer that was pulled before under the same name. */
-  #holders(chainId: string, { file }: ErofsIdentity): Holder[] {
+  /** Who is named for this very file, not for that of a layer that was pulled before under the same name. */
+  #look(metadata: string, index: number): Mounted {
+    const chainId = this.chainIds[index] ?? '';
     try {
-      const lines = readIfThere(this.#path(chainId))?.split('\n') ?? [];
-      return lines.slice(0, maxHolders).flatMap((line) => {
+      const { dev, ino } = statSync(metadata, { bigint: true });
+      const file = `${dev}:${ino}`;
+      const text = readIfThere(this.#path(chainId)) ?? '';
+      const others = text.split('\n', maxLines).flatMap((line) => {
         const holder = parseHolder(line);
         return holder?.file === file ? [holder] : [];
       });
+      return { chainId, file, others, appends: others.length < maxLines && others.map(lineOf).join('') === text };
     } catch {
-      return [];
+      // Whoever mounts it says what is wrong with it.
+      return { chainId, file: '', others: [], appends: false };
     }
   }
 
-  /** The mount of the first that has it; those that have not are dropped from the list. */
-  #take(holders: Holder[], identity: ErofsIdentity): { fd: number; holder: Holder } | undefined {
-    for (let holder = holders[0]; holder !== undefined; holder = holders[0]) {
-      const fd = this.#takeFrom(holder, identity);
-      if (fd !== undefined) return { fd, holder };
-      holders.shift();
+  /** The mount of the first that has it; who has it not is dropped. */
+  #take(holders: Holder[], metadata: string): { fd: number; id: string } | undefined {
+    try {
+      const identity = holders.length === 0 ? undefined : identityOf(metadata);
+      for (let holder = holders[0]; holder !== undefined; holder = holders[0]) {
+        const fd = holder.file === identity?.file ? this.#takeFrom(holder, identity) : undefined;
+        if (fd !== undefined) return { fd, id: holder.id };
+        holders.shift();
+      }
+    } catch {
+      // As above.
     }
     return undefined;
   }
@@ -160,28 +170,33 @@ export class LayerMounts {
 
   /**
    * The monitor of the container runs, and holds what was mounted from descriptor `firstFd` on: others may take it from there.
-   * Of those that held it before as many stay as are still there, the oldest first: it may stay for long.
+   * Those that held it before and are still there stay in front of it, since they may stay for long.
    */
   publish(id: string, monitor: { pid: number; startTime: string }, firstFd: number): void {
-    this.#mounted.forEach(({ chainId, file, others }, index) => {
-      const stay = others.filter(({ pid, startTime }) => processStartTime(pid) === startTime);
-      if (stay.length >= maxHolders) return;
-      const text = [...stay, { ...monitor, fd: firstFd + index, file, id }].map(lineOf).join('');
+    this.#mounted.forEach(({ chainId, file, others, appends }, index) => {
+      const stay = others.filter(({ pid }) => syscall('kill', pid, 0) === 0);
+      if (stay.length >= maxHolders || file === '') return;
+      const line = lineOf({ ...monitor, fd: firstFd + index, file, id });
       try {
-        this.#write(this.#path(chainId), text);
+        if (appends) this.#append(this.#path(chainId), line);
+        else writeText(this.#path(chainId), stay.map(lineOf).join('') + line);
       } catch {
         // It is a hint for others; they mount the layer themselves.
       }
     });
   }
 
-  #write(path: string, text: string): void {
-    try {
-      writeText(path, text);
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
+  #append(path: string, line: string): void {
+    const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
+    let fd = syscall('openat', AT_FDCWD, path, flags | O_CLOEXEC, 0o600);
+    if (fd === -errno.ENOENT) {
       mkdirSync(join(this.store.state, 'layers'), { recursive: true, mode: 0o700 });
-      writeText(path, text);
+      fd = openat(AT_FDCWD, path, flags, 0o600);
+    }
+    try {
+      writeAll(fd, Buffer.from(line));
+    } finally {
+      close(fd);
     }
   }
 

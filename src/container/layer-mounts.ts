@@ -16,7 +16,7 @@ import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY } from '../linux/con
 import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { AT_FDCWD, close, openat, writeAll } from '../linux/fs.ts';
-import { readIfThere } from '../linux/optional.ts';
+import { namesIn, readIfThere, unlinkIfThere } from '../linux/optional.ts';
 import { step } from '../trace.ts';
 import { isStill } from './locked-directory.ts';
 import { fdLock } from './monitor.ts';
@@ -48,6 +48,8 @@ interface Mounted {
   file: string;
   /** Who else has it, or had it; without those that were asked and have it not. */
   others: Holder[];
+  /** All that are named: also for the file of a layer that was pulled before, or that another data root has. */
+  named: readonly Holder[];
   /** Another line can be put behind those that are there. */
   appends: boolean;
 }
@@ -99,21 +101,23 @@ export class LayerMounts {
     return join(this.store.state, 'layers', digestHex(chainId as Digest));
   }
 
-  /** Who is named for this very file, not for that of a layer that was pulled before under the same name. */
   #look(metadata: string, index: number): Mounted {
     const chainId = this.chainIds[index] ?? '';
+    // Where it is not there, whoever mounts it says so.
+    const stats = statSync(metadata, { bigint: true, throwIfNoEntry: false });
+    const file = `${stats?.dev}:${stats?.ino}`;
+    const text = this.#read(chainId);
+    const named = (text ?? '').split('\n', maxLines).flatMap((line) => parseHolder(line) ?? []);
+    const appends = named.length < maxLines && named.map(lineOf).join('') === text;
+    return { chainId, file, others: named.filter((holder) => holder.file === file), named, appends };
+  }
+
+  /** Undefined for what is no file of text: it is replaced. */
+  #read(chainId: string): string | undefined {
     try {
-      const { dev, ino } = statSync(metadata, { bigint: true });
-      const file = `${dev}:${ino}`;
-      const text = readIfThere(this.#path(chainId)) ?? '';
-      const others = text.split('\n', maxLines).flatMap((line) => {
-        const holder = parseHolder(line);
-        return holder?.file === file ? [holder] : [];
-      });
-      return { chainId, file, others, appends: others.length < maxLines && others.map(lineOf).join('') === text };
+      return readIfThere(this.#path(chainId)) ?? '';
     } catch {
-      // Whoever mounts it says what is wrong with it.
-      return { chainId, file: '', others: [], appends: false };
+      return undefined;
     }
   }
 
@@ -127,7 +131,7 @@ export class LayerMounts {
         holders.shift();
       }
     } catch {
-      // As above.
+      // It does not read: a start says why.
     }
     return undefined;
   }
@@ -173,13 +177,21 @@ export class LayerMounts {
    * Those that held it before and are still there stay in front of it, since they may stay for long.
    */
   publish(id: string, monitor: { pid: number; startTime: string }, firstFd: number): void {
-    this.#mounted.forEach(({ chainId, file, others, appends }, index) => {
-      const stay = others.filter(({ pid }) => syscall('kill', pid, 0) === 0);
-      if (stay.length >= maxHolders || file === '') return;
+    const isThere = ({ pid }: Holder): boolean => syscall('kill', pid, 0) === 0;
+    this.#mounted.forEach(({ chainId, file, others, named, appends }, index) => {
+      if (others.filter(isThere).length >= maxHolders) return;
       const line = lineOf({ ...monitor, fd: firstFd + index, file, id });
       try {
         if (appends) this.#append(this.#path(chainId), line);
-        else writeText(this.#path(chainId), stay.map(lineOf).join('') + line);
+        else
+          writeText(
+            this.#path(chainId),
+            named
+              .filter(isThere)
+              .slice(0, maxLines / 2)
+              .map(lineOf)
+              .join('') + line,
+          );
       } catch {
         // It is a hint for others; they mount the layer themselves.
       }
@@ -205,6 +217,12 @@ export class LayerMounts {
     for (const pidfd of this.#monitors.values()) close(pidfd);
     this.#monitors.clear();
   }
+}
+
+/** Takes away who holds layers that are not in the store any more. */
+export function forgetLayers(state: string, isThere: (hex: string) => boolean): void {
+  const directory = join(state, 'layers');
+  for (const name of namesIn(directory)) if (!isThere(name)) unlinkIfThere(join(directory, name));
 }
 
 /** A copy of a descriptor of another process (man 2 pidfd_getfd), or a negative number. */

@@ -65,6 +65,16 @@ function lineOf({ pid, startTime, fd, file, id }: Holder): string {
   return `${pid} ${startTime} ${fd} ${file} ${id}\n`;
 }
 
+/** `DEVICE:INODE`; empty where it cannot be looked at: whoever mounts it says why. */
+function fileOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return '';
+  }
+}
+
 /** The mounts of one start. */
 export class LayerMounts {
   /** Of each monitor that was asked: -1 where it is none. */
@@ -81,18 +91,15 @@ export class LayerMounts {
   /** The mount of the layer with that number: that of a container which is up, else a new one. Throws as `mountErofs` does. */
   mount({ metadata, archive }: MountedPlace, index: number): number {
     const known = this.#look(metadata, index);
-    const taken = this.#take(known.others, metadata);
-    const fd =
-      taken === undefined
-        ? step(steps.mountLayer(index), () => mountErofs(metadata, archive))
-        : step(steps.shareLayer(index, taken.id), () => taken.fd);
+    const taken = this.#take(known.others, metadata, index);
+    const fd = taken?.fd ?? step(steps.mountLayer(index), () => mountErofs(metadata, archive));
     this.#mounted.push(known);
     return fd;
   }
 
   /** The container whose mount of a layer would be taken. */
   sharedWith({ metadata }: MountedPlace, index: number): string | undefined {
-    const taken = this.#take(this.#look(metadata, index).others, metadata);
+    const taken = this.#take(this.#look(metadata, index).others, metadata, index);
     if (taken !== undefined) close(taken.fd);
     return taken?.id;
   }
@@ -103,9 +110,7 @@ export class LayerMounts {
 
   #look(metadata: string, index: number): Mounted {
     const chainId = this.chainIds[index] ?? '';
-    // Where it is not there, whoever mounts it says so.
-    const stats = statSync(metadata, { bigint: true, throwIfNoEntry: false });
-    const file = `${stats?.dev}:${stats?.ino}`;
+    const file = fileOf(metadata);
     const text = this.#read(chainId);
     const named = (text ?? '').split('\n', maxLines).flatMap((line) => parseHolder(line) ?? []);
     const appends = named.length < maxLines && named.map(lineOf).join('') === text;
@@ -122,11 +127,11 @@ export class LayerMounts {
   }
 
   /** The mount of the first that has it; who has it not is dropped. */
-  #take(holders: Holder[], metadata: string): { fd: number; id: string } | undefined {
+  #take(holders: Holder[], metadata: string, index: number): { fd: number; id: string } | undefined {
     try {
       const identity = holders.length === 0 ? undefined : identityOf(metadata);
       for (let holder = holders[0]; holder !== undefined; holder = holders[0]) {
-        const fd = holder.file === identity?.file ? this.#takeFrom(holder, identity) : undefined;
+        const fd = holder.file === identity?.file ? this.#takeFrom(holder, identity, index) : undefined;
         if (fd !== undefined) return { fd, id: holder.id };
         holders.shift();
       }
@@ -136,11 +141,12 @@ export class LayerMounts {
     return undefined;
   }
 
-  #takeFrom(holder: Holder, identity: ErofsIdentity): number | undefined {
+  #takeFrom(holder: Holder, identity: ErofsIdentity, index: number): number | undefined {
     const theirs = copyDescriptor(this.#monitor(holder), holder.fd);
     try {
+      if (theirs < 0 || !isMountOf(theirs, identity)) return undefined;
       // A mount of our own of what is theirs: so the kernel says too whether it was mounted where we are.
-      return theirs >= 0 && isMountOf(theirs, identity) ? cloneMount(theirs) : undefined;
+      return step(steps.shareLayer(index, holder.id), () => cloneMount(theirs));
     } catch {
       return undefined;
     } finally {
@@ -180,25 +186,20 @@ export class LayerMounts {
     const isThere = ({ pid }: Holder): boolean => syscall('kill', pid, 0) === 0;
     this.#mounted.forEach(({ chainId, file, others, named, appends }, index) => {
       if (others.filter(isThere).length >= maxHolders) return;
-      const line = lineOf({ ...monitor, fd: firstFd + index, file, id });
+      const own = { ...monitor, fd: firstFd + index, file, id };
+      // Written anew, it has room for more.
+      const stay = appends ? [] : named.filter(isThere).slice(0, maxLines / 2);
+      const text = [...stay, own].map(lineOf).join('');
       try {
-        if (appends) this.#append(this.#path(chainId), line);
-        else
-          writeText(
-            this.#path(chainId),
-            named
-              .filter(isThere)
-              .slice(0, maxLines / 2)
-              .map(lineOf)
-              .join('') + line,
-          );
+        if (appends) this.#append(this.#path(chainId), text);
+        else writeText(this.#path(chainId), text);
       } catch {
         // It is a hint for others; they mount the layer themselves.
       }
     });
   }
 
-  #append(path: string, line: string): void {
+  #append(path: string, text: string): void {
     const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
     let fd = syscall('openat', AT_FDCWD, path, flags | O_CLOEXEC, 0o600);
     if (fd === -errno.ENOENT) {
@@ -206,7 +207,7 @@ export class LayerMounts {
       fd = openat(AT_FDCWD, path, flags, 0o600);
     }
     try {
-      writeAll(fd, Buffer.from(line));
+      writeAll(fd, Buffer.from(text));
     } finally {
       close(fd);
     }

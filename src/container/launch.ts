@@ -15,7 +15,7 @@ import type { Spec } from '../runtime/spec.ts';
 import { step, stepAsync } from '../trace.ts';
 import { explainExecFailure } from './exec-failure.ts';
 import type { ClientEnd } from './foreground.ts';
-import { type Lock, markMonitored } from './locked-directory.ts';
+import type { Lock } from './locked-directory.ts';
 import { messageKinds, type SyncMessage, spawnMonitor } from './monitor.ts';
 import type { ContainerNetwork } from './network.ts';
 import { reap } from './reap.ts';
@@ -63,7 +63,6 @@ export async function launch(container: Container, l: Launch): Promise<StartedCo
     netns: network.netns,
     cgroup: cgroup.path,
   });
-  markMonitored(l.lock);
   const monitor = step(startMonitor(), () =>
     spawnMonitor({
       stdio: clientDescriptors(l.foreground),

@@ -27,8 +27,12 @@ export function setPaused(store: ContainerStore, { record, state, directory }: C
       hint: 'mount cgroup2 and start it again',
     });
   }
-  announcePause(directory);
-  freezeCgroup(cgroup, paused);
+  const done = announcePause(directory);
+  try {
+    freezeCgroup(cgroup, paused);
+  } finally {
+    done();
+  }
   recordContainerEvent(store.root, record, paused ? 'pause' : 'unpause');
 }
 

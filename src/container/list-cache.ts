@@ -1,81 +1,37 @@
 /**
  * `$TSRUN_ROOT/cache/containers`: what `list` has read of containers, so that it need not read up to seven files of each
- * again. It is no index: which containers there are is asked of the directory, and an entry counts only while the
- * container's own directory has not changed since, which every record's rename does to it. Whether one that ran still does
- * is asked of the kernel: one file tells whose monitors are there. Whoever finds the cache missing, old or damaged reads the records instead.
+ * again. It is no index: an entry counts only while the container's own directory has not changed since, which every record's
+ * rename does to it, and which containers there are is asked of their directory unless that has not changed either. Whether
+ * one that ran still does is asked of the kernel: its monitor holds a lock. Whoever finds the cache missing, old or damaged
+ * reads the records instead.
  */
 import { renameSync, utimesSync, writeFileSync } from 'node:fs';
-import { codeOf } from '../error.ts';
-import { changeTime } from '../linux/change-time.ts';
-import { readOwnText } from '../linux/own-file.ts';
-import { heldLocks, lockName } from '../linux/proc-locks.ts';
-import type { Container, ContainerRecord, ContainerState } from './record.ts';
+import { codeOf, TsrunError } from '../error.ts';
+import { ChangeTimes, isSettled } from '../linux/change-times.ts';
+import { unlinkIfThere } from '../linux/optional.ts';
+import { readOwn } from '../linux/own-file.ts';
+import { type Cells, decodeList, encodeList, type ListContent, type Row } from './list-file.ts';
+import { Monitors } from './monitored.ts';
+import type { Container, ContainerState } from './record.ts';
 import { bootId, stillRunning } from './state.ts';
 
-/** To be raised with every change of what `ContainerRecord` and `ContainerState` mean. */
-const format = 3;
-/** So many containers that were not in the cache are worth writing it: reading one costs 0.2 ms, writing it 1 ms. */
-const worthWriting = 8;
-/** A directory that has changed within the last milliseconds may change again without a new time (man 5 proc, jiffies). */
-const settled = 2000;
+const fileIn = (root: string): string => `${root}/cache/containers`;
+/** So many containers that were not in the cache are worth writing it: reading one costs 0.2 ms, writing it 1 ms and more. */
+const worthWriting = 4;
+/** The time of modification that nothing but `announcePause` gives to a directory. */
+const announced = 0;
 
-interface Entry {
-  /** When the container's directory changed last (ctime), in milliseconds. */
-  changed: number;
-  record: ContainerRecord;
-  state: ContainerState;
-  /** The lock that its monitor holds, as `lockName` has it. */
-  lock: string | undefined;
+/** A container as a list has it; `cells` where the cache has them, and nothing has happened to it that they do not show. */
+export interface ListedContainer extends Container {
+  id: string;
+  cells?: Cells;
 }
 
-/**
- * An entry as the file has it. Most of what records say is the same for all containers, and is written once: reading then
- * takes half the time.
- */
-interface Parts {
-  record: object;
-  options: object;
-  process: object;
-  state: object;
-  start: object | undefined;
-}
-
-interface Content {
-  format: number;
-  shared: Parts;
-  entries: (Parts & Pick<Entry, 'changed' | 'lock'>)[];
-}
-
-function takeApart({ record, state }: Entry): Parts {
-  const { options, process, ...others } = record;
-  const { start, ...rest } = state;
-  return { record: others, options, process, state: rest, start };
-}
-
-function putTogether(parts: Parts, shared: Parts): Pick<Entry, 'record' | 'state'> {
-  const options = { ...shared.options, ...parts.options };
-  const process = { ...shared.process, ...parts.process };
-  const start = parts.start === undefined ? undefined : { ...shared.start, ...parts.start };
-  return {
-    record: { ...shared.record, ...parts.record, options, process } as ContainerRecord,
-    state: { ...shared.state, ...parts.state, start } as ContainerState,
-  };
-}
-
-/** The fields that have the same value in each of some objects. */
-function sharedBy(objects: readonly object[]): object {
-  const [first = {}, ...others] = objects;
-  const same = ([key, value]: [string, unknown]): boolean => {
-    const text = JSON.stringify(value);
-    return others.every((other) => JSON.stringify((other as Record<string, unknown>)[key]) === text);
-  };
-  return Object.fromEntries(Object.entries(first).filter(same));
-}
-
-/** What of an object is not in `shared`. */
-function restOf<T extends object | undefined>(object: T, shared: object = {}): T {
-  if (object === undefined) return object;
-  return Object.fromEntries(Object.entries(object).filter(([key]) => !Object.hasOwn(shared, key))) as T;
+/** What a list shows of containers, to be kept in the cache. */
+export interface Shown {
+  /** Names what the cells depend on beside the containers; undefined where that may change without another name. */
+  key: string | undefined;
+  cellsOf: (container: Container) => Cells;
 }
 
 /** Whether the state stays what it is until a record is written, whatever becomes of processes. */
@@ -86,101 +42,186 @@ function hasEnded({ status, start, finishedAt }: ContainerState): boolean {
 }
 
 /** Whether the process of the state was there, so that it can be asked for again. */
-function hasProcess({ status }: ContainerState): boolean {
+function hasProcess({ status }: Pick<ContainerState, 'status'>): boolean {
   return status === 'running' || status === 'paused';
 }
 
-/** To be called before a container is frozen: what lists know of it they read anew, until that is `settled`. */
-export function announcePause(directory: string): void {
-  const now = new Date();
+/**
+ * To be called before a container is frozen or thawed: lists read its records from then on, until the function that this answers
+ * is called, which belongs behind it. Where that never comes they do so until one of its records is written.
+ */
+export function announcePause(directory: string): () => void {
+  const touch = (modified: number): void => {
+    try {
+      utimesSync(directory, new Date(), new Date(modified));
+    } catch (error) {
+      // Removed meanwhile: whoever freezes it will say so.
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
+  };
+  touch(announced);
+  return () => touch(Date.now());
+}
+
+interface Kept {
+  row: Row;
+  container: ListedContainer;
+}
+
+/** What the file says; undefined where it is missing, of another version or damaged. */
+export function readListCache(root: string): ListContent | undefined {
   try {
-    utimesSync(directory, now, now);
-  } catch (error) {
-    // Removed meanwhile: whoever freezes it will say so.
-    if (codeOf(error) !== 'ENOENT') throw error;
+    return decodeList(readOwn(fileIn(root)));
+  } catch {
+    return undefined;
   }
 }
 
 /** The cache of one data root, for one listing. */
 export class ListCache {
-  private readonly path: string;
-  private readonly known = new Map<string, Entry>();
-  private readonly used = new Map<string, Entry>();
+  private readonly root: string;
+  private readonly content: ListContent | undefined;
+  private readonly shown: Shown | undefined;
+  private readonly times: ChangeTimes;
+  private readonly monitors: Monitors;
+  /** Before anything was looked at. */
+  private readonly now = Date.now();
+  private readonly changed: number | undefined;
+  private readonly known = new Map<string, number>();
+  private readonly used: Kept[] = [];
   private added = 0;
-  private held: Set<string> | undefined;
-  private readonly lockOf: (id: string) => string;
 
-  /** `lockOf` says where a container's lock is. */
-  constructor(root: string, lockOf: (id: string) => string) {
-    this.path = `${root}/cache/containers`;
-    this.lockOf = lockOf;
-    try {
-      const content = JSON.parse(readOwnText(this.path)) as Content;
-      if (content.format !== format) return;
-      for (const { changed, lock, ...parts } of content.entries) {
-        const entry = { changed, lock, ...putTogether(parts, content.shared) };
-        this.known.set(entry.record.id, entry);
-      }
-    } catch {
-      this.known.clear();
-    }
+  /**
+   * `state`: the directory of what a reboot may lose; `content`: of `readListCache`. Throws `SyscallError` where there is no
+   * directory of containers.
+   */
+  constructor(root: string, state: string, content: ListContent | undefined, shown: Shown | undefined) {
+    this.root = root;
+    this.content = content;
+    this.shown = shown;
+    this.times = new ChangeTimes(`${root}/containers`);
+    this.monitors = new Monitors(state);
+    this.changed = this.times.of('.')?.changed;
+    content?.rows.forEach(({ id }, index) => {
+      this.known.set(id, index);
+    });
   }
 
-  /** What is known of the container in `directory`, and when that changed last; the latter is to be given to `add`. */
-  find(id: string, directory: string): { container?: Container; changed: number } {
-    const changed = changeTime(directory) ?? 0;
-    const entry = this.known.get(id);
-    if (entry === undefined || entry.changed !== changed) return { changed };
-    const known = !hasProcess(entry.state) || this.isUnchanged(entry);
-    const state = known ? entry.state : stillRunning(entry.state);
-    if (state === undefined) return { changed };
-    this.used.set(id, entry);
-    return { container: { record: entry.record, state, directory }, changed };
-  }
-
-  /** Keeps a container that was read after `find` had said `changed`. */
-  add({ record, state }: Container, changed: number): void {
-    if (!(hasEnded(state) || hasProcess(state)) || Date.now() - changed < settled) return;
-    const lock = hasProcess(state) ? lockName(this.lockOf(record.id)) : undefined;
-    this.used.set(record.id, { changed, record, state, lock });
-    this.added++;
+  /** Ids of all containers, newest first, where it is certain that they are those of then. */
+  ids(): string[] | undefined {
+    if (this.content?.changed === undefined || this.content.changed !== this.changed) return undefined;
+    return this.content.rows.map(({ id }) => id);
   }
 
   /**
-   * Whether what ran still does, told without a look at its processes: its monitor holds the lock (`markMonitored`), and writes
-   * down whatever becomes of it. `pause` touches the directory before it does anything (`announcePause`).
+   * What is known of a container, and when its directory changed last, which is to be given to `add`. Should the cache turn out to be
+   * damaged, `read` is asked.
    */
-  private isUnchanged({ state, lock }: Entry): boolean {
-    if (lock === undefined || state.status !== 'running' || state.unsupervised) return false;
-    if (state.start?.bootId !== bootId()) return false;
-    this.held ??= heldLocks();
-    return this.held.has(lock);
+  find(id: string, read: (id: string) => Container | undefined): { kept?: Kept; changed: number } {
+    const times = this.times.of(id);
+    const changed = times === undefined || times.modified === announced ? Number.NaN : times.changed;
+    const index = this.known.get(id) ?? -1;
+    const row = this.content?.rows[index];
+    if (row?.changed !== changed) return { changed };
+    const container = this.container(row, index, read);
+    const kept = { row, container };
+    if (!hasProcess(row) || this.isUnchanged(row)) {
+      this.used.push(kept);
+      return { kept, changed };
+    }
+    const state = stillRunning(container.state);
+    if (state === undefined) return { changed };
+    this.used.push(kept);
+    const { record, directory } = container;
+    return { kept: { row: { ...row, status: state.status }, container: { id, record, state, directory } }, changed };
   }
 
-  /** Writes the cache when that pays; where it cannot be written nothing is lost. */
-  save(): void {
-    if (this.added < worthWriting) return;
-    const temporary = `${this.path}.${process.pid}`;
-    const all = [...this.used.values()].map((entry) => ({ ...entry, ...takeApart(entry) }));
-    const shared: Parts = {
-      record: sharedBy(all.map(({ record }) => record)),
-      options: sharedBy(all.map(({ options }) => options)),
-      process: sharedBy(all.map((entry) => entry.process)),
-      state: sharedBy(all.map(({ state }) => state)),
-      start: sharedBy(all.flatMap(({ start }) => start ?? [])),
+  /** Keeps a container that was read after `find` had said `changed`. */
+  add(container: ListedContainer, changed: number): void {
+    const { record, state } = container;
+    if (!(hasEnded(state) || hasProcess(state)) || !isSettled(changed, this.now)) return;
+    const { id, created } = record;
+    const { status, unsupervised } = state;
+    const row = { id, changed, created, status, ...(unsupervised ? { unsupervised } : {}) };
+    this.used.push({ row, container });
+    this.added++;
+  }
+
+  close(): void {
+    this.times.close();
+    this.monitors.close();
+  }
+
+  /** `count`: how many containers there were. Writes the cache where that pays; where it cannot be written nothing is lost. */
+  save(count: number): void {
+    const withoutCells = this.shown?.key === undefined ? 0 : this.used.filter(({ row }) => !this.cellsOf(row)).length;
+    if (Math.max(this.added, withoutCells) >= worthWriting) this.write(count);
+  }
+
+  private container(row: Row, index: number, read: (id: string) => Container | undefined): ListedContainer {
+    const { content, root } = this;
+    let known: Pick<Container, 'record' | 'state'> | undefined;
+    const records = (): Pick<Container, 'record' | 'state'> => {
+      try {
+        known ??= content?.records(index);
+      } catch {
+        unlinkIfThere(fileIn(root));
+      }
+      known ??= read(row.id);
+      if (known === undefined) throw new TsrunError('NOT_FOUND', `No such container: ${row.id}`);
+      return known;
     };
-    const entries = all.map((entry) => ({
-      ...entry,
-      record: restOf(entry.record, shared.record),
-      options: restOf(entry.options, shared.options),
-      process: restOf(entry.process, shared.process),
-      state: restOf(entry.state, shared.state),
-      start: restOf(entry.start, shared.start),
-    }));
-    const content: Content = { format, shared, entries };
+    const cells = this.cellsOf(row);
+    return {
+      id: row.id,
+      ...(cells === undefined ? {} : { cells }),
+      get record() {
+        return records().record;
+      },
+      get state() {
+        return records().state;
+      },
+      directory: `${root}/containers/${row.id}`,
+    };
+  }
+
+  /** The cells of a container that was kept, if they are what would be made of it now. */
+  private cellsOf({ cells }: Row): Cells | undefined {
+    return this.shown?.key !== undefined && this.shown.key === this.content?.key ? cells : undefined;
+  }
+
+  /**
+   * Whether what ran still does, told without a look at its processes: its monitor is there, and writes down whatever becomes
+   * of it; who freezes it announces that (`announcePause`).
+   */
+  private isUnchanged({ id, status, unsupervised }: Row): boolean {
+    if (status !== 'running' || unsupervised || this.content?.boot !== bootId()) return false;
+    return this.monitors.has(id);
+  }
+
+  private write(count: number): void {
+    const { shown, changed } = this;
+    const key = shown === undefined ? this.content?.key : shown.key;
+    const kept = this.used.sort(({ row: a }, { row: b }) =>
+      a.created < b.created ? 1 : a.created > b.created ? -1 : 0,
+    );
+    const isComplete = kept.length === count && changed !== undefined && isSettled(changed, this.now);
+    const content: ListContent = {
+      ...(isComplete ? { changed } : {}),
+      boot: bootId(),
+      ...(key === undefined ? {} : { key }),
+      rows: kept.map(({ row, container }) => {
+        if (shown === undefined) return row;
+        const { cells: _, ...others } = row;
+        return key === undefined ? others : { ...others, cells: this.cellsOf(row) ?? shown.cellsOf(container) };
+      }),
+      records: (index) => kept[index]?.container as Container,
+    };
+    const path = fileIn(this.root);
+    const temporary = `${path}.${process.pid}`;
     try {
-      writeFileSync(temporary, JSON.stringify(content), { mode: 0o600 });
-      renameSync(temporary, this.path);
+      writeFileSync(temporary, encodeList(content), { mode: 0o600 });
+      renameSync(temporary, path);
     } catch {
       // On a full disk, or without the directory that the first start makes.
     }

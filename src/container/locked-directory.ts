@@ -2,20 +2,12 @@
 import { fstatSync, statSync } from 'node:fs';
 import { O_DIRECTORY, O_RDONLY } from '../linux/constants.ts';
 import { errno, SyscallError } from '../linux/errno.ts';
-import { AT_FDCWD, close, flock, lockByte, openat } from '../linux/fs.ts';
+import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 
 /** Something that is held until it is released; closing the last copy of the descriptor releases it too. */
 export interface Lock {
   fd: number;
   release(): void;
-}
-
-/**
- * Marks a container's lock as one that its monitor has: by a second lock, which belongs to the open file as the first one does,
- * and which /proc/locks shows to everybody (see proc-locks.ts).
- */
-export function markMonitored({ fd }: Lock): void {
-  lockByte(fd, 0);
 }
 
 /** Opens a directory; undefined where there is none. */

@@ -33,6 +33,7 @@ import { LayeredRoot } from './layered-root.ts';
 import type { Lock } from './locked-directory.ts';
 import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
 import { monitorConfig } from './monitor-config.ts';
+import { openMark } from './monitored.ts';
 import { type ContainerNetwork, connectNetwork } from './network.ts';
 import { buildSpec } from './oci-config.ts';
 import { ownCommand } from './own-command.ts';
@@ -169,8 +170,11 @@ export async function startContainer(
     undo.add(() => network.undo());
     const joined = joinedNamespaces(store, record, fdFirstPort + network.portFds.length);
     undo.add(() => joined.held.forEach(close));
-    const held = [...joined.held, ...layers.mounts, ...ofUserns];
-    const firstLayerFd = fdFirstPort + network.portFds.length + joined.held.length;
+    const mark = openMark(store.state, record.id);
+    undo.add(() => close(mark));
+    const before = [...joined.held, mark];
+    const held = [...before, ...layers.mounts, ...ofUserns];
+    const firstLayerFd = fdFirstPort + network.portFds.length + before.length;
     const spec = buildSpec({
       record: asItsNetworkHasIt(record, network),
       user,

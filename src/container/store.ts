@@ -20,11 +20,12 @@ import { readOwnText } from '../linux/own-file.ts';
 import { rootDirectory, stateDirectory } from '../linux/paths.ts';
 import { pause } from '../linux/pause.ts';
 import { randomHex } from '../linux/random.ts';
-import { ListCache } from './list-cache.ts';
+import type { ListedContainer, Shown } from './list-cache.ts';
+import { listContainers, type WantedState } from './listing.ts';
 import { isStill, type Lock, lockDirectory, openDirectory } from './locked-directory.ts';
 import { ContainerNames, isName } from './names.ts';
 import { parseContainerRecord } from './parse-record.ts';
-import type { Container, ContainerRecord, ContainerState } from './record.ts';
+import type { Container, ContainerRecord } from './record.ts';
 import { computeState } from './state.ts';
 import { writeRecord } from './write-record.ts';
 
@@ -33,8 +34,6 @@ const removing = '.removing-';
 /** How often a lock that may be somebody's for a moment only is asked for, and the milliseconds in between. */
 const lockAttempts = 20;
 const lockPause = 10;
-/** So many are read faster than a cache of them is looked up. */
-const fewContainers = 16;
 
 /** All containers of one data root. */
 export class ContainerStore {
@@ -73,37 +72,14 @@ export class ContainerStore {
 
   /**
    * All containers, newest first. One that vanishes meanwhile is passed over; of a damaged one `onDamaged` hears. Where
-   * only some states are `wanted` the records of the others are not read.
+   * only some states are `wanted` the records of the others need not be read. `shown` is for who shows a table of all of them.
    */
-  list(
-    onDamaged: (error: TsrunError) => void = () => {},
-    wanted: (state: ContainerState) => boolean = () => true,
-  ): Container[] {
-    const found: Container[] = [];
-    const ids = this.ids();
-    const cache = ids.length < fewContainers ? undefined : new ListCache(this.root, (id) => this.lockPath(id));
-    for (const id of ids) {
-      try {
-        const known = cache?.find(id, this.directory(id));
-        if (known?.container !== undefined) {
-          if (wanted(known.container.state)) found.push(known.container);
-          continue;
-        }
-        const container = this.read(id, wanted);
-        if (container === undefined) continue;
-        if (known !== undefined) cache?.add(container, known.changed);
-        found.push(container);
-      } catch (error) {
-        if (!(error instanceof TsrunError) || error.code !== 'CORRUPT') throw error;
-        onDamaged(error);
-      }
-    }
-    cache?.save();
-    return found.sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+  list(onDamaged: (error: TsrunError) => void = () => {}, wanted?: WantedState, shown?: Shown): ListedContainer[] {
+    return listContainers(this, onDamaged, wanted, shown);
   }
 
   /** One container by its full id, if its state is wanted. Throws `CORRUPT` when its record does not read. */
-  read(id: string, wanted?: (state: ContainerState) => boolean): Container | undefined {
+  read(id: string, wanted?: WantedState): Container | undefined {
     const directory = this.directory(id);
     const path = `${directory}/container.json`;
     const early = wanted === undefined ? undefined : computeState(directory);

@@ -23,12 +23,13 @@ export async function whilePaused<T>(
   };
   // Where no monitor does it: a second Ctrl-C ends this process at once.
   process.once('exit', thaw);
+  const done = announcePause(directory);
   try {
-    announcePause(directory);
     freezeCgroup(cgroup, true);
     return await action();
   } finally {
     process.off('exit', thaw);
     thaw();
+    done();
   }
 }

@@ -2,9 +2,20 @@
  * `images.json`: which images there are and what they are called. It has one writer at a time (flock on images.lock) and
  * changes by rename, so that readers need no lock and a kill at any moment leaves the old or the new file.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { isSettled } from '../linux/change-times.ts';
 import { O_CREAT, O_NOFOLLOW, O_RDWR } from '../linux/constants.ts';
 import { AT_FDCWD, close, flock, openat } from '../linux/fs.ts';
 import { readOwnText } from '../linux/own-file.ts';
@@ -197,6 +208,14 @@ export class CatalogueFile {
       throw storeError(error, `cannot read "${this.path}"`);
     }
     return parseCatalogue(text, this.path);
+  }
+
+  /** Names what there is now: while it stays the same nothing changes. Undefined where that cannot be told. */
+  version(): string | undefined {
+    const now = Date.now();
+    const stats = statSync(this.path, { throwIfNoEntry: false });
+    if (stats === undefined) return 'none';
+    return isSettled(stats.ctimeMs, now) ? `${stats.ino} ${stats.size} ${stats.ctimeMs}` : undefined;
   }
 
   /**

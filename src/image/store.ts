@@ -125,6 +125,11 @@ export class ImageStore {
     this.#catalogue = new CatalogueFile(root);
   }
 
+  /** Names which images there are and what they are called; undefined while that may change without another name. */
+  version(): string | undefined {
+    return this.#catalogue.version();
+  }
+
   /** All images, newest first. Throws `CORRUPT`. */
   list(): StoredImage[] {
     const catalogue = this.#catalogue.read();

@@ -54,6 +54,7 @@ export const MADV_POPULATE_READ = 22;
 export const POSIX_FADV_DONTNEED = 4;
 
 // stat.h
+export const STATX_MTIME = 0x40;
 export const STATX_CTIME = 0x80;
 
 // openat2.h
@@ -212,8 +213,10 @@ export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
 // fcntl.h: locks that belong to an open file description, not to a process
+export const F_OFD_GETLK = 36;
 export const F_OFD_SETLK = 37;
 export const F_WRLCK = 1;
+export const F_UNLCK = 2;
 
 // linux/wait.h
 export const WALL = 0x40000000;

@@ -84,6 +84,15 @@ export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
   return result;
 }
 
+/**
+ * `rawSyscall` for who makes the same call by the hundred: numbers only, so that nothing is looked at or made on the way. Addresses
+ * are those of `addressOf`, of buffers that the caller keeps.
+ */
+export function numericSyscall(nr: number, a: number, b: number, c: number, d: number, e: number): number {
+  native ??= load();
+  return Number(native.syscall(nr, a, b, c, d, e, 0));
+}
+
 /** `rawSyscall` by name. */
 export function syscall(name: CommonSyscall, ...args: SyscallArgument[]): number {
   return rawSyscall(numberOf(name), ...args);

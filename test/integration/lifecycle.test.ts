@@ -3,10 +3,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { Engine } from '../../src/container/engine.ts';
+import { Monitors } from '../../src/container/monitored.ts';
 import { startContainer } from '../../src/container/start.ts';
 import { ContainerStore } from '../../src/container/store.ts';
 import { updateContainer } from '../../src/container/update.ts';
-import { heldLocks, lockName } from '../../src/linux/proc-locks.ts';
 import { environment, tsrun, tsrunOk, tsrunPath } from './tsrun.ts';
 
 const quiet = ['--network', 'none'];
@@ -60,8 +60,15 @@ test('pause and unpause, with the states in which docker refuses them; a paused 
   await run('first');
   // What lists take for the monitor, and what they see of a pause before it comes.
   const id = await inspect('first', '{{.Id}}');
-  const lock = lockName(join(inject('state'), 'containers', id, 'lock')) ?? '';
-  expect(heldLocks().has(lock)).toBe(true);
+  const isMonitored = (): boolean => {
+    const monitors = new Monitors(inject('state'));
+    try {
+      return monitors.has(id);
+    } finally {
+      monitors.close();
+    }
+  };
+  expect(isMonitored()).toBe(true);
   const changed = (): number => statSync(join(inject('root'), 'containers', id)).ctimeMs;
   const before = changed();
   expect(await tsrun(['pause', 'first'])).toMatchObject({ code: 0, stdout: 'first\n' });
@@ -74,7 +81,7 @@ test('pause and unpause, with the states in which docker refuses them; a paused 
   await tsrunOk(['pause', 'first']);
   await tsrunOk(['stop', '-t', '5', 'first']);
   expect(await inspect('first', '{{.State.Status}} {{.State.ExitCode}}')).toBe('exited 143');
-  expect(heldLocks().has(lock)).toBe(false);
+  expect(isMonitored()).toBe(false);
   expect((await tsrun(['pause', 'first'])).stderr).toContain('is not running');
 });
 

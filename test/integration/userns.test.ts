@@ -32,7 +32,7 @@ test('root in the container is nobody outside, and its files are its own inside'
 
 test('the walls are those of a container without, and more', async () => {
   const script =
-    'grep -E "^(CapEff|Seccomp):" /proc/self/status; echo 1 >/proc/sys/kernel/panic; mknod /tmp/null c 1 3; cat /proc/timer_list | wc -c; ls /proc/1/fd | tr "\\n" " "; hostname; kill -0 1 && echo own; cat /proc/sys/net/ipv4/ping_group_range';
+    'grep -E "^(CapEff|Seccomp):" /proc/self/status; echo 1 >/proc/sys/kernel/panic; mknod /tmp/null c 1 3; cat /proc/timer_list | wc -c; ls /proc/1/fd >/tmp/fds & wait; tr "\\n" " " </tmp/fds; hostname; kill -0 1 && echo own; cat /proc/sys/net/ipv4/ping_group_range';
   const { stdout, stderr } = await sh(['-h', 'box'], script);
   expect(stdout.split('\n').slice(0, 6)).toEqual([
     'CapEff:\t00000000a80425fb',

@@ -7,14 +7,19 @@ import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
 import type { Command } from '../command.ts';
-import { escapeControls, printError } from '../output.ts';
+import { escapeControls, print, printError } from '../output.ts';
+import { alignColumns } from '../table.ts';
 import { isTerminal } from '../terminal.ts';
 import { compileContainerFilter } from '../views/container-filter.ts';
-import { containerRow, containerTitles } from '../views/container-row.ts';
+import {
+  containerCells,
+  containerLine,
+  containerRow,
+  containerTitles,
+  defaultColumns,
+} from '../views/container-row.ts';
 import { isTable, printList } from '../views/list.ts';
 import { ImageNames } from './image-names.ts';
-
-const columns = ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names'];
 
 export const ps: Command = {
   usage: '[OPTIONS]',
@@ -51,18 +56,31 @@ export const ps: Command = {
     const last = flags.integer('last') ?? (flags.boolean('latest') ? 1 : -1);
     const all = flags.boolean('all') || last > 0 || filter.all;
     const damaged = (error: TsrunError): void => printError(`tsrun: ${error.message}`);
-    let containers: Container[] = all ? store.list(damaged) : store.list(damaged, isUp);
-    if (last > 0) containers = containers.slice(0, last);
-    containers = containers.filter(filter.matches);
-
     const quiet = flags.boolean('quiet');
+    const truncate = !flags.boolean('no-trunc');
     // As newer clients of docker have it; of images, networks and volumes the format counts.
     if (quiet && flags.string('format')) {
       printError('WARNING: Ignoring custom format, because both --format and --quiet are set.');
     }
-    const format = quiet ? undefined : flags.string('format');
-    const truncate = !flags.boolean('no-trunc');
+    const format = (quiet ? undefined : flags.string('format')) || 'table';
     const names = new ImageNames(images);
+    const isDefault = format === 'table' && truncate && !quiet && !flags.boolean('size');
+    const cellsOf = (container: Container) => containerCells(container, (each) => names.nameOf(each));
+    const shown = isDefault ? { key: images.version(), cellsOf } : undefined;
+    let containers = store.list(damaged, all ? undefined : isUp, shown);
+    if (last > 0) containers = containers.slice(0, last);
+    containers = containers.filter(filter.matches);
+    if (quiet) {
+      print(containers.map(({ id }) => `${truncate ? id.slice(0, 12) : id}\n`).join(''));
+      return 0;
+    }
+    if (isDefault) {
+      const titles = defaultColumns.map((column) => String(containerTitles[column]));
+      const now = Date.now();
+      const lines = containers.map((each) => containerLine(each.id, each.cells ?? cellsOf(each), now));
+      print(alignColumns(`${titles.join('\t')}\n${lines.join('')}`));
+      return 0;
+    }
     const harmless = isTable(format) || isTerminal(1);
     const rows = containers.map((container) =>
       containerRow(container, {
@@ -75,7 +93,7 @@ export const ps: Command = {
     printList(rows, {
       format,
       quiet,
-      columns: flags.boolean('size') ? [...columns, 'Size'] : columns,
+      columns: flags.boolean('size') ? [...defaultColumns, 'Size'] : defaultColumns,
       idField: 'ID',
       titles: containerTitles,
       thing: 'container',

@@ -2,13 +2,15 @@
 
 import { isUp } from '../../container/active.ts';
 import { attachmentsOf, endpointsOf, networkMode } from '../../container/endpoints.ts';
+import type { Cells } from '../../container/list-file.ts';
 import { mountOption } from '../../container/mount-plan.ts';
 import type { Container } from '../../container/record.ts';
 import { quote } from '../format/printf.ts';
 import type { Struct, Value } from '../format/value.ts';
-import { humanSize, timeAgo } from '../units.ts';
+import { escapeCells } from '../output.ts';
+import { humanDuration, humanSize, timeAgo } from '../units.ts';
 import { formatPorts, type PortBinding, parsePort } from './ports.ts';
-import { localTime, statusText } from './status.ts';
+import { localTime, statusParts, statusText } from './status.ts';
 
 /** The titles of columns, by field. */
 export const containerTitles: Readonly<Record<string, Value>> = {
@@ -98,14 +100,51 @@ function shownMounts({ record }: Container): { type: string; name: string }[] {
   });
 }
 
+function shownCommand({ record }: Container, truncate: boolean): string {
+  const command = commandLine(record.process.args);
+  return quote(truncate ? ellipsis(command, 20) : command);
+}
+
+function shownPorts(container: Container): string {
+  // What docker shows for a container that does not run depends on its version; newer ones show nothing.
+  return isUp(container.state) ? formatPorts(portBindings(container)) : '';
+}
+
+/** The columns of `ps` without options. */
+export const defaultColumns = ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names'] as const;
+
+/** What the default columns show of a container, without the time that goes by: what is kept between two lists. */
+export function containerCells(container: Container, imageName: RowOptions['imageName']): Cells {
+  const { record, state } = container;
+  const { before, since = '', after } = statusParts(state);
+  const created = Date.parse(record.created);
+  const texts = [
+    imageName(container),
+    shownCommand(container, true),
+    before,
+    after,
+    shownPorts(container),
+    record.name,
+  ];
+  return [Number.isNaN(created) ? '' : created, since, ...escapeCells(texts)];
+}
+
+/** The line of a container in the default table, its columns parted by tabs. `now`: in milliseconds. */
+export function containerLine(id: string, cells: Cells, now: number): string {
+  const [created, since, image, command, before, after, ports, name] = cells;
+  const runningFor = typeof created === 'number' ? `${humanDuration(Math.max(0, now - created))} ago` : 'N/A';
+  const status =
+    typeof since === 'number' ? `${before}${humanDuration(Math.max(0, now - since))}${after}` : `${before}${after}`;
+  return `${id.slice(0, 12)}\t${image}\t${command}\t${runningFor}\t${status}\t${ports}\t${name}\n`;
+}
+
 /** The row of a container; costly fields are computed when they are asked for. */
 export function containerRow(container: Container, options: RowOptions): Struct {
   const { record, state } = container;
   const { clean, truncate, now = new Date() } = options;
   return {
     get Command() {
-      const command = commandLine(record.process.args);
-      return quote(truncate ? ellipsis(command, 20) : command);
+      return shownCommand(container, truncate);
     },
     get CreatedAt() {
       return localTime(record.created);
@@ -130,8 +169,7 @@ export function containerRow(container: Container, options: RowOptions): Struct 
       return networkNames(container).join(',');
     },
     get Ports() {
-      // What docker shows for a container that does not run depends on its version; newer ones show nothing.
-      return isUp(state) ? formatPorts(portBindings(container)) : '';
+      return shownPorts(container);
     },
     get RunningFor() {
       return timeAgo(new Date(record.created), now);

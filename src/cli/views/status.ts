@@ -1,24 +1,41 @@
 /** The STATUS column and the names of states, in docker's words. */
 import type { ContainerState } from '../../container/record.ts';
-import { humanDuration, timeAgo } from '../units.ts';
+import { humanDuration } from '../units.ts';
 
-/** `Up 3 minutes`, `Exited (0) 2 hours ago`, `Created`. */
-export function statusText(state: ContainerState, now = new Date()): string {
+/** A status without the time that goes by: `Up `, since when (milliseconds since the epoch), ` (healthy)`. */
+export interface StatusParts {
+  before: string;
+  since?: number;
+  after: string;
+}
+
+/** What `statusText` is made of; it stays the same as long as the state does. */
+export function statusParts(state: ContainerState): StatusParts {
   if (state.status === 'running' || state.status === 'paused') {
-    const since = state.startedAt === undefined ? 0 : now.getTime() - Date.parse(state.startedAt);
     const paused = state.status === 'paused' ? ' (Paused)' : '';
     // Its monitor was killed: nobody will learn its exit code.
     const unsupervised = state.unsupervised ? ' (unsupervised)' : '';
-    return `Up ${humanDuration(Math.max(0, since))}${paused || healthText(state)}${unsupervised}`;
+    const after = `${paused || healthText(state)}${unsupervised}`;
+    const since = Date.parse(state.startedAt ?? '');
+    return Number.isNaN(since) ? { before: `Up ${humanDuration(0)}`, after } : { before: 'Up ', since, after };
   }
-  if (state.status === 'restarting') {
-    const ended = state.finishedAt === undefined ? '' : ` ${timeAgo(new Date(state.finishedAt), now)}`;
-    return `Restarting (${state.exitCode})${ended}`;
-  }
-  if (state.status === 'created') return 'Created';
-  if (state.status === 'dead') return 'Dead';
-  const ago = state.finishedAt === undefined ? '' : ` ${timeAgo(new Date(state.finishedAt), now)}`;
-  return `Exited (${state.exitCode})${ago}`;
+  if (state.status === 'created') return { before: 'Created', after: '' };
+  if (state.status === 'dead') return { before: 'Dead', after: '' };
+  const before = `${state.status === 'restarting' ? 'Restarting' : 'Exited'} (${state.exitCode})`;
+  if (state.finishedAt === undefined) return { before, after: '' };
+  const since = Date.parse(state.finishedAt);
+  // As timeAgo has it.
+  return Number.isNaN(since) ? { before, after: ' N/A' } : { before: `${before} `, since, after: ' ago' };
+}
+
+/** The text of a status at a moment, in milliseconds. */
+export function formatStatus({ before, since, after }: StatusParts, now: number): string {
+  return since === undefined ? before + after : `${before}${humanDuration(Math.max(0, now - since))}${after}`;
+}
+
+/** `Up 3 minutes`, `Exited (0) 2 hours ago`, `Created`. */
+export function statusText(state: ContainerState, now = new Date()): string {
+  return formatStatus(statusParts(state), now.getTime());
 }
 
 function healthText({ health }: ContainerState): string {

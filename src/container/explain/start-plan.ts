@@ -60,7 +60,8 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
   const cgroup = planCgroup(record.id, spec.linux?.resources ?? {});
   const seccomp = filterOf(options, spec.process?.capabilities?.bounding ?? []);
   const held = [options.pidMode, options.ipcMode].filter((mode) => mode.startsWith('container:')).length;
-  const firstLayerFd = fdFirstPort + network.portCount + held;
+  const mark = 1; // openMark
+  const firstLayerFd = fdFirstPort + network.portCount + held + mark;
   const mounted = mountSteps(store, record, layers);
   const made = {
     ...{ layers, firstLayerFd, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp },

@@ -1,7 +1,7 @@
 /** Everything that `xray` shows of a container, as the kernel and the store have it at one moment. No language, no layout. */
 import { TsrunError } from '../../error.ts';
 import type { ImageStore } from '../../image/store.ts';
-import { requireRunning } from '../active.ts';
+import { isUp, requireRunning } from '../active.ts';
 import { processesOf } from '../processes.ts';
 import type { Container } from '../record.ts';
 import type { ContainerStore } from '../store.ts';
@@ -70,6 +70,6 @@ function look(store: ContainerStore, images: ImageStore, container: Container): 
 
 /** First processes of the other containers that run. */
 function others(store: ContainerStore, id: string): Map<string, number> {
-  const running = store.list(undefined, ({ pid }) => pid !== 0).filter(({ record }) => record.id !== id);
+  const running = store.list(undefined, isUp).filter(({ record, state }) => record.id !== id && state.pid !== 0);
   return new Map(running.map(({ record, state }) => [record.name, state.pid]));
 }

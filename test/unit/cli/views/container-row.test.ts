@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { toJson } from '../../../../src/cli/format/value.ts';
 import { escapeControls } from '../../../../src/cli/output.ts';
-import { containerRow, ellipsis } from '../../../../src/cli/views/container-row.ts';
+import {
+  containerCells,
+  containerLine,
+  containerRow,
+  defaultColumns,
+  ellipsis,
+} from '../../../../src/cli/views/container-row.ts';
 import { localTime, statusText } from '../../../../src/cli/views/status.ts';
 import type { Container, ContainerState } from '../../../../src/container/record.ts';
 import { container, id, running } from './container.ts';
@@ -136,4 +142,28 @@ test('times are those of the local zone', () => {
     else process.env.TZ = zone;
   }
   expect(localTime('')).toBe('');
+});
+
+test('the line that a list keeps is that of the row, at any time', () => {
+  const up = running([{ hostIp: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' }]);
+  const states: Partial<ContainerState>[] = [
+    up,
+    { ...up, health: { Status: 'starting', FailingStreak: 0, Log: [] } },
+    { ...up, startedAt: undefined },
+    { status: 'exited', exitCode: 3 },
+    { status: 'exited', finishedAt: undefined },
+    { status: 'exited', finishedAt: 'never' },
+    { status: 'restarting', exitCode: 1 },
+    { status: 'created' },
+  ];
+  const image = { id: 'sha256:1', reference: 'a\u001bb', layers: [] };
+  for (const state of states) {
+    for (const record of [{}, { created: 'never' }, { image }]) {
+      const of = container({ state, record });
+      // As the file of the cache has them.
+      const cells = JSON.parse(JSON.stringify(containerCells(of, (each) => each.record.image.reference)));
+      const line = defaultColumns.map((column) => row(of)[column]).join('\t');
+      expect(containerLine(id, cells, now.getTime())).toBe(`${line}\n`);
+    }
+  }
 });

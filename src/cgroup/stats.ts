@@ -65,7 +65,7 @@ export interface PressureLine {
 /** The numbers of the cgroup at `path` and everything below it; zeros for a cgroup that is gone. */
 export function readStats(path: string): CgroupStats {
   const read = (file: string): string | undefined => readControl(join(path, file));
-  const stats: CgroupStats = { cpu: parseCpu(read('cpu.stat')), pressure: readPressure(path) };
+  const stats: CgroupStats = { cpu: readCpu(path), pressure: readPressure(path) };
   const memory = parseNumber(read('memory.current'));
   if (memory !== undefined) {
     stats.memory = {
@@ -83,6 +83,11 @@ export function readStats(path: string): CgroupStats {
   const io = read('io.stat');
   if (io !== undefined) stats.io = parseIo(io);
   return stats;
+}
+
+/** What of `readStats` is about processors: one file, where the others are ten and more. */
+export function readCpu(path: string): CgroupStats['cpu'] {
+  return parseCpu(readControl(join(path, 'cpu.stat')));
 }
 
 /** How long tasks of the cgroup waited for each resource; what the kernel does not tell is absent. */

@@ -18,6 +18,8 @@ import { bootId, stillRunning } from './state.ts';
 const fileIn = (root: string): string => `${root}/cache/containers`;
 /** So many containers that were not in the cache are worth writing it: reading one costs 0.2 ms, writing it 1 ms and more. */
 const worthWriting = 4;
+/** As many as that are not more work than the names in their directory. */
+const worthOfNames = 2;
 /** The time of modification that nothing but `announcePause` gives to a directory. */
 const announced = 0;
 
@@ -155,7 +157,10 @@ export class ListCache {
   /** `count`: how many containers there were. Writes the cache where that pays; where it cannot be written nothing is lost. */
   save(count: number): void {
     const withoutCells = this.shown?.key === undefined ? 0 : this.used.filter(({ row }) => !this.cellsOf(row)).length;
-    if (Math.max(this.added, withoutCells) >= worthWriting) this.write(count);
+    const { changed } = this;
+    const isComplete = this.used.length === count && changed !== undefined && isSettled(changed, this.now);
+    const namesToo = isComplete && changed !== this.content?.changed ? worthOfNames : 0;
+    if (Math.max(this.added, withoutCells) + namesToo >= worthWriting) this.write(isComplete ? changed : undefined);
   }
 
   private container(row: Row, index: number, read: (id: string) => Container | undefined): ListedContainer {
@@ -199,15 +204,14 @@ export class ListCache {
     return this.monitors.has(id);
   }
 
-  private write(count: number): void {
-    const { shown, changed } = this;
+  private write(changed: number | undefined): void {
+    const { shown } = this;
     const key = shown === undefined ? this.content?.key : shown.key;
     const kept = this.used.sort(({ row: a }, { row: b }) =>
       a.created < b.created ? 1 : a.created > b.created ? -1 : 0,
     );
-    const isComplete = kept.length === count && changed !== undefined && isSettled(changed, this.now);
     const content: ListContent = {
-      ...(isComplete ? { changed } : {}),
+      ...(changed === undefined ? {} : { changed }),
       boot: bootId(),
       ...(key === undefined ? {} : { key }),
       rows: kept.map(({ row, container }) => {

@@ -22,7 +22,9 @@ export function openDirectory(path: string): number | undefined {
 
 /** Whether a path is still what was opened: a lock on what has no name any more is none. */
 export function isStill(fd: number, path: string): boolean {
-  return fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino;
+  const opened = fstatSync(fd);
+  const named = statSync(path, { throwIfNoEntry: false });
+  return opened.ino === named?.ino && opened.dev === named.dev;
 }
 
 /** Locks a directory; undefined where there is none, or where somebody else has it and `wait` is false. */

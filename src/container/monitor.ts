@@ -19,6 +19,8 @@ export const monitorConfigSize = 80;
 export const monitorVersion = 2;
 /** The first of `SpawnOptions.ports`, FD_FIRST_PORT. */
 export const fdFirstPort = 13;
+/** FD_LOCK: the lock of its container. */
+export const fdLock = 7;
 /** FD_RESYNC, which only a restart needs. */
 export const fdTrace = 11;
 export const monitorFlags = { tty: 1, stdin: 2, stdinOnce: 4, foreground: 8, log: 16, record: 32 } as const;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Cgroup, cgroupPath, createCgroup, findCgroup2 } from '../cgroup/index.ts';
 import { TsrunError } from '../error.ts';
 import type { LayerPlace } from '../image/layers.ts';
-import type { ReadableLayers } from '../image/readable-layers.ts';
+import { ReadableLayers } from '../image/readable-layers.ts';
 import { availableCapabilities } from '../linux/capabilities.ts';
 import { close } from '../linux/fs.ts';
 import { unlinkIfThere } from '../linux/optional.ts';
@@ -28,6 +28,7 @@ import type { HostLook } from './host-look.ts';
 import { joinedNamespaces } from './join.ts';
 import { keepFilter } from './kept-filter.ts';
 import { intendedStart, launch, recordFailure } from './launch.ts';
+import { LayerMounts } from './layer-mounts.ts';
 import { LayeredRoot } from './layered-root.ts';
 import type { Lock } from './locked-directory.ts';
 import { fdFirstPort, fdTrace, type MonitorHandle } from './monitor.ts';
@@ -159,10 +160,13 @@ export async function startContainer(
     const pending = choice && takeUserNamespace(store.state, choice, hasOwnNetns(record.options));
     undo.add(() => pending?.abandon());
     // While the kernel makes that.
-    const root = new LayeredRoot([join(directory, 'upper'), ...request.layers.paths.reverse()]);
-    const user = resolveUser(root, record.process.user, record.options.groupAdd);
-    // The start program mounts what it needs itself.
+    const mounts = new LayerMounts(store, record.image.layers);
+    undo.add(() => mounts.close());
+    const layers = new ReadableLayers(request.layers.places, (place, index) => mounts.mount(place, index));
+    undo.add(() => layers.close());
     request.layers.close();
+    const root = new LayeredRoot([join(directory, 'upper'), ...layers.paths.reverse()]);
+    const user = resolveUser(root, record.process.user, record.options.groupAdd);
     const userns = pending?.finish();
     const ofUserns = userns === undefined ? [] : [userns.user, userns.lock];
     undo.add(() => ofUserns.forEach(close));
@@ -174,7 +178,9 @@ export async function startContainer(
     undo.add(() => joined.held.forEach(close));
     const mark = openMark(store.state, record.id);
     undo.add(() => close(mark));
-    const held = [...joined.held, mark, ...ofUserns];
+    const before = [...joined.held, mark];
+    const held = [...before, ...layers.mounts, ...ofUserns];
+    const firstLayerFd = fdFirstPort + network.portFds.length + before.length;
     const spec = buildSpec({
       record: asItsNetworkHasIt(record, network),
       user,
@@ -200,7 +206,7 @@ export async function startContainer(
       loadSeccomp(record.options, bounding, join(store.root, 'cache', 'seccomp')),
     );
     keepFilter(directory, seccomp);
-    const made = { intoCgroup, seccomp, held: held.length, userns };
+    const made = { intoCgroup, seccomp, held: held.length, firstLayerFd, userns };
     const compiled = compile(store, now, spec, network, made, request);
     const kind = record.options.securityOpt.some((option) => option.startsWith('seccomp')) ? 'other' : 'default';
     const { program, traceFd } = request.observer?.begin(compiled, fdTrace, kind) ?? { program: compiled, traceFd: -1 };
@@ -229,6 +235,9 @@ export async function startContainer(
       closeDescriptors,
     };
     const started = await whileNobodyTraces(store, record, userns !== undefined, () => launch(now, making));
+    const { monitorPid, monitorStartTime } = started.start;
+    mounts.publish(record.id, { pid: monitorPid, startTime: monitorStartTime }, firstLayerFd);
+    mounts.close();
     recordContainerEvent(store.root, record, 'start');
     return started;
   } catch (error) {
@@ -293,6 +302,7 @@ function compile(
     intoCgroup: boolean;
     seccomp: Uint8Array | undefined;
     held: number;
+    firstLayerFd: number;
     userns: HeldUserNamespace | undefined;
   },
   request: StartRequest,
@@ -339,16 +349,20 @@ export function compileOptions(
   store: ContainerStore,
   record: ContainerRecord,
   spec: Spec,
-  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp' | 'userns'> & { layers: readonly LayerPlace[] },
+  made: Pick<CompileOptions, 'joinNetns' | 'intoCgroup' | 'seccomp' | 'userns'> & {
+    layers: readonly LayerPlace[];
+    /** Descriptors of the monitor from here on are the mounts of those that are mounted. */
+    firstLayerFd: number;
+  },
 ): CompileOptions {
-  const { layers, ...rest } = made;
+  const { layers, firstLayerFd, ...rest } = made;
   const directory = store.directory(record.id);
   return {
     ...rest,
     spec,
     root: {
       kind: 'overlay',
-      lowers: layers.map(lowerLayer),
+      lowers: lowerLayers(layers, firstLayerFd),
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
       mountPoint: mountPointOf(store, record),
@@ -364,6 +378,9 @@ export function compileOptions(
   };
 }
 
-function lowerLayer(place: LayerPlace): LowerLayer {
-  return place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive };
+function lowerLayers(places: readonly LayerPlace[], firstFd: number): LowerLayer[] {
+  let fd = firstFd;
+  return places.map((place) =>
+    place.kind === 'unpacked' ? place.path : { metadata: place.metadata, archive: place.archive, fd: fd++ },
+  );
 }

@@ -17,6 +17,22 @@ export function makeRecord(id: string): Step {
   };
 }
 
+export function mountLayer(index: number): Step {
+  return {
+    phase: 'rootfs',
+    title: `mount layer ${index}`,
+    why: "the layer's archive as it came, with an index beside it: no file of it was ever made",
+  };
+}
+
+export function shareLayer(index: number, id: string): Step {
+  return {
+    phase: 'rootfs',
+    title: `clone the mount of layer ${index} that container ${id.slice(0, 12)} has`,
+    why: 'what one of them has read the other finds in memory; its monitor holds the mount, and a copy of the descriptor is taken (man 2 pidfd_getfd)',
+  };
+}
+
 export function listenForClients(): Step {
   return {
     phase: 'monitor',

@@ -3,7 +3,7 @@
  * controller measures here is absent, never zero.
  */
 import { readFileSync } from 'node:fs';
-import { type CgroupStats, readStats } from '../cgroup/stats.ts';
+import { type CgroupStats, readCpu, readStats } from '../cgroup/stats.ts';
 import { processesOf } from './processes.ts';
 import type { Container } from './record.ts';
 
@@ -28,11 +28,24 @@ export interface Usage extends Reading {
   memoryPercent: number | undefined;
 }
 
+/** What a reading needs of the one before it. */
+export type Beginning = Pick<Reading, 'time' | 'cpu'>;
+
+function microseconds(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** Reads of a container that runs what a later reading is compared with. */
+export function beginUsage({ state }: Container): Beginning {
+  const cgroup = state.start?.cgroup ?? '';
+  return { time: microseconds(), cpu: cgroup === '' ? undefined : readCpu(cgroup).usage };
+}
+
 /** Reads a container that runs. */
 export function readUsage(container: Container): Reading {
   const { record, state } = container;
   const cgroup = state.start?.cgroup ?? '';
-  const time = Number(process.hrtime.bigint() / 1000n);
+  const time = microseconds();
   const stats = cgroup === '' ? undefined : readStats(cgroup);
   return {
     time,
@@ -93,7 +106,7 @@ export function parseTraffic(text: string): { received: number; sent: number } {
 }
 
 /** What was used between two readings. A container that was restarted in between begins at zero. */
-export function usageBetween(before: Reading, after: Reading): Usage {
+export function usageBetween(before: Beginning, after: Reading): Usage {
   const span = after.time - before.time;
   const cpuPercent =
     after.cpu === undefined || before.cpu === undefined || span <= 0

@@ -53,7 +53,13 @@ export interface LayerRecord {
 export type StoredRecord = Pick<LayerRecord, 'bytes' | 'diffId' | 'source'> & { archiveSize: number | undefined };
 
 /** Where a layer's tree is: a directory, or two files that make a mount. */
-export type LayerPlace = { kind: 'unpacked'; path: string } | { kind: 'erofs'; metadata: string; archive: string };
+export type LayerPlace = { kind: 'unpacked'; path: string } | MountedPlace;
+
+export interface MountedPlace {
+  kind: 'erofs';
+  metadata: string;
+  archive: string;
+}
 
 /** Something that is held until it is released. */
 export interface Held {

@@ -6,14 +6,18 @@ import { messageOf, TsrunError } from '../error.ts';
 import { close } from '../linux/fs.ts';
 import type { Digest } from './digest.ts';
 import { mountErofs } from './erofs/mount.ts';
-import type { LayerPlace, LayerStore } from './layers.ts';
+import type { LayerPlace, LayerStore, MountedPlace } from './layers.ts';
 
 export class ReadableLayers {
   readonly #paths: (string | undefined)[];
   readonly #mounts: number[] = [];
 
-  /** Lowest first. */
-  constructor(readonly places: readonly LayerPlace[]) {
+  /** Lowest first. `mount` gives the descriptor of the mount of one layer; by default it is made. */
+  constructor(
+    readonly places: readonly LayerPlace[],
+    private readonly mount: (place: MountedPlace, index: number) => number = ({ metadata, archive }) =>
+      mountErofs(metadata, archive),
+  ) {
     this.#paths = places.map(() => undefined);
   }
 
@@ -23,7 +27,7 @@ export class ReadableLayers {
     if (known !== undefined) return known;
     const place = this.places[index];
     if (place === undefined) throw new RangeError(`there is no layer ${index}`);
-    const path = place.kind === 'unpacked' ? place.path : this.#mount(place);
+    const path = place.kind === 'unpacked' ? place.path : this.#mount(place, index);
     this.#paths[index] = path;
     return path;
   }
@@ -33,9 +37,15 @@ export class ReadableLayers {
     return this.places.map((_, index) => this.path(index));
   }
 
-  #mount({ metadata, archive }: Extract<LayerPlace, { kind: 'erofs' }>): string {
+  /** Descriptors of the layers that are mounted, in the order in which they were asked for; `close` ends them. */
+  get mounts(): readonly number[] {
+    return this.#mounts;
+  }
+
+  #mount(place: MountedPlace, index: number): string {
+    const { metadata } = place;
     try {
-      const fd = mountErofs(metadata, archive);
+      const fd = this.mount(place, index);
       this.#mounts.push(fd);
       // The last component is a directory and no link: it can be opened with O_NOFOLLOW.
       return `/proc/self/fd/${fd}/.`;

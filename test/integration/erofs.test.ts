@@ -243,35 +243,6 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
     expect(await tsrunOk([...args, 'sh', '-c', 'id -u; grep -c root /etc/passwd'])).toMatch(/^65534\n[1-9]/);
   });
 
-  test('a restart by the monitor mounts them again', async () => {
-    await pull('busybox');
-    const name = 'erofs-restart';
-    const script = 'cat /etc/passwd >/dev/null && exit 3';
-    await tsrunOk([
-      'run',
-      '-d',
-      '--name',
-      name,
-      '--restart',
-      'on-failure:2',
-      '--network',
-      'none',
-      'busybox',
-      'sh',
-      '-c',
-      script,
-    ]);
-    try {
-      await expect
-        .poll(() => tsrunOk(['inspect', '-f', '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}', name]), {
-          timeout: 30_000,
-        })
-        .toBe('2 exited 3');
-    } finally {
-      await tsrunOk(['rm', '-f', name]);
-    }
-  });
-
   test('a layer whose index or archive is missing is named, and comes back with a pull', async () => {
     await pull('busybox');
     const layer = join(layers(), names()[0] ?? '');

@@ -11,6 +11,7 @@ interface Step {
   Phase: string;
   Title: string;
   Call: string;
+  Shell: string;
   Traced: boolean;
 }
 
@@ -65,10 +66,13 @@ test('--pull gets the image, and its config is what is explained', async () => {
   const { StandIn, Steps } = await explained(['run', '--pull=missing', '-q', 'busybox', 'echo', 'hi']);
   expect(StandIn).toBe(false);
   expect(Steps.find(({ Call }) => Call.startsWith('execve("/bin/echo", ["echo", "hi"]'))).toBeDefined();
-  // A layer is a directory, or the archive of a filesystem.
-  const layers = Steps.flatMap(({ Call }) => /"(?:lowerdir\+|device)", "(\/[^"]+)"/.exec(Call)?.[1] ?? []);
+  // A layer is a directory, or a filesystem of two files, which a shell makes devices of.
+  const layers = Steps.flatMap(({ Call, Shell }) => [
+    ...Call.matchAll(/"lowerdir\+", "(\/[^"]+)"/g),
+    ...Shell.matchAll(/losetup -r -f --show ([^)]+)\)/g),
+  ]);
   expect(layers.length).toBeGreaterThan(0);
-  for (const path of layers) expect([path, existsSync(path)]).toEqual([path, true]);
+  for (const [, path = ''] of layers) expect([path, existsSync(path)]).toEqual([path, true]);
   expect(statSync(join(inject('root'), 'images.json')).isFile()).toBe(true);
 });
 

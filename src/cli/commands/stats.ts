@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isUp } from '../../container/active.ts';
 import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
-import { type Reading, readUsage, type Usage, usageBetween } from '../../container/usage.ts';
+import { type Beginning, beginUsage, readUsage, type Usage, usageBetween } from '../../container/usage.ts';
 import { TsrunError } from '../../error.ts';
 import type { Command } from '../command.ts';
 import type { Struct } from '../format/value.ts';
@@ -48,7 +48,7 @@ export const stats: Command = {
     const screen = !once && isTerminal(1);
     const series = new Series();
     const look = (first: boolean): Watched[] => watched(store, args, flags.boolean('all'), first);
-    series.take(look(true));
+    series.begin(look(true));
     for (let round = 0; ; round++) {
       await delay(once || round === 0 ? shortInterval : interval);
       const now = look(false);
@@ -87,10 +87,16 @@ function watched(store: ContainerStore, names: readonly string[], all: boolean, 
 
 /** Remembers the last reading of each container. */
 class Series {
-  private last = new Map<string, Reading>();
+  private last = new Map<string, Beginning>();
+
+  begin(list: readonly Watched[]): void {
+    for (const { container } of list) {
+      if (isUp(container.state)) this.last.set(container.record.id, beginUsage(container));
+    }
+  }
 
   take(list: readonly Watched[]): (Watched & { usage: Usage | undefined })[] {
-    const readings = new Map<string, Reading>();
+    const readings = new Map<string, Beginning>();
     const rows = list.map((each) => {
       const { container } = each;
       if (!isUp(container.state)) return { ...each, usage: undefined };

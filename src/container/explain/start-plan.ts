@@ -3,6 +3,7 @@ import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CgroupPlan, planCgroup, planRemoval } from '../../cgroup/plan.ts';
 import { TsrunError } from '../../error.ts';
+import type { LayerPlace } from '../../image/layers.ts';
 import { architecture } from '../../linux/syscalls.ts';
 import { networkFiles } from '../../network/names.ts';
 import { newNamespace } from '../../network/steps.ts';
@@ -13,6 +14,7 @@ import { type IdMappings, makeNamespaceStep, mapStep } from '../../runtime/user-
 import type { Step } from '../../trace.ts';
 import { newRecord } from '../create.ts';
 import type { Engine, EngineIo } from '../engine.ts';
+import { LayerMounts } from '../layer-mounts.ts';
 import { LayeredRoot } from '../layered-root.ts';
 import { fdFirstPort } from '../monitor.ts';
 import { planMounts } from '../mount-plan.ts';
@@ -59,9 +61,11 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
   const seccomp = filterOf(options, spec.process?.capabilities?.bounding ?? []);
   const held = [options.pidMode, options.ipcMode].filter((mode) => mode.startsWith('container:')).length;
   const mark = 1; // openMark
+  const firstLayerFd = fdFirstPort + network.portCount + held + mark;
+  const mounted = mountSteps(store, record, layers);
   const made = {
-    ...{ layers, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp },
-    ...(userns === undefined ? {} : { userns: inherited(userns, fdFirstPort + network.portCount + held + mark) }),
+    ...{ layers, firstLayerFd, joinNetns: network.joinNetns, intoCgroup: cgroup.path !== undefined, seccomp },
+    ...(userns === undefined ? {} : { userns: inherited(userns, firstLayerFd + mounted.length) }),
   };
   const program = compileStart({
     ...compileOptions(store, record, spec, made),
@@ -89,6 +93,7 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
       ...volumeNotes(mounts),
       hostStep(steps.makeRecord(record.id)),
       hostStep(steps.listenForClients()),
+      ...mounted.map((step) => hostStep(step)),
       ...(userns === undefined ? [] : usernsSteps(userns, hasOwnNetns(options))).map((step) => hostStep(step)),
       ...network.steps.map((step) => hostStep(step)),
       ...cgroup.steps.map((step) => hostStep(step)),
@@ -100,6 +105,20 @@ export async function planRun(engine: Engine, options: RunOptions, io: EngineIo,
       ...teardown(record, network, cgroup),
     ],
   };
+}
+
+/** How a start comes by the mounts of its layers, with the containers that are up now. */
+function mountSteps(store: ContainerStore, { image }: ContainerRecord, layers: readonly LayerPlace[]): Step[] {
+  const mounts = new LayerMounts(store, image.layers);
+  try {
+    return layers.flatMap((place, index) => {
+      if (place.kind === 'unpacked') return [];
+      const id = mounts.sharedWith(place, index);
+      return [id === undefined ? steps.mountLayer(index) : steps.shareLayer(index, id)];
+    });
+  } finally {
+    mounts.close();
+  }
 }
 
 /** What `connectNetwork` writes for the container to find names by. */

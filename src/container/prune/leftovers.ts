@@ -6,6 +6,7 @@ import { messageOf } from '../../error.ts';
 import { findStale, removeStale } from '../../network/index.ts';
 import { layerInUse } from '../all-containers.ts';
 import { sweepExecs } from '../exec-directory.ts';
+import { forgetLayers } from '../layer-mounts.ts';
 import { liveIds } from '../live.ts';
 import { sweep } from '../reap.ts';
 import type { ContainerStore } from '../store.ts';
@@ -27,6 +28,7 @@ export function pruneLeftovers({ containers, images, onNotice }: PruneRequest): 
       for (const name of lostNames(containers)) unlinkSync(join(containers.root, 'names', name));
     },
     () => images.layers.sweep(),
+    () => forgetLayers(containers.state, (hex) => existsSync(join(images.layers.directory, hex))),
     () => images.collectGarbage(layerInUse(containers)),
   ];
   for (const part of parts) {

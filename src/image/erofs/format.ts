@@ -69,6 +69,18 @@ export function putSuperBlock(image: Buffer, info: SuperBlock): void {
   image.writeUInt32LE(Math.ceil(info.archiveSize / blockBytes), slot + 64);
 }
 
+/** What is read of a super block: `putSuperBlock`'s other side. `blocks` counts both devices. Throws `RangeError` for another format. */
+export function readSuperBlock(image: Buffer): { uuid: Buffer; blocks: number; root: number } {
+  const at = superOffset;
+  if (image.readUInt32LE(at) !== superMagic || image[at + 12] !== blockBits)
+    throw new RangeError('no metadata of a layer');
+  return {
+    uuid: image.subarray(at + 48, at + 64),
+    blocks: image.readUInt32LE(at + 36) + image.readUInt32LE(deviceSlot * deviceSlotSize + 64),
+    root: image.readUInt16LE(at + 14) * nidUnit,
+  };
+}
+
 export interface InodeFields {
   layout: number;
   xattrCount: number;

@@ -3,11 +3,14 @@
  * Documentation/filesystems/erofs.rst): the mount is attached nowhere, and ends with its descriptor (man 2 fsmount).
  */
 import {
+  AT_EMPTY_PATH,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   MOUNT_ATTR_RDONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
 } from '../../linux/constants.ts';
 import { syscall } from '../../linux/ffi.ts';
 import { check, close } from '../../linux/fs.ts';
@@ -29,4 +32,13 @@ export function mountErofs(metadata: string, archive: string): number {
   } finally {
     close(context);
   }
+}
+
+/**
+ * Another mount of the same filesystem, attached nowhere either (man 2 open_tree; Linux 6.15 for what is attached nowhere).
+ * The kernel takes only what was mounted in the caller's mount namespace. Throws `SyscallError`.
+ */
+export function cloneMount(fd: number): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  return check(syscall('open_tree', fd, '', flags), 'open_tree');
 }

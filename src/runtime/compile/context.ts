@@ -46,8 +46,8 @@ export const messageMounted = 3;
 export const messageError = 4;
 export const messageListener = 5;
 
-/** A layer: a directory, or an EROFS image of files whose contents are in the layer's archive. */
-export type LowerLayer = string | { metadata: string; archive: string };
+/** A layer: a directory, or a mount that the monitor holds at `fd`: an EROFS image of files whose contents are in the layer's archive. */
+export type LowerLayer = string | { metadata: string; archive: string; fd: number };
 
 /** Where the root filesystem comes from. */
 export type RootSource =
@@ -168,6 +168,8 @@ export interface Context extends ProcessContext {
   readonly root: Load;
   /** The container's own proc, for sysctls and oom_score_adj. */
   readonly proc: Load;
+  /** In a user namespace: copies of the mounts of layers, by the layer's number, whose owners can be mapped. */
+  readonly layerClones: Map<number, Load>;
   /** Mounts that become read-only when all that lies on them is made. */
   readonly readOnlyLater: { mount: Load; path: string }[];
 }
@@ -289,7 +291,7 @@ const attributeWords: Readonly<Record<string, { set: number; clear: number }>> =
 };
 
 /** `key=value`, a word, or a key whose value is a descriptor. */
-export type Parameter = string | { key: string; fd: Load; says: string };
+export type Parameter = string | { key: string; fd: Load | number; says: string; why: string; shell: string };
 
 /** fsopen, fsconfig for each parameter, create, fsmount: a mount that is attached nowhere yet. */
 export function detachedMount(
@@ -318,6 +320,8 @@ export function detachedMount(
     if (typeof parameter !== 'string') {
       b.call('fsconfig', [context, FSCONFIG_SET_FD, b.text(parameter.key), 0, parameter.fd], {
         title: `${info.title}: ${parameter.key}=${parameter.says}`,
+        why: parameter.why,
+        shell: parameter.shell,
       });
       continue;
     }

@@ -1,9 +1,9 @@
 /** The root filesystem: an overlay of the image's layers (Documentation/filesystems/overlayfs.rst), or a directory. */
 import { dirname } from 'node:path';
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
-  MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -42,27 +42,40 @@ function longest(root: OverlayRoot): number {
 }
 
 /** A layer as it is given to overlayfs: the path of a directory, or a mount. */
-type Lower = { kind: 'path'; path: string } | { kind: 'mount'; fd: Load; says: string };
+type Lower = { kind: 'path'; path: string } | { kind: 'mount'; fd: Load | number; says: string; shell: string };
 
-/** Mounts what has to be mounted of the layers; the topmost comes first, as overlayfs wants them. */
+/**
+ * Owners are mapped in a mount of the container's own. It is made before the first process is, since the kernel copies a mount
+ * that is attached nowhere only in the mount namespace that it was made in (Linux 6.15).
+ */
+export function cloneLayers(c: Context): void {
+  const { root, userns } = c.options;
+  if (userns === undefined || root.kind !== 'overlay') return;
+  c.b.enter('rootfs');
+  root.lowers.forEach((lower, index) => {
+    if (typeof lower === 'string') return;
+    const clone = c.b.slot(`the clone of layer ${index}`);
+    c.b.call('open_tree', [lower.fd, c.b.text(''), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], {
+      title: `clone the mount of layer ${index}`,
+      why: 'owners are mapped in it, and the mount itself is for all containers of the layer',
+      store: clone,
+    });
+    c.layerClones.set(index, clone);
+  });
+  c.b.enter('namespaces');
+}
+
+/** The layers as overlayfs wants them: the topmost comes first. */
 function openLowers(c: Context, root: OverlayRoot): Lower[] {
   return root.lowers
     .map((lower, index): Lower => {
       if (typeof lower === 'string') return { kind: 'path', path: lower };
-      const says = `$LAYER${index}`;
-      const fd = detachedMount(c, 'erofs', [`device=${lower.archive}`], MOUNT_ATTR_RDONLY, {
-        title: `layer ${index}`,
-        why: "the layer's archive as it came, with an index beside it: no file of it was ever made",
-        source: lower.metadata,
-        shell: shellLayer(index, lower.metadata, lower.archive),
-        hints: {
-          ENOTBLK:
-            'this kernel does not mount erofs from files (CONFIG_EROFS_FS_BACKED_BY_FILE); use --storage unpacked',
-          ENOENT: 'a file of the layer is missing: remove the image and pull it again',
-        },
-      });
-      if (c.options.userns !== undefined) mapOwners(c, fd, c.options.userns, `layer ${index}`);
-      return { kind: 'mount', fd, says };
+      const clone = c.layerClones.get(index);
+      if (c.options.userns !== undefined && clone !== undefined) {
+        mapOwners(c, clone, c.options.userns, `layer ${index}`);
+      }
+      const shell = shellLayer(index, lower.metadata, lower.archive);
+      return { kind: 'mount', fd: clone ?? lower.fd, says: `$LAYER${index}`, shell };
     })
     .reverse();
 }
@@ -115,7 +128,9 @@ function overlay(c: Context, root: OverlayRoot): void {
     'overlay',
     [
       ...lowers.map((lower) =>
-        lower.kind === 'path' ? `lowerdir+=${lower.path}` : { key: 'lowerdir+', fd: lower.fd, says: lower.says },
+        lower.kind === 'path'
+          ? `lowerdir+=${lower.path}`
+          : { key: 'lowerdir+', ...lower, why: 'overlayfs clones the mount that the monitor holds, and so shares it' },
       ),
       `upperdir=${root.upper}`,
       `workdir=${root.work}`,
@@ -143,17 +158,15 @@ function overlayByDescriptors(c: Context, root: OverlayRoot): void {
   if (c.options.userns !== undefined) actAsRootOfContainer(c, c.options.userns);
   const directory = (path: string): Lower => ({ kind: 'path', path });
   [...paths, directory(root.upper), directory(root.work)].forEach((lower, index) => {
-    const fd = lower.kind === 'mount' ? lower.fd : b.slot(`layer ${index}`);
-    if (lower.kind === 'path') {
-      b.call('openat', [AT_FDCWD, b.text(lower.path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-        title: `open ${lower.path}`,
-        store: fd,
-      });
-    }
-    b.call('dup3', [fd, firstLowerFd + index, O_CLOEXEC], {
-      title: `as descriptor ${firstLowerFd + index}`,
-      why: 'the options of mount(2) end at one page, so that layers are named by descriptor',
-    });
+    b.call(
+      'dup3',
+      [lower.kind === 'mount' ? lower.fd : openLayer(c, lower.path, index), firstLowerFd + index, O_CLOEXEC],
+      {
+        title: `as descriptor ${firstLowerFd + index}`,
+        shell: lower.kind === 'mount' ? lower.shell : '',
+        why: 'the options of mount(2) end at one page, so that layers are named by descriptor',
+      },
+    );
   });
   const name = (index: number): string => `/proc/self/fd/${firstLowerFd + index}`;
   const lowerdir = paths.map((_, index) => name(index)).join(':');
@@ -168,6 +181,12 @@ function overlayByDescriptors(c: Context, root: OverlayRoot): void {
     title: 'open the new root',
     store: c.root,
   });
+}
+
+function openLayer({ b }: Context, path: string, index: number): Load {
+  const fd = b.slot(`layer ${index}`);
+  b.call('openat', [AT_FDCWD, b.text(path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { title: `open ${path}`, store: fd });
+  return fd;
 }
 
 function bindDirectory(c: Context, path: string): void {

@@ -47,7 +47,7 @@ import { compileRlimits, writeProc } from './identity.ts';
 import { loopbackUp } from './loopback.ts';
 import { compileMasks, compileMounts, isBind, makeReadOnly, openBinds } from './mounts.ts';
 import { changeRoot, pivot } from './pivot.ts';
-import { compileRoot } from './rootfs.ts';
+import { cloneLayers, compileRoot } from './rootfs.ts';
 import { compileMemoryPolicy, compilePersonality, compileScheduling, resetAffinity } from './scheduling.ts';
 import { type MonitoredStdio, makeTerminal, monitorStdio, openStdio, type Stdio, takeStdio } from './stdio.ts';
 import { checkSysctl, sysctlPath } from './sysctl.ts';
@@ -97,6 +97,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
     spec,
     root: b.slot('root mount'),
     proc: b.slot('proc mount'),
+    layerClones: new Map(),
     readOnlyLater: [],
   };
 
@@ -115,6 +116,7 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
   const v1 = openV1(b, handover?.v1Procs);
   const ownPidNamespace = handover === undefined ? joinPidNamespace(b, joined, joinedFds) : undefined;
   const taken = handover === undefined ? undefined : prepare(context, handover, namespaces, joined);
+  cloneLayers(context);
   const child = clone(b, options, namespaces, pid, pidfd);
 
   // The parent: tell the pid, keep the other ends, go back to the monitor.
@@ -124,7 +126,12 @@ function compile(b: ProgramBuilder, options: CompileOptions, stdio: Stdio): Omit
       why: 'a process that makes children elsewhere can make no threads, and the monitor becomes a program with threads at its end',
     });
   }
-  const unused = [...(ownPidNamespace === undefined ? [] : joinedFds), pidfd, ...(options.init ? [exe] : [])];
+  const unused = [
+    ...(ownPidNamespace === undefined ? [] : joinedFds),
+    pidfd,
+    ...(options.init ? [exe] : []),
+    ...context.layerClones.values(),
+  ];
   for (const fd of unused) {
     b.call('close', [fd], {
       title: `monitor: close ${fd.label}`,

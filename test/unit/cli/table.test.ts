@@ -21,3 +21,10 @@ test('a column ends where a line has no cell in it', () => {
 test('characters count, not bytes', () => {
   expect(alignColumns('"sh -c …"\tx\n0123456789012\ty\n')).toBe('"sh -c …"       x\n0123456789012   y\n');
 });
+
+test('lines of the same columns are laid out as others are', () => {
+  const even = 'NAME\tX\tEND\na 👍 name of more than ten\t\t\nb\t0123456789ab\te\n';
+  // A last line without columns makes it uneven, and is in no column.
+  expect(alignColumns(even)).toBe(alignColumns(`${even}.\n`).slice(0, -2));
+  expect(alignColumns(even, 4)).toBe(alignColumns(`${even}.\n`, 4).slice(0, -2));
+});

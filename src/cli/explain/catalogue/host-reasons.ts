@@ -3,6 +3,14 @@ import type { Entry } from './entry.ts';
 
 export const hostReasons: readonly Entry[] = [
   [
+    "the layer's archive as it came, with an index beside it: no file of it was ever made",
+    'архив слоя, каким он пришёл, и указатель рядом с ним: ни один его файл не создавался',
+  ],
+  [
+    'what one of them has read the other finds in memory; its monitor holds the mount, and a copy of the descriptor is taken (man 2 pidfd_getfd)',
+    'что прочитал один, другой находит в памяти; монтирование держит его монитор, и берётся копия дескриптора (man 2 pidfd_getfd)',
+  ],
+  [
     'who is who in the user namespace: inside, outside, how many',
     'кто есть кто в пространстве имён пользователей: внутри, снаружи, сколько',
   ],

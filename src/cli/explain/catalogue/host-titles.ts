@@ -15,6 +15,11 @@ export const hostTitles: readonly Entry[] = [
   ['see to the volume {1} for {2}', 'позаботиться о томе {1} для {2}'],
   ['make the directory of the container {1}', 'создать каталог контейнера {1}'],
   ['make the socket for further clients', 'создать сокет для следующих клиентов'],
+  ['mount layer {1}', 'смонтировать слой {1}'],
+  [
+    'clone the mount of layer {1} that container {2} has',
+    'клонировать монтирование слоя {1}, которое есть у контейнера {2}',
+  ],
   ['create a network namespace', 'создать сетевое пространство имён'],
   ['take the port {1}', 'занять порт {1}'],
   ['create the nf_tables table "tsrun"', 'создать таблицу nf_tables «tsrun»'],

@@ -3,8 +3,12 @@ import type { Entry } from './entry.ts';
 
 export const programReasons: readonly Entry[] = [
   [
-    "the layer's archive as it came, with an index beside it: no file of it was ever made",
-    'архив слоя, каким он пришёл, и указатель рядом с ним: ни один его файл не создавался',
+    'owners are mapped in it, and the mount itself is for all containers of the layer',
+    'владельцы отображаются в нём, а само монтирование — для всех контейнеров слоя',
+  ],
+  [
+    'overlayfs clones the mount that the monitor holds, and so shares it',
+    'overlayfs клонирует монтирование, которое держит монитор, и тем самым делит его с другими',
   ],
   [
     'the monitor stands between the container and whoever looks at it: a log, a terminal, nobody',

@@ -70,7 +70,7 @@ const programs: [string, () => Program][] = [
   ...[true, false].map((appendLowers): [string, () => Program] => [
     `layers as filesystems, lowerdir+ ${appendLowers}`,
     () => {
-      const lowers = [{ metadata: '/m', archive: '/a' }, '/l/2'];
+      const lowers = [{ metadata: '/m', archive: '/a', fd: 13 }, '/l/2'];
       const root = { kind: 'overlay', lowers, upper: '/u', work: '/w', mountPoint: '/s', appendLowers } as const;
       return compileStart(options(spec({}), { root })).build();
     },

@@ -49,7 +49,8 @@ test('while it waits it is restarting: ps says so, rm refuses, stop ends the wai
     .toMatchObject({ code: 1, stderr: expect.stringContaining('You cannot remove a restarting container') });
   expect((await tsrun(['pause', 'again'])).stderr).toContain('is restarting, wait until the container is running');
   expect(await tsrun(['stop', 'again'])).toMatchObject({ code: 0, stdout: 'again\n' });
-  expect(await inspect('again', '{{.State.Status}} {{.State.ExitCode}}')).toBe('exited 4');
+  // On a busy machine it may be about to run once more, and is killed before it does.
+  expect(await inspect('again', '{{.State.Status}} {{.State.ExitCode}}')).toMatch(/^exited (4|137)$/);
   await tsrunOk(['rm', 'again']);
 });
 

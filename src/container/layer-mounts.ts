@@ -183,9 +183,9 @@ export class LayerMounts {
    * Those that held it before and are still there stay in front of it, since they may stay for long.
    */
   publish(id: string, monitor: { pid: number; startTime: string }, firstFd: number): void {
-    const isThere = ({ pid }: Holder): boolean => syscall('kill', pid, 0) === 0;
+    const isThere = ({ pid, startTime }: Holder): boolean => processStartTime(pid) === startTime;
     this.#mounted.forEach(({ chainId, file, others, named, appends }, index) => {
-      if (others.filter(isThere).length >= maxHolders) return;
+      if (others.length >= maxHolders && others.filter(isThere).length >= maxHolders) return;
       const own = { ...monitor, fd: firstFd + index, file, id };
       // Written anew, it has room for more.
       const stay = appends ? [] : named.filter(isThere).slice(0, maxLines / 2);

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { processStartTime } from '../../src/container/state.ts';
 import { superMagic } from '../../src/image/erofs/format.ts';
 import { mountErofs } from '../../src/image/erofs/mount.ts';
 import { archiveFile, metadataFile } from '../../src/image/erofs/names.ts';
@@ -22,7 +23,6 @@ import { probeErofs } from '../../src/image/erofs/probe.ts';
 import { removeTree } from '../../src/image/unpack/index.ts';
 import { syscall } from '../../src/linux/ffi.ts';
 import { close } from '../../src/linux/fs.ts';
-import { startTimeOf } from '../../src/linux/process.ts';
 import { tsrunOk as tsrunIn } from './tsrun.ts';
 
 const probed = mkdtempSync('/var/tmp/tsrun-erofs-');
@@ -138,7 +138,7 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
     const second = await up();
     const device = devicesOf(second);
     process.kill(monitorOf(first), 'SIGKILL');
-    await expect.poll(() => startTimeOf(monitorOf(first))).toBeUndefined();
+    await expect.poll(() => processStartTime(monitorOf(first))).toBeUndefined();
     const third = await up();
     expect(devicesOf(third)).toEqual(device);
     expect(ids.filter((id) => named().includes(id))).toEqual([first, second, third]);
@@ -216,11 +216,11 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
       const base = join(root, 'layers', layer);
       const mount = mountErofs(join(base, metadataFile), join(base, archiveFile));
       try {
-        const own = { pid: process.pid, time: startTimeOf(process.pid) ?? '', fd: mount };
+        const own = { pid: process.pid, time: processStartTime(process.pid) ?? '', fd: mount };
         const inside = JSON.parse(await tsrunOk(['inspect', '-f', '{{json .State.Pid}}', first]));
         for (const change of [
           own,
-          { pid: inside, time: startTimeOf(inside) ?? '' },
+          { pid: inside, time: processStartTime(inside) ?? '' },
           { time: 1 },
           { id: 'a'.repeat(64) },
         ]) {
@@ -240,7 +240,7 @@ describe.skipIf(!probe.works)(`mounted layers (${probe.reason || 'this kernel ha
       // Images that have a layer in common share it too.
       expect(devicesOf(other)[0]).toBe(devicesOf(first)[0]);
       const fd = above.split('/').at(-1) ?? '';
-      lie({ pid: monitorOf(other), time: startTimeOf(monitorOf(other)) ?? '', fd, id: other });
+      lie({ pid: monitorOf(other), time: processStartTime(monitorOf(other)) ?? '', fd, id: other });
       await isOwn();
     });
 

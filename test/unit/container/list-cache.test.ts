@@ -114,7 +114,7 @@ test('while a monitor has its mark nobody looks for it; what is about to be paus
   store.list();
   // Only the cache knows of this monitor, which is not there.
   const pid = String(process.pid);
-  alter(`"monitorPid":${pid}`, `"monitorPid":${pid.replace(/./, '-')}`);
+  alter(`"monitorPid":${pid}`, `"monitorPid":${'-1'.padEnd(pid.length)}`);
   const listed = () => store.list().find(({ record }) => record.id === id)?.state;
   expect(listed()).toMatchObject({ status: 'running', unsupervised: false });
   close(mark);

@@ -1,6 +1,7 @@
 /** A fresh ext4 on a loop device: no run profits from the directories, or the dirty pages, of the one before. */
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { output } from './harness.ts';
 
 /** Bytes of the disk; sparse. */
@@ -21,8 +22,19 @@ export async function onFreshDisk(directory: string, use: (mountPoint: string) =
     output(['sync']);
     return await use(point);
   } finally {
-    // What the engines have mounted below goes with it.
-    output(['umount', '-R', point]);
+    await unmount(point);
     rmSync(image);
+  }
+}
+
+/** With what the engines have mounted below. What the last container has read of it takes the kernel a moment to let go. */
+async function unmount(point: string): Promise<void> {
+  for (const deadline = Date.now() + 20_000; ; await delay(100)) {
+    try {
+      output(['umount', '-R', point]);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
   }
 }

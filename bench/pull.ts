@@ -139,9 +139,14 @@ export async function benchPull(
     title: `${step} ${image} (${layers})`,
     unit: 's',
     ours: 'tsrun',
-    samples: step === 'pull' ? pulls : withoutFirst(lives[step], warmUp),
+    samples: step === 'pull' ? presentOnly(pulls) : withoutFirst(lives[step], warmUp),
     target,
   }));
+}
+
+/** Without the engines that are not there. */
+function presentOnly(samples: Record<string, number[]>): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(samples).filter(([, values]) => !values.some(Number.isNaN)));
 }
 
 function withoutFirst(samples: Record<string, number[]>, count: number): Record<string, number[]> {

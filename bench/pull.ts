@@ -61,6 +61,8 @@ function lifeOf(
           } finally {
             output([...engine.command, 'kill', first], { env });
             output([...engine.command, 'rm', '-f', first], { env });
+            // What it leaves to the kernel is not the next command's.
+            output(['sleep', '1']);
           }
           note('rmi', engine.remove(image));
           return pulled;

@@ -58,6 +58,8 @@ const removing = '.removing-';
 const unfinishedAge = 60_000;
 /** Milliseconds between two looks at a lock that somebody else has. */
 const lockPollInterval = 20;
+/** So often a name that is taken may be free again at the next look. */
+const placements = 20;
 
 /** A name for a volume that was given none. */
 export function anonymousName(): string {
@@ -135,16 +137,33 @@ export class VolumeStore {
       // Users of a container come by here: whatever umask the caller has.
       for (const path of [building, join(building, '_data')]) chmodSync(path, path === building ? 0o701 : 0o755);
       writeDurably(join(building, 'volume.json'), JSON.stringify(record), !anonymous);
-      renameSync(building, join(this.directory, name));
-    } catch (error) {
+      const other = this.place(building, name);
+      if (other !== undefined) return { volume: other, isNew: false };
+    } finally {
       rmSync(building, { recursive: true, force: true });
-      const other = ['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '') ? this.read(name) : undefined;
-      if (other === undefined) throw error;
-      return { volume: other, isNew: false };
     }
     recordEvent(this.root, { type: 'volume', action: 'create', id: name, attributes: { driver: 'local' } });
     const directory = join(this.directory, name);
     return { volume: { record, directory, mountPoint: this.mountPoint(name) }, isNew: true };
+  }
+
+  /** Gives a directory its name; or answers the volume that has it by now. Throws `CORRUPT` where what has it is no volume. */
+  private place(building: string, name: string): Volume | undefined {
+    const directory = join(this.directory, name);
+    for (let attempt = 0; attempt < placements; attempt++) {
+      try {
+        renameSync(building, directory);
+        return undefined;
+      } catch (error) {
+        if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '')) throw error;
+        const other = this.read(name);
+        if (other !== undefined) return other;
+        // Somebody has removed it since: the name is free.
+      }
+    }
+    throw new TsrunError('CORRUPT', `"${directory}" is there, and has no volume.json`, {
+      hint: 'no volume is without one: look at what is in it, and take it away',
+    });
   }
 
   /** The volume's lock; undefined when there is no such volume, or when somebody else has it and `wait` is false. */

@@ -12,6 +12,12 @@ import { ociPath } from './oci-fixture.ts';
 import { isInstalled, PeerHome, removePeerCgroups, stopDaemon } from './peer-home.ts';
 import type { Result } from './tsrun.ts';
 
+/**
+ * Names its terminal. It does not end at once: at the end of a session's leader the kernel hangs up the terminal and drops what its
+ * other side has not taken (drivers/tty/pty.c, `pty_flush_buffer`), whichever runtime has started it.
+ */
+const onTerminal = 'tty; sleep 0.3; exit 5';
+
 /** Here dockerd sends limits only where cgroup v1 has the controllers: cgroup v2 has none. */
 const hybrid = ['memory', 'cpu', 'pids'].every((name) => boundControllers(findHierarchies()).has(name));
 
@@ -59,7 +65,7 @@ test.skipIf(!isInstalled('containerd') || !isInstalled('ctr'))(
 
     const once = await peer(runs('--rm', image, 'once', 'sh', '-c', 'echo hello; id -u; exit 4'));
     expect(once).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
-    const terminal = await peer(runs('--rm', '-t', image, 'terminal', 'sh', '-c', 'tty; exit 5'), true);
+    const terminal = await peer(runs('--rm', '-t', image, 'terminal', 'sh', '-c', onTerminal), true);
     expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
     const missing = await peer(runs('--rm', image, 'missing', 'nope'));
     expect(missing.stderr).toMatch(/exec: "nope": executable file not found in \$PATH/);
@@ -120,7 +126,7 @@ test.skipIf(!isInstalled('dockerd'))(
     expect(once, once.stderr).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
     expect((await peer(docker('run', '--rm', 'box', 'nope'))).code).toBe(127);
     expect((await peer(docker('run', '--rm', 'box', '/etc/passwd'))).code).toBe(126);
-    const terminal = await peer(docker('run', '--rm', '-it', 'box', 'sh', '-c', 'tty; exit 5'), true);
+    const terminal = await peer(docker('run', '--rm', '-it', 'box', 'sh', '-c', onTerminal), true);
     expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
     const limited = await peer(
       docker(
@@ -284,7 +290,7 @@ test.skipIf(!isInstalled('podman') || !isInstalled('conmon'))(
     expect(once, once.stderr).toMatchObject({ code: 4, stdout: 'hello\n0\n' });
     expect((await peer(podman('run', '--rm', ...none, 'box', 'nope'))).code).toBe(127);
     expect((await peer(podman('run', '--rm', ...none, 'box', '/etc/passwd'))).code).toBe(126);
-    const terminal = await peer(podman('run', '--rm', ...none, '-it', 'box', 'sh', '-c', 'tty; exit 5'), true);
+    const terminal = await peer(podman('run', '--rm', ...none, '-it', 'box', 'sh', '-c', onTerminal), true);
     expect([terminal.code, terminal.stdout]).toEqual([5, expect.stringContaining('/dev/pts/0')]);
     const mapped = await peer(
       podman(

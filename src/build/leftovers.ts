@@ -1,10 +1,10 @@
 /** What builds that were killed have left: containers that still run a command, copies, secrets. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { processStartTime } from '../container/state.ts';
 import type { ContainerStore } from '../container/store.ts';
 import { messageOf } from '../error.ts';
 import { removeTree } from '../image/unpack/remove-tree.ts';
+import { processStartTime } from '../linux/process.ts';
 
 /** Says in `ps`, and to a later build, whose a container is. */
 export const buildLabel = 'io.tsrun.build';

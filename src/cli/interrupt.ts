@@ -1,4 +1,5 @@
 /** Ctrl-C and SIGTERM before a container takes them: what is under way is given up in good order. */
+import { signalTurns } from '../linux/pause.ts';
 import { signals } from '../linux/signals.ts';
 
 const ending = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -41,10 +42,9 @@ export function endInterruption(): void {
   for (const name of ending) process.off(name, onSignal);
 }
 
-/** Waits for a signal that may have come already: what it has ended is noticed before it is. */
+/** Where signals are waited for: hears of one that may have come already. */
 export async function heedSignals(): Promise<void> {
-  if (controller === undefined) return;
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  if (controller !== undefined) await signalTurns();
 }
 
 /** The number of the signal that came. */

@@ -2,7 +2,6 @@
  * Writing to the terminal or pipe of the user. Synchronous writes to the descriptors: nothing is lost at exit, and
  * process.stdout, which takes milliseconds to set up, is never touched.
  */
-
 import { writeSync } from 'node:fs';
 import { codeOf, TsrunError } from '../error.ts';
 import { pause } from '../linux/pause.ts';

@@ -133,8 +133,7 @@ class Comparison {
     const found = this.lower.lookup(path);
     if (found.kind === 'absent') return undefined;
     if (found.kind === 'other') return found.stat;
-    const stat = checkStat(calls.stat(found.directory.fds[0] ?? -1, ''), path);
-    return stat;
+    return checkStat(calls.stat(found.directory.fds[0] ?? -1, ''), path);
   }
 
   private lowerNames(path: BytePath): BytePath[] {

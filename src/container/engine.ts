@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { messageOf, TsrunError } from '../error.ts';
 import type { ReadableLayers } from '../image/readable-layers.ts';
 import { ImageStore, type StoredImage } from '../image/store.ts';
+import { signalTurns } from '../linux/pause.ts';
 import { parseDetachKeys } from '../linux/tty.ts';
 import { stepAsync } from '../trace.ts';
 import { createContainer, type ImageForContainer } from './create.ts';
@@ -251,8 +252,7 @@ export class Engine {
  */
 async function orGivenUp(error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
   if (signal === undefined || !(error instanceof TsrunError) || error.code !== 'PROGRAM') return error;
-  // The monitor's end may be noticed before the signal is.
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  await signalTurns();
   return signal.aborted ? new GivenUp(error) : error;
 }
 

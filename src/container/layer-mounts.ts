@@ -17,10 +17,10 @@ import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { AT_FDCWD, close, openat, writeAll } from '../linux/fs.ts';
 import { namesIn, readIfThere, unlinkIfThere } from '../linux/optional.ts';
+import { openPidfd, processStartTime } from '../linux/process.ts';
 import { step } from '../trace.ts';
 import { isStill } from './locked-directory.ts';
 import { fdLock } from './monitor.ts';
-import { processStartTime } from './state.ts';
 import * as steps from './steps.ts';
 import type { ContainerStore } from './store.ts';
 import { writeText } from './write-record.ts';
@@ -142,8 +142,9 @@ export class LayerMounts {
   }
 
   #takeFrom(holder: Holder, identity: ErofsIdentity, index: number): number | undefined {
-    const theirs = copyDescriptor(this.#monitor(holder), holder.fd);
+    let theirs = -1;
     try {
+      theirs = copyDescriptor(this.#monitor(holder), holder.fd);
       if (theirs < 0 || !isMountOf(theirs, identity)) return undefined;
       // A mount of our own of what is theirs: so the kernel says too whether it was mounted where we are.
       return step(steps.shareLayer(index, holder.id), () => cloneMount(theirs));
@@ -168,9 +169,9 @@ export class LayerMounts {
    * open, which nobody in a container has.
    */
   #openMonitor({ pid, startTime, id }: Holder): number {
-    const pidfd = syscall('pidfd_open', pid, 0);
-    if (pidfd < 0) return -1;
-    const lock = processStartTime(pid) === startTime ? copyDescriptor(pidfd, fdLock) : -1;
+    const pidfd = openPidfd(pid, startTime);
+    if (pidfd === undefined) return -1;
+    const lock = copyDescriptor(pidfd, fdLock);
     const isMonitor = lock >= 0 && isStill(lock, join(this.store.stateDirectory(id), 'lock'));
     close(lock);
     if (isMonitor) return pidfd;

@@ -7,6 +7,7 @@ import { AT_FDCWD, O_RDWR, SOCK_SEQPACKET, SOCK_STREAM } from '../linux/constant
 import { syscall } from '../linux/ffi.ts';
 import { close, fillAndSeal, openat, sealableMemfd, sealedMemfd } from '../linux/fs.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { nextTurn } from '../linux/pause.ts';
 import { signals } from '../linux/signals.ts';
 import { type Spawned, spawnDetached } from '../linux/spawn.ts';
 import { receive, send, socketPair, waitReadable } from '../linux/unix-socket.ts';
@@ -148,8 +149,6 @@ export interface SpawnOptions extends OutputEvents {
 const slice = 5;
 /** Milliseconds after which somebody may ask why nothing comes. */
 const silence = 1000;
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A monitor that runs, and the way to speak to it. */
 export class MonitorHandle {

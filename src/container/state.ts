@@ -3,20 +3,12 @@ import { join } from 'node:path';
 import { isFrozen } from '../cgroup/files.ts';
 import { TsrunError } from '../error.ts';
 import { errnoName } from '../linux/errno.ts';
-import { readKernelText, readOnce } from '../linux/kernel-file.ts';
+import { readKernelText } from '../linux/kernel-file.ts';
 import { readOwnText } from '../linux/own-file.ts';
+import { processStartTime } from '../linux/process.ts';
 import { readLive } from './endpoints.ts';
 import { parseExitRecord, parseHealthRecord, parseRunRecord, parseStartRecord } from './parse-record.ts';
 import type { ContainerState, ExitRecord, HealthRecord, RunRecord, StartRecord } from './record.ts';
-
-/** Field 22 of /proc/PID/stat: the start time in clock ticks since boot; undefined where there is no such process. */
-export function processStartTime(pid: number): string | undefined {
-  const text = readOnce(`/proc/${pid}/stat`);
-  if (text === undefined) return undefined;
-  // The name in parentheses may hold spaces and parentheses itself.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-}
 
 /** A name for this process that no later one has: `PID-START TIME`. */
 export function ownName(): string {

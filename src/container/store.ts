@@ -7,7 +7,6 @@
  *     $TSRUN_ROOT/names/<name>       see names.ts
  *     $TSRUN_STATE/containers/<id>/  lock attach.sock; the root is mounted here, in the container's namespace only
  */
-
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, TsrunError } from '../error.ts';

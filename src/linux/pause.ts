@@ -1,4 +1,4 @@
-/** Waiting without giving the event loop a turn. */
+/** Waiting for a while: without giving the event loop a turn, or for nothing but that. */
 
 let cell: Int32Array | undefined;
 
@@ -6,4 +6,13 @@ let cell: Int32Array | undefined;
 export function pause(milliseconds: number): void {
   cell ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(cell, 0, 0, milliseconds);
+}
+
+/** Gives the event loop a turn. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Waits for a signal that may have come already: what it has ended may be noticed before it is. */
+export async function signalTurns(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
 }

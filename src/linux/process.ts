@@ -1,19 +1,14 @@
 /** Processes by number, and how to be sure that it is still the same one (man 5 proc, man 2 pidfd_open). */
-import { readFileSync } from 'node:fs';
 import { PR_SET_THP_DISABLE } from './constants.ts';
 import { errno } from './errno.ts';
 import { syscall } from './ffi.ts';
 import { check, close } from './fs.ts';
+import { readOnce } from './kernel-file.ts';
 
-/** Fields of /proc/PID/stat from the state on; the name before it may hold spaces and parentheses. */
+/** Fields of /proc/PID/stat from the state on, as far as the start time; the name before it may hold spaces and parentheses. */
 function statFields(pid: number): string[] | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return undefined;
-  }
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const stat = readOnce(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ', 20);
 }
 
 /** When a process began, in clock ticks since boot: with the pid it names one process for good. Undefined: it has ended. */
@@ -21,10 +16,15 @@ export function startTimeOf(pid: number): string | undefined {
   return statFields(pid)?.[19];
 }
 
-/** Whether the process that began at `startTime` runs; one that waits to be reaped does not. */
-export function isRunning(pid: number, startTime: string): boolean {
+/** The same of a process that runs: one that waits to be reaped does not. */
+export function processStartTime(pid: number): string | undefined {
   const fields = statFields(pid);
-  return fields !== undefined && fields[19] === startTime && fields[0] !== 'Z' && fields[0] !== 'X';
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
+}
+
+/** Whether the process that began at `startTime` runs. */
+export function isRunning(pid: number, startTime: string): boolean {
+  return processStartTime(pid) === startTime;
 }
 
 /** A pidfd of the process that began at `startTime`; undefined when it has ended. The caller closes it. */

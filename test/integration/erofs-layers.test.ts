@@ -4,12 +4,12 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSy
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { layoutDirectory } from '../../scripts/images/paths.ts';
-import { probeErofs } from '../../src/image/erofs/probe.ts';
 import { removeTree } from '../../src/image/unpack/index.ts';
 import { archive, device, directory, fifo, file, gnuLong, hardlink, member, symlink } from '../fixtures/archives.ts';
 import { makeForm, Stack } from '../fixtures/erofs.ts';
 import { refused } from '../fixtures/hostile.ts';
 import { describeTree } from '../fixtures/tree.ts';
+import { probe } from './erofs-probe.ts';
 
 let work: string;
 beforeEach(() => {
@@ -18,10 +18,6 @@ beforeEach(() => {
 afterEach(() => removeTree(work));
 
 // Asked of another directory than the tests' own, so that nothing of it is left there.
-const probed = mkdtempSync('/var/tmp/tsrun-erofs-');
-const probe = probeErofs(probed);
-removeTree(probed);
-
 /** Whiteouts are made when a layer is settled: on disk their time is that of the pull. */
 const ignoreWhiteouts = (root: string) => ({
   ignoreTime: (path: string) => {

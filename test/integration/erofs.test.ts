@@ -13,13 +13,9 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { probeErofs } from '../../src/image/erofs/probe.ts';
 import { removeTree } from '../../src/image/unpack/index.ts';
+import { probe } from './erofs-probe.ts';
 import { environment, type Result, type RunOptions, run, tsrun as tsrunIn, tsrunPath } from './tsrun.ts';
-
-const probed = mkdtempSync('/var/tmp/tsrun-erofs-');
-const probe = probeErofs(probed);
-removeTree(probed);
 
 /** A data root of this file's: what is in it is counted. */
 let root: string;

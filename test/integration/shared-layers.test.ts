@@ -15,19 +15,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { processStartTime } from '../../src/container/state.ts';
 import { superMagic } from '../../src/image/erofs/format.ts';
 import { mountErofs } from '../../src/image/erofs/mount.ts';
 import { archiveFile, metadataFile } from '../../src/image/erofs/names.ts';
-import { probeErofs } from '../../src/image/erofs/probe.ts';
 import { removeTree } from '../../src/image/unpack/index.ts';
 import { syscall } from '../../src/linux/ffi.ts';
 import { close } from '../../src/linux/fs.ts';
+import { processStartTime } from '../../src/linux/process.ts';
+import { probe } from './erofs-probe.ts';
 import { tsrunOk as tsrunIn } from './tsrun.ts';
-
-const probed = mkdtempSync('/var/tmp/tsrun-erofs-');
-const probe = probeErofs(probed);
-removeTree(probed);
 
 /** A data root of this file's, whose layers are mounted. */
 let root: string;

@@ -92,7 +92,7 @@ export const ps: Command = {
     );
     printList(rows, {
       format,
-      quiet,
+      quiet: false,
       columns: flags.boolean('size') ? [...defaultColumns, 'Size'] : defaultColumns,
       idField: 'ID',
       titles: containerTitles,

@@ -10,7 +10,7 @@ import type { Struct, Value } from '../format/value.ts';
 import { escapeCells } from '../output.ts';
 import { humanDuration, humanSize, timeAgo } from '../units.ts';
 import { formatPorts, type PortBinding, parsePort } from './ports.ts';
-import { localTime, statusParts, statusText } from './status.ts';
+import { formatStatus, localTime, statusParts, statusText } from './status.ts';
 
 /** The titles of columns, by field. */
 export const containerTitles: Readonly<Record<string, Value>> = {
@@ -133,8 +133,8 @@ export function containerCells(container: Container, imageName: RowOptions['imag
 export function containerLine(id: string, cells: Cells, now: number): string {
   const [created, since, image, command, before, after, ports, name] = cells;
   const runningFor = typeof created === 'number' ? `${humanDuration(Math.max(0, now - created))} ago` : 'N/A';
-  const status =
-    typeof since === 'number' ? `${before}${humanDuration(Math.max(0, now - since))}${after}` : `${before}${after}`;
+  const parts = { before: String(before), after: String(after), ...(typeof since === 'number' ? { since } : {}) };
+  const status = formatStatus(parts, now);
   return `${id.slice(0, 12)}\t${image}\t${command}\t${runningFor}\t${status}\t${ports}\t${name}\n`;
 }
 

@@ -20,6 +20,7 @@ import { removeTreeAt } from '../../image/unpack/remove-tree.ts';
 import { O_DIRECTORY, O_RDONLY, S_IFDIR } from '../../linux/constants.ts';
 import { errno } from '../../linux/errno.ts';
 import { AT_FDCWD } from '../../linux/fs.ts';
+import { nextTurn } from '../../linux/pause.ts';
 import { step } from '../../trace.ts';
 
 const unfinished = 'stage.tmp';
@@ -201,7 +202,7 @@ class Copy {
   /** Lets signals come through now and then. */
   private async rest(): Promise<void> {
     if (Date.now() - this.since < turn) return;
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     if (this.signal?.aborted) throw new TsrunError('INTERRUPTED', 'interrupted while copying into a volume');
     this.since = Date.now();
   }

@@ -2,7 +2,8 @@ import { closeSync, fstatSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { openNamespace } from '../../../src/container/join.ts';
 import type { Container, ContainerState } from '../../../src/container/record.ts';
-import { bootId, processStartTime } from '../../../src/container/state.ts';
+import { bootId } from '../../../src/container/state.ts';
+import { processStartTime } from '../../../src/linux/process.ts';
 import { containerRecord } from '../../fixtures/container-record.ts';
 
 function container(state: Partial<ContainerState>, startTime = processStartTime(process.pid) ?? ''): Container {

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { announcePause } from '../../../src/container/list-cache.ts';
 import { openMark } from '../../../src/container/monitored.ts';
-import { bootId, processStartTime } from '../../../src/container/state.ts';
+import { bootId } from '../../../src/container/state.ts';
 import { ContainerStore } from '../../../src/container/store.ts';
 import { writeRecord } from '../../../src/container/write-record.ts';
 import { isSettled } from '../../../src/linux/change-times.ts';
 import { close } from '../../../src/linux/fs.ts';
+import { processStartTime } from '../../../src/linux/process.ts';
 import { containerRecord } from '../../fixtures/container-record.ts';
 
 const count = 20;

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { bootId, computeState, processStartTime, readStart } from '../../../src/container/state.ts';
+import { bootId, computeState, readStart } from '../../../src/container/state.ts';
+import { processStartTime } from '../../../src/linux/process.ts';
 
 let directory: string;
 beforeEach(() => {

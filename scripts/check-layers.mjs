@@ -16,6 +16,7 @@ const source = join(checkout, 'src');
 const levels = {
   linux: 0,
   program: 1,
+  node: 1,
   runtime: 2,
   image: 2,
   network: 2,

@@ -53,6 +53,9 @@ function order(a: Uint8Array, b: Uint8Array): -1 | 0 | 1 {
 }
 
 export class Buffer extends Integers {
+  /** As it is inherited. */
+  declare static readonly of: (...bytes: number[]) => Buffer;
+
   /** As new Uint8Array does it. The constructor is written out since that is three times faster than to leave it away. */
   constructor(source: number | ArrayLike<number> | ArrayBufferLike, offset?: number, length?: number) {
     super(source, offset, length);
@@ -202,8 +205,10 @@ export class Buffer extends Integers {
     end?: number | string,
     encoding?: string,
   ): this {
-    const from = typeof start === 'number' ? checkedOffset('offset', start, this.length) : 0;
-    const to = typeof end === 'number' ? checkedOffset('end', end, this.length) : this.length;
+    const from = typeof start === 'number' ? checkedOffset('offset', start, 2 ** 32) : 0;
+    const last = typeof start === 'number' && typeof end === 'number' ? end : undefined;
+    const to = last === undefined ? this.length : checkedOffset('end', last, this.length);
+    if (from >= to) return this;
     if (typeof value === 'number') return super.fill(value, from, to);
     const named = typeof start === 'string' ? start : typeof end === 'string' ? end : (encoding ?? 'utf8');
     const pattern = typeof value === 'string' ? new Uint8Array(encode(value, named)) : value;

@@ -31,4 +31,5 @@ Object.assign(builtinModules, {
   'node:os': os,
 });
 begin();
-beginProcess();
+
+export { beginProcess, engine };

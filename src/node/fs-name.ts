@@ -29,7 +29,7 @@ const pathMax = 4096;
 export function readlinkSync(path: string, options?: string | { encoding?: string } | null): string | Buffer {
   const encoding = (typeof options === 'object' ? options?.encoding : options) ?? 'utf8';
   const bytes = scratch();
-  const length = call(nr.readlinkat, AT_FDCWD, pathAddress(path), engine.address(bytes), pathMax);
+  const length = call(nr.readlinkat, AT_FDCWD, pathAddress(path, 'oldPath'), engine.address(bytes), pathMax);
   if (length < 0) throw failure(length, 'readlink', path);
   if (encoding === 'utf8') return engine.decodeUtf8(bytes, 0, length);
   const copy = Buffer.from(bytes.subarray(0, length));

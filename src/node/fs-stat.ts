@@ -13,7 +13,7 @@ import {
   S_IFSOCK,
 } from '../linux/constants.ts';
 import { engine } from './engine.ts';
-import { call, checkDescriptor, ENOENT, ENOTDIR, failure, nr, onlyOptions, pathAddress } from './file-calls.ts';
+import { call, checkDescriptor, ENOENT, failure, nr, onlyOptions, pathAddress } from './file-calls.ts';
 
 /** struct statx: 64 words of 32 bits, those of a long with the lower half first. Behind it an empty path. */
 let words: Uint32Array | undefined;
@@ -211,7 +211,7 @@ function stat(path: string, flags: number, name: string, options?: StatOptions):
   const result = statx(AT_FDCWD, pathAddress(path), flags);
   if (options !== undefined) onlyOptions(name, options, known);
   if (result === 0) return made(options?.bigint);
-  if (options?.throwIfNoEntry === false && (result === ENOENT || result === ENOTDIR)) return undefined;
+  if (result === ENOENT && options?.throwIfNoEntry === false) return undefined;
   throw failure(result, name, path);
 }
 

@@ -17,7 +17,8 @@ const host: Engine = {
   },
   address: (bytes) => Number(addressOf(bytes)),
   decodeUtf8: (bytes, start, end) => utf8.decode(bytes.subarray(start, end)),
-  decodeLatin1: (bytes, start, end) => Buffer.from(bytes.buffer, bytes.byteOffset).latin1Slice(start, end),
+  decodeLatin1: (bytes, start, end) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1', start, end),
   encodeUtf8: (text) => new TextEncoder().encode(text).buffer as ArrayBuffer,
   isUtf8,
 };

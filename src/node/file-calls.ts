@@ -159,7 +159,7 @@ export function invalidType(argument: string, wanted: string, value: unknown): E
 
 /** An argument that is a number and none of those that are possible. */
 export function outOfRange(argument: string, range: string, value: unknown): Error {
-  const isLarge = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) > 2 ** 32;
+  const isLarge = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) > 4294967296;
   const received = isLarge ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : String(value);
   return coded(
     new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${received}`),

@@ -47,7 +47,7 @@ const entryName = 19;
  * Names of a directory, with a character for each byte where `isLatin1`, and their types where `types` is there. Returns a
  * negative errno of a failure.
  */
-function list(fd: number, names: string[], types?: number[], isLatin1 = false): number {
+function list(fd: number, names: string[], types?: Map<string, number>, isLatin1 = false): number {
   const bytes = scratch();
   const address = engine.address(bytes);
   for (;;) {
@@ -58,15 +58,22 @@ function list(fd: number, names: string[], types?: number[], isLatin1 = false): 
       const end = bytes.indexOf(0, start);
       const isDots = bytes[start] === 0x2e && (end === start + 1 || (end === start + 2 && bytes[start + 1] === 0x2e));
       if (!isDots) {
-        names.push(isLatin1 ? engine.decodeLatin1(bytes, start, end) : engine.decodeUtf8(bytes, start, end));
-        types?.push(bytes[at + entryType] as number);
+        const name = isLatin1 ? engine.decodeLatin1(bytes, start, end) : engine.decodeUtf8(bytes, start, end);
+        names.push(name);
+        types?.set(name, bytes[at + entryType] as number);
       }
       at += (bytes[at + entryLength] as number) + (bytes[at + entryLength + 1] as number) * 256;
     }
   }
 }
 
-/** By the bytes of the names, which is not the order of UTF-16 where there are surrogates. */
+/** Sorts as Node's names are: by their bytes. That is not the order of UTF-16 where there are surrogates. */
+function sortNames(names: string[]): void {
+  const text = names.join('');
+  const isAscii = engine.encodeUtf8(text).byteLength === text.length;
+  names.sort(isAscii ? undefined : compareNames);
+}
+
 function compareNames(one: string, other: string): number {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at++) {
@@ -117,22 +124,20 @@ export class Dirent {
   }
 }
 
-function readDirectory(path: string, types?: number[]): string[] {
+function readDirectory(path: string, types?: Map<string, number>): string[] {
   const fd = call(nr.openat, AT_FDCWD, pathAddress(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) throw failure(fd, 'scandir', path);
   const names: string[] = [];
   const result = list(fd, names, types);
   close(fd);
   if (result < 0) throw failure(result, 'scandir', path);
-  if (types === undefined) names.sort(names.some((name) => /[\ud800-\udfff]/.test(name)) ? compareNames : undefined);
+  sortNames(names);
   return names;
 }
 
 function readEntries(path: string): Dirent[] {
-  const types: number[] = [];
-  const names = readDirectory(path, types);
-  const entries = names.map((name, index) => new Dirent(name, types[index] || kindOf(path, name), path));
-  return entries.sort((one, other) => compareNames(one.name, other.name));
+  const types = new Map<string, number>();
+  return readDirectory(path, types).map((name) => new Dirent(name, types.get(name) || kindOf(path, name), path));
 }
 
 /** Of a filesystem whose directories don't tell it. */

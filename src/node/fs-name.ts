@@ -115,7 +115,7 @@ function timesOf(atime: Time, mtime: Time): Uint8Array {
     part -= part % 1000;
     const before = part < 0 ? 1 : 0;
     times[index * 4] = (whole - before) | 0;
-    times[index * 4 + 1] = Math.floor((whole - before) / 2 ** 32);
+    times[index * 4 + 1] = Math.floor((whole - before) / 4294967296);
     times[index * 4 + 2] = part + before * 1e9;
   }
   return new Uint8Array(times.buffer);

@@ -87,19 +87,19 @@ function compareNames(one: string, other: string): number {
 
 const DT_DIR = 4;
 
-/** An entry of a directory; `kind` is DT_* of man 3 readdir. */
+/** An entry of a directory. */
 export class Dirent {
   readonly name: string;
   readonly parentPath: string;
   readonly path: string;
-  /** Not seen where an entry is printed or compared. */
+  /** DT_* of man 3 readdir. */
   declare private readonly kind: number;
 
   constructor(name: string, kind: number, parentPath: string) {
     this.name = name;
     this.parentPath = parentPath;
     this.path = parentPath;
-    Object.defineProperty(this, 'kind', { value: kind });
+    this.kind = kind;
   }
   isFIFO(): boolean {
     return this.kind === 1;

@@ -1,11 +1,8 @@
 /** What the small engine's host gives to JavaScript: native/small-engine/host.c. */
 export interface Engine {
-  /** Of the process, argv[0] first. */
-  readonly argv: readonly string[];
-  /** NAME=value. */
-  readonly environment: readonly string[];
-  /** Six, the kernel's own answer. */
-  syscall(nr: number, ...args: (number | bigint)[]): number;
+  readonly argv: readonly string[]; // of the process, argv[0] first
+  readonly environment: readonly string[]; // NAME=value
+  syscall(nr: number, ...args: (number | bigint)[]): number; // six, the kernel's own answer
   child(flags: number, calls: number): number;
   address(bytes: Uint8Array): number;
   /** As WHATWG's decoder does: what is no UTF-8 becomes U+FFFD. */

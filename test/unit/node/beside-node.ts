@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { syscall } from '../../../src/linux/ffi.ts';
 
 export type Fs = typeof real;
 
@@ -70,18 +71,19 @@ export function same(
   expect(found).toEqual(expected);
 }
 
-/** Does it as nobody, where this process may: permissions don't hold for root. */
+const nobody = 65534;
+
+/** Does it as nobody, to whom permissions apply: this thread and no other, and as far as files go (man 2 setfsuid). */
 export function asNobody<Result>(action: () => Result): Result {
-  const nobody = 65534;
-  process.setegid?.(nobody);
-  process.seteuid?.(nobody);
+  syscall('setfsgid', nobody);
+  syscall('setfsuid', nobody);
   try {
     return action();
   } finally {
-    process.seteuid?.(0);
-    process.setegid?.(0);
+    syscall('setfsuid', 0);
+    syscall('setfsgid', 0);
   }
 }
 
-/** Whether `asNobody` can: root, and no worker thread. */
-export const canBeNobody = process.geteuid?.() === 0 && typeof process.seteuid === 'function';
+/** Whether `asNobody` can. */
+export const canBeNobody = process.geteuid?.() === 0 && asNobody(() => syscall('setfsuid', nobody) === nobody);

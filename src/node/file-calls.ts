@@ -86,7 +86,6 @@ export const EACCES = -13;
 export const EEXIST = -17;
 export const ENOTDIR = -20;
 export const EISDIR = -21;
-export const EINVAL = -22;
 export const ENOSPC = -28;
 export const ENOTEMPTY = -39;
 

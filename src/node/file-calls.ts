@@ -86,7 +86,6 @@ export const EACCES = -13;
 export const EEXIST = -17;
 export const ENOTDIR = -20;
 export const EISDIR = -21;
-export const EINVAL = -22;
 export const ENOSPC = -28;
 export const ENOTEMPTY = -39;
 
@@ -143,7 +142,14 @@ export function coded(error: Error, code: string): Error {
 
 /** An argument that is of a type that nobody knows here. */
 export function invalidType(argument: string, wanted: string, value: unknown): Error {
-  const received = value === null || value === undefined ? String(value) : `type ${typeof value} (${String(value)})`;
+  const received =
+    value === null || value === undefined
+      ? String(value)
+      : typeof value === 'object'
+        ? `an instance of ${value.constructor?.name ?? 'Object'}`
+        : typeof value === 'function'
+          ? `function ${value.name}`
+          : `type ${typeof value} (${typeof value === 'string' ? `'${value}'` : String(value)})`;
   return coded(
     new TypeError(`The "${argument}" argument must be ${wanted}. Received ${received}`),
     'ERR_INVALID_ARG_TYPE',
@@ -152,8 +158,10 @@ export function invalidType(argument: string, wanted: string, value: unknown): E
 
 /** An argument that is a number and none of those that are possible. */
 export function outOfRange(argument: string, range: string, value: unknown): Error {
+  const isLarge = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) > 4294967296;
+  const received = isLarge ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : String(value);
   return coded(
-    new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${String(value)}`),
+    new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${received}`),
     'ERR_OUT_OF_RANGE',
   );
 }

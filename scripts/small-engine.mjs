@@ -19,6 +19,10 @@ const source = {
   version: '2021-03-27',
 };
 const parts = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'libbf'];
+/** Which blocks of memory the usual commands touch: scripts/profile.mjs writes it. */
+const profilePath = 'native/small-engine/profile.txt';
+/** REGION_COLD of native/small-engine/host.h. */
+const cold = 4;
 const host = ['host', 'arena', 'text', 'sha256', 'hand-over'];
 /** ARENA_IN_FILE of native/small-engine/host.h: where the loaded program lies in the executable. */
 const arenaAt = 4 * 1024 * 1024;
@@ -125,14 +129,61 @@ const supported = {
   'logical-assignment': true,
 };
 
-const entry = 'all.js';
+/** The first script, of no imports: what belongs to the engine itself, and where the parts of the program are that it imports when it needs them. */
+const first = 'engine.js';
+/** The last one. */
+const last = 'parts.js';
 
-/** A script that loads all of the program, and says where its parts are that the program imports when it needs them. */
-function entryOf(parts) {
+function tableOf(parts) {
   const imports = parts.map((name, index) => `import * as part${index} from "./${name}";\n`);
   const table = parts.map((name, index) => `${JSON.stringify(name)}: part${index}`);
-  return `import "./main.js";\n${imports.join('')}const parts = {${table.join(', ')}};
+  return `${imports.join('')}const parts = {${table.join(', ')}};
 tsrunEngine.module = async (name) => parts[name] ?? tsrunEngine.handOver();\n`;
+}
+
+/** The files, each behind those that it imports. */
+function inOrder(chunks) {
+  const files = byName(chunks);
+  const ordered = new Set();
+  const seen = new Set();
+  const visit = (name) => {
+    const chunk = files.get(name);
+    if (chunk === undefined || seen.has(name)) return;
+    seen.add(name);
+    for (const imported of chunk.imports) visit(imported);
+    ordered.add(name);
+  };
+  for (const { fileName } of chunks) visit(fileName);
+  return [...ordered];
+}
+
+/** A line for each file: its name, then for each of its first blocks the region, with a number of repetitions where there are many. */
+function readProfile(text) {
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [name, ...runs] = line.split(' ');
+      const regions = runs.flatMap((run) => {
+        const [region, count = '1'] = run.split('*');
+        return Array(Number(count)).fill(Number(region));
+      });
+      return [name, Uint8Array.from(regions)];
+    });
+}
+
+/** The opposite: `regions` has for each file those of its blocks. */
+export function writeProfile(regions) {
+  const lines = [...regions].map(([name, numbers]) => {
+    const end = numbers.findLastIndex((region) => region !== cold) + 1;
+    const runs = [];
+    for (const region of numbers.slice(0, end)) {
+      if (runs.at(-1)?.region === region) runs.at(-1).count++;
+      else runs.push({ region, count: 1 });
+    }
+    return [name, ...runs.map(({ region, count }) => (count === 1 ? `${region}` : `${region}*${count}`))].join(' ');
+  });
+  return `# Which blocks of the small engine's memory the usual commands touch: made by scripts/profile.mjs, read by scripts/small-engine.mjs.\n${lines.join('\n')}\n`;
 }
 
 /**
@@ -140,10 +191,11 @@ tsrunEngine.module = async (name) => parts[name] ?? tsrunEngine.handOver();\n`;
  * an executable, which `joinEngines` completes.
  */
 export async function buildSmallEngine({ checkout, directory, chunks, monitor }) {
+  const profile = existsSync(join(checkout, profilePath)) ? readFileSync(join(checkout, profilePath), 'utf8') : '';
   const path = (name) => join(directory, name);
   const objects = await quickjs(checkout);
   const { transform } = await import('esbuild');
-  const scripts = chunks.filter((chunk) => !isLarge(chunk, byName(chunks), new Set())).map(({ fileName }) => fileName);
+  const scripts = inOrder(chunks.filter((chunk) => !isLarge(chunk, byName(chunks), new Set())));
   for (const name of scripts) {
     const { code } = await transform(readFileSync(path(name), 'utf8'), {
       format: 'esm',
@@ -157,13 +209,16 @@ export async function buildSmallEngine({ checkout, directory, chunks, monitor })
     writeFileSync(path(name), code.replace(/\bimport\("\.\/([^"]+)"\)/g, 'tsrunEngine.module("$1")'));
   }
   const imported = new Set(chunks.flatMap(({ dynamicImports }) => dynamicImports));
-  writeFileSync(path(entry), entryOf(scripts.filter((name) => imported.has(name))));
+  writeFileSync(path(first), '');
+  writeFileSync(path(last), tableOf(scripts.filter((name) => imported.has(name))));
+  const files = [first, ...scripts, last];
+  for (const [name, bytes] of readProfile(profile)) if (files.includes(name)) writeFileSync(path(`${name}.profile`), bytes);
   const cc = process.env.CC ?? 'cc';
   const flags = ['-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type', '-D_GNU_SOURCE', '-fno-pie', `-I${objects}`];
   const own = join(checkout, 'native', 'small-engine');
   const libraries = [...parts.map((part) => join(objects, `${part}.o`)), '-lm', '-lpthread'];
   execFileSync(cc, [...flags, '-no-pie', '-o', path('compile'), join(own, 'compile.c'), ...libraries]);
-  execFileSync(path('compile'), [path('program'), ...[entry, ...scripts].map(path)]);
+  execFileSync(path('compile'), [path('program'), ...files.map(path)]);
   const layout = `-Wl,-Ttext-segment=${textAddress},-z,noseparate-code,-z,max-page-size=${hugePage},--build-id=none`;
   execFileSync(cc, [
     ...flags,

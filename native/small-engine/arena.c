@@ -1,6 +1,10 @@
 /* The memory of JavaScript, at a place of its own that is the same in every process: when tsrun is built, the program is loaded into it
  * and all of it is written to the executable (freeze), from where each start maps it instead of loading anything. What a start changes,
- * it copies page by page (MAP_PRIVATE); what it does not touch is never read. */
+ * it copies page by page (MAP_PRIVATE); what it does not touch is never read.
+ *
+ * Touching a page for the first time is what a start spends most of its time with. A profile says which blocks the usual commands touch
+ * (scripts/profile.mjs): these lie together. A block is known by the file of the program that was being loaded and by its number among the
+ * blocks of that file. A profile that does not fit makes the program slower, and nothing else. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,8 +12,9 @@
 #include "host.h"
 
 #define HEADER 8UL /* before each block: its size, with the header */
+#define PAGE 4096UL
 #define STEP (4UL << 20) /* by which the memory grows */
-#define BATCH (256UL << 10) /* which is touched at once: a fault for each page would take longer */
+#define BATCH (64UL << 10) /* which is touched at once: a fault for each page would take longer */
 #define SMALL 1024UL /* blocks up to here have a list for each 16 bytes, above it for each eighth of a power of two */
 #define LISTS 512
 
@@ -23,20 +28,39 @@ struct region {
 	char *next; /* where the next new block begins */
 	char *touched; /* up to here */
 	char *end; /* of what is mapped */
+	struct block *free[LISTS];
 };
 
 struct arena {
 	struct arena_head head;
-	struct region regions[3];
-	struct region *small, *big; /* the regions of new blocks */
-	struct block *free[LISTS];
+	struct region regions[REGIONS];
+	struct region *fresh; /* where new blocks come from; while the program is loaded, the profile says it */
 };
 
-#ifndef BIG
-#define BIG 128
-#endif
-
 #define arena ((struct arena *)ARENA_AT)
+
+/* While the program is loaded: what is known of the file that is being loaded, and where each block is noted. */
+static const uint8_t *places;
+static uint32_t place_count, number, file_number;
+static int log_fd = -1;
+
+void arena_file(uint32_t file, const uint8_t *profile, uint32_t length)
+{
+	file_number = file;
+	places = profile;
+	place_count = length;
+	number = 0;
+}
+
+void arena_log(int fd)
+{
+	log_fd = fd;
+}
+
+static struct region *region_of(const void *address)
+{
+	return &arena->regions[((size_t)address - ARENA_AT) / REGION];
+}
 
 /* The list of a block of so many bytes, and the size that all of its blocks have. */
 static unsigned list_of(size_t *size)
@@ -62,9 +86,8 @@ static int grow(struct region *region, size_t size)
 	return 0;
 }
 
-static void *take(size_t size)
+static void *take(struct region *region, size_t size)
 {
-	struct region *region = size <= BIG ? arena->small : arena->big;
 	struct block *block = (struct block *)region->next;
 
 	if (region->next + size > region->end && grow(region, size))
@@ -82,21 +105,36 @@ static void *allocate(JSMallocState *state, size_t wanted)
 {
 	size_t size = wanted + HEADER;
 	unsigned list = list_of(&size);
-	struct block *block = arena->free[list];
+	struct region *region = arena->fresh;
+	struct block *block;
+	void *bytes;
 
 	if (state->malloc_size + size > state->malloc_limit)
 		return NULL;
 	state->malloc_count++;
 	state->malloc_size += size;
-	if (!block)
-		return take(size);
-	arena->free[list] = block->next;
-	return (char *)block + HEADER;
+	if (!region)
+		region = &arena->regions[number < place_count ? places[number] : REGION_COLD];
+	block = region->free[list];
+	if (block) {
+		region->free[list] = block->next;
+		bytes = (char *)block + HEADER;
+	} else {
+		bytes = take(region, size);
+	}
+	if (!arena->fresh) {
+		struct arena_note note = { (uint64_t)bytes, size - HEADER, file_number, number++ };
+
+		if (log_fd >= 0 && write(log_fd, &note, sizeof(note)) != sizeof(note))
+			return NULL;
+	}
+	return bytes;
 }
 
 static void release(JSMallocState *state, void *bytes)
 {
 	struct block *block = (struct block *)((char *)bytes - HEADER);
+	struct region *region = region_of(bytes);
 	size_t size;
 	unsigned list;
 
@@ -106,8 +144,10 @@ static void release(JSMallocState *state, void *bytes)
 	list = list_of(&size);
 	state->malloc_count--;
 	state->malloc_size -= size;
-	block->next = arena->free[list];
-	arena->free[list] = block;
+	if (arena->fresh)
+		region = arena->fresh;
+	block->next = region->free[list];
+	region->free[list] = block;
 }
 
 static size_t usable(const void *bytes)
@@ -139,17 +179,14 @@ const JSMallocFunctions arena_functions = { allocate, release, resize, usable };
 int arena_begin(void)
 {
 	struct region *regions = arena->regions;
-	char *place = (char *)ARENA_AT;
 	int i;
 
 	if (mmap(arena, STEP, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != arena)
 		return -1;
-	for (i = 0; i < 3; i++, place += REGION)
-		regions[i].next = regions[i].touched = regions[i].end = place;
+	for (i = 0; i < REGIONS; i++)
+		regions[i].next = regions[i].touched = regions[i].end = (char *)ARENA_AT + i * REGION;
 	regions[0].next = regions[0].touched = (char *)arena + ((sizeof(*arena) + 15) & ~15UL);
 	regions[0].end = (char *)arena + STEP;
-	arena->small = &regions[0];
-	arena->big = &regions[1];
 	return 0;
 }
 
@@ -171,26 +208,32 @@ static int write_all(int fd, const char *bytes, size_t length)
 int arena_freeze(int fd)
 {
 	struct region *regions = arena->regions;
+	size_t *lengths = arena->head.lengths;
 	int i;
 
-	/* What is allocated later shall lie together, and not in the gaps of pages that nobody changes otherwise. */
-	memset(arena->free, 0, sizeof(arena->free));
-	for (i = 0; i < 2; i++) {
-		regions[i].next = (char *)(((size_t)regions[i].next + 4095) & ~4095UL);
-		arena->head.length[i] = regions[i].next - ((char *)ARENA_AT + i * REGION);
+	for (i = 0; i < REGION_FRESH; i++) {
+		/* What is allocated later shall lie together, and not in the gaps of pages that nobody changes otherwise. */
+		memset(regions[i].free, 0, sizeof(regions[i].free));
+		regions[i].next = (char *)(((size_t)regions[i].next + PAGE - 1) & -PAGE);
+		lengths[i] = regions[i].next - ((char *)ARENA_AT + i * REGION);
 	}
 	arena->head.magic = ARENA_MAGIC;
-	arena->small = arena->big = &regions[2];
-	return write_all(fd, (char *)arena, arena->head.length[0]) || write_all(fd, (char *)arena + REGION, arena->head.length[1]);
+	arena->fresh = &regions[REGION_FRESH];
+	for (i = 0; i < REGION_FRESH; i++)
+		if (write_all(fd, (char *)ARENA_AT + i * REGION, lengths[i]))
+			return -1;
+	return 0;
 }
 
-int arena_thaw(int fd, unsigned long at, const size_t length[2])
+int arena_thaw(int fd, unsigned long at, const size_t *lengths)
 {
-	char *big = (char *)arena + REGION;
+	int i;
 
-	if (mmap(arena, length[0], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, at) != arena)
-		return -1;
-	if (mmap(big, length[1], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, at + length[0]) != big)
-		return -1;
+	for (i = 0; i < REGION_FRESH; at += lengths[i++]) {
+		char *place = (char *)ARENA_AT + i * REGION;
+
+		if (lengths[i] && mmap(place, lengths[i], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, at) != place)
+			return -1;
+	}
 	return 0;
 }

@@ -1,15 +1,19 @@
-/* Puts the files of the program into one, scripts as bytecode: compile OUTPUT FILE... (host.h has the format). Runs when tsrun is built. */
+/* Puts the files of the program into one, as bytecode: compile OUTPUT FILE... (host.h has the format), each with FILE.profile, where there is
+ * one. Runs when tsrun is built. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
-static char *read_file(const char *path, size_t *length)
+static char *read_file(const char *path, size_t *length, int optional)
 {
 	FILE *file = fopen(path, "rb");
 	char *text;
 
+	*length = 0;
+	if (!file && optional)
+		return "";
 	if (!file || fseek(file, 0, SEEK_END)) {
 		perror(path);
 		exit(1);
@@ -49,16 +53,9 @@ static JSModuleDef *load(JSContext *ctx, const char *name, void *data)
 	return JS_NewCModule(ctx, name, nothing);
 }
 
-static int is_script(const char *path)
-{
-	size_t length = strlen(path);
-
-	return length > 3 && !strcmp(path + length - 3, ".js");
-}
-
 static uint8_t *compile(JSContext *ctx, const char *path, const char *text, size_t *length)
 {
-	JSValue error, module = JS_Eval(ctx, text, *length, base(path), JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
+	JSValue error, module = JS_Eval(ctx, text, strlen(text), base(path), JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
 
 	if (!JS_IsException(module))
 		return JS_WriteObject(ctx, length, module, JS_WRITE_OBJ_BYTECODE);
@@ -74,6 +71,8 @@ int main(int argc, char **argv)
 	struct program_header header = { PROGRAM_MAGIC, argc - 2 };
 	struct program_file *files = calloc(argc, sizeof(*files));
 	uint8_t **contents = calloc(argc, sizeof(*contents));
+	char **profiles = calloc(argc, sizeof(*profiles));
+	char path[4096];
 	uint32_t at = sizeof(header) + (argc - 2) * sizeof(*files);
 	FILE *output;
 	int i;
@@ -83,16 +82,18 @@ int main(int argc, char **argv)
 	JS_SetModuleLoaderFunc(rt, name_of, load, NULL);
 	for (i = 2; i < argc; i++) {
 		struct program_file *file = &files[i - 2];
-		size_t length;
+		size_t length = 0;
 
-		contents[i - 2] = (uint8_t *)read_file(argv[i], &length);
-		if (is_script(argv[i]))
-			contents[i - 2] = compile(ctx, argv[i], (char *)contents[i - 2], &length);
+		contents[i - 2] = compile(ctx, argv[i], read_file(argv[i], &length, 0), &length);
 		file->name_length = strlen(base(argv[i]));
 		file->name = at;
 		file->bytes = at + file->name_length;
 		file->length = length;
-		at = file->bytes + length;
+		snprintf(path, sizeof(path), "%s.profile", argv[i]);
+		file->profile = file->bytes + length;
+		profiles[i - 2] = read_file(path, &length, 1);
+		file->profile_length = length;
+		at = file->profile + length;
 	}
 	output = fopen(argv[1], "wb");
 	if (!output) {
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < argc - 2; i++) {
 		fwrite(base(argv[i + 2]), 1, files[i].name_length, output);
 		fwrite(contents[i], 1, files[i].length, output);
+		fwrite(profiles[i], 1, files[i].profile_length, output);
 	}
 	if (fclose(output)) {
 		perror(argv[1]);

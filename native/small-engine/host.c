@@ -291,19 +291,33 @@ static JSContext *new_engine(void)
 	return ctx;
 }
 
-/* When tsrun is built: loads the program, all of which `all.js` imports, and writes what has become of it. */
+/* When tsrun is built: loads the program and writes what has become of it. */
 static int freeze(const char *program_path, const char *output)
 {
+	const struct program_header *header;
+	const struct program_file *files;
 	struct stat stat;
+	char name[256];
 	int in = open(program_path, O_RDONLY | O_CLOEXEC), out;
+	uint32_t i;
 	JSContext *ctx;
 
 	if (in < 0 || fstat(in, &stat) || arena_begin())
 		return perror(program_path), 1;
 	program = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, in, 0);
+	header = (const void *)program;
+	files = (const void *)(header + 1);
+	/* The first file is none: what belongs to the engine itself. */
+	arena_file(0, program + files[0].profile, files[0].profile_length);
+	if (getenv("TSRUN_BLOCKS"))
+		arena_log(open(getenv("TSRUN_BLOCKS"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 	ctx = new_engine();
-	if (!JS_RunModule(ctx, "", "all.js"))
-		return fail(ctx);
+	for (i = 0; i < header->count; i++) {
+		snprintf(name, sizeof(name), "%.*s", (int)files[i].name_length, (const char *)program + files[i].name);
+		arena_file(i, program + files[i].profile, files[i].profile_length);
+		if (i && !JS_RunModule(ctx, "", name))
+			return fail(ctx);
+	}
 	JS_RunGC(JS_GetRuntime(ctx));
 	arena_head()->runtime = JS_GetRuntime(ctx);
 	arena_head()->context = ctx;
@@ -326,7 +340,7 @@ int main(int argc, char **argv, char **envp)
 	arguments = argv;
 	if (wanted && !strcmp(wanted, "large"))
 		hand_over(argv, fd, head.large_at);
-	if (arena_thaw(fd, ARENA_IN_FILE, head.length))
+	if (arena_thaw(fd, ARENA_IN_FILE, head.lengths))
 		hand_over(argv, fd, head.large_at);
 	close(fd);
 	ctx = head.context;

@@ -7,7 +7,8 @@
 
 #include "quickjs.h"
 
-/* The files of the program, compiled to bytecode (compile.c): this header, a table of them, then their names and contents. */
+/* The files of the program, compiled to bytecode (compile.c): this header, a table of them, then their names and contents, and of each the
+ * profile (arena.c). They are in an order in which each comes behind those that it imports. */
 #define PROGRAM_MAGIC 0x6e757274 /* "trun" */
 struct program_header {
 	uint32_t magic;
@@ -16,27 +17,45 @@ struct program_header {
 struct program_file {
 	uint32_t name, name_length; /* offsets are from the beginning of the header */
 	uint32_t bytes, length;
+	uint32_t profile, profile_length;
 };
 
-/* arena.c: the memory of JavaScript. Where it lies in memory, and where in the executable, at whose end scripts/small-engine.mjs puts it. */
-#define ARENA_AT (64UL << 30) /* in the lower half of the smallest address space: arm64 with 39 bits */
-#define REGION (1UL << 30)
+/* arena.c: the memory of JavaScript. Where it lies in memory, in the lower half of the smallest address space (arm64 with 39 bits), and where
+ * in the executable, at whose end scripts/small-engine.mjs puts it. */
+#define ARENA_AT (64UL << 30)
 #define ARENA_IN_FILE (4UL << 20)
 #define ARENA_MAGIC 0x616e657261757274UL
+#define REGION (1UL << 30)
+
+/* The regions of the memory, of blocks that are touched by: all usual commands and changed, some and changed, all and read, some and read,
+ * none; and what a process adds. */
+enum { REGION_COLD = 4, REGION_FRESH, REGIONS };
 
 struct arena_head {
 	uint64_t magic;
 	uint64_t large_at; /* where the large engine begins in the executable: scripts/small-engine.mjs writes it */
 	JSRuntime *runtime;
 	JSContext *context;
-	size_t length[2];
+	size_t lengths[REGION_FRESH];
+};
+
+/* What a log has of each block: its place, its bytes, the file of the program that it belongs to, its number there. */
+struct arena_note {
+	uint64_t address;
+	uint32_t size;
+	uint32_t file;
+	uint64_t number;
 };
 
 extern const JSMallocFunctions arena_functions;
 int arena_begin(void);
 struct arena_head *arena_head(void);
 int arena_freeze(int fd);
-int arena_thaw(int fd, unsigned long at, const size_t length[2]);
+int arena_thaw(int fd, unsigned long at, const size_t *lengths);
+/* From here on blocks belong to this file, whose n-th block goes to the n-th region of `profile`, and behind its end to the cold one. */
+void arena_file(uint32_t file, const uint8_t *profile, uint32_t length);
+/* Where each block is noted. */
+void arena_log(int fd);
 
 /* text.c */
 JSValue decode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv);

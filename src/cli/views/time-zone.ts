@@ -45,6 +45,9 @@ export function abbreviationIn(file: Buffer, time: number, offset: number): stri
   return undefined;
 }
 
+/** The zone that was read last: a table of many rows reads it once. */
+let kept: { zone: string; file: Buffer } | undefined;
+
 /**
  * The name of the local zone: of the environment's TZ, or of /etc/localtime.
  *
@@ -53,8 +56,10 @@ export function abbreviationIn(file: Buffer, time: number, offset: number): stri
 export function localAbbreviation(time: Date, minutes: number): string | undefined {
   const zone = process.env.TZ?.replace(/^:/, '') ?? '/etc/localtime';
   try {
-    const file = readFileSync(zone.startsWith('/') ? zone : `/usr/share/zoneinfo/${zone}`);
-    return abbreviationIn(file, Math.floor(time.getTime() / 1000), minutes * 60);
+    if (kept?.zone !== zone) {
+      kept = { zone, file: readFileSync(zone.startsWith('/') ? zone : `/usr/share/zoneinfo/${zone}`) };
+    }
+    return abbreviationIn(kept.file, Math.floor(time.getTime() / 1000), minutes * 60);
   } catch {
     // A machine without these files, or TZ=XYZ3: the zone has no name that could be shown.
     return undefined;

@@ -23,6 +23,7 @@ import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
 import { planChunks } from './chunks.mjs';
 import { alignSegments, widenCode, writeExecutable } from './elf.mjs';
+import { joinEngines, linkSmallEngine, modulesOfLargeEngine, readSmallProgram } from './small-engine.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -78,7 +79,7 @@ function isStale() {
   ];
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
-  const own = ['build', 'allocator', 'chunks', 'elf'].map((name) => `scripts/${name}.mjs`);
+  const own = ['build', 'allocator', 'chunks', 'elf', 'small-engine'].map((name) => `scripts/${name}.mjs`);
   const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', ...own];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
@@ -175,10 +176,14 @@ async function readProgram(source) {
   });
 }
 
-/** Where each module of the command line goes: the name of a file of the executable; none where it has one by itself. */
-async function planProgram(program) {
+/** The files of a program as a bundler makes them: one for each import(), and for what several share. */
+async function chunksOf(program) {
   const { output } = await program.generate({ format: 'es' });
-  const chunks = output.filter(({ type }) => type === 'chunk');
+  return output.filter(({ type }) => type === 'chunk');
+}
+
+/** Where each module of the command line goes: the name of a file of the executable; none where it has one by itself. */
+function planProgram(chunks) {
   const place = new Map(chunks.map(({ fileName }, index) => [fileName, index]));
   // What every command reads is never put together with what some do.
   const allCommands = Object.values(weights).reduce((sum, weight) => sum + weight) * 2;
@@ -203,12 +208,13 @@ async function planProgram(program) {
 
 /**
  * The program as the files that the executable reads: each worker is one, and of the command line each import() has its own,
- * with what they share in as few as is good for the start of the usual commands (chunks.mjs). Returns the entries' paths.
+ * with what they share in as few as is good for the start of the usual commands (chunks.mjs). Returns the entries' paths, and what of it the small engine cannot run.
  */
 async function splitProgram(directory) {
   const { 'tsrun.cjs': commandLine, ...workers } = bundles;
   const program = await readProgram(commandLine);
-  const names = await planProgram(program);
+  const chunks = await chunksOf(program);
+  const names = planProgram(chunks);
   await program.write({
     dir: directory,
     entryFileNames: '[name].js',
@@ -224,12 +230,47 @@ async function splitProgram(directory) {
     await worker.write({ dir: directory, entryFileNames: '[name].js', codeSplitting: false });
     await worker.close();
   }
-  return Object.values(bundles).map((source) => join(directory, `${basename(source, '.ts')}.js`));
+  return {
+    entries: Object.values(bundles).map((source) => join(directory, `${basename(source, '.ts')}.js`)),
+    large: modulesOfLargeEngine(chunks),
+  };
+}
+
+/** The executable's first part: the engine that starts at once, with what of the program it can run. Returns its bytes. */
+async function buildSmallEngine(directory, large) {
+  const { version: bunVersion } = JSON.parse(readFileSync(join(dirname(dirname(findBun())), 'package.json'), 'utf8'));
+  const program = await readSmallProgram(
+    checkout,
+    {
+      TSRUN_VERSION: JSON.stringify(version),
+      TSRUN_ARCHITECTURE: JSON.stringify(process.arch),
+      TSRUN_BUN_VERSION: JSON.stringify(bunVersion),
+    },
+    large,
+  );
+  const files = join(directory, 'small');
+  const { output } = await program.write({
+    dir: files,
+    format: 'es',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+  });
+  await program.close();
+  const path = join(directory, 'small-engine');
+  await linkSmallEngine({
+    checkout,
+    directory: files,
+    chunks: output.filter(({ type }) => type === 'chunk'),
+    artifacts: [join(dist, 'tsrun-monitor')],
+    output: path,
+  });
+  return readFileSync(path);
 }
 
 /**
- * dist/tsrun: the command line, the workers, the C and a JavaScript engine in one file that needs no other. Bun compiles
- * it: its engine starts in a tenth of Node's time, and takes the program as bytecode.
+ * dist/tsrun: the command line, the workers, the C and two JavaScript engines in one file that needs no other. Bun compiles
+ * most of it: its engine starts in a fifth of Node's time, and takes the program as bytecode. Before it lies the small engine, which
+ * starts at once and goes over to Bun's for what it cannot do (small-engine.mjs).
  */
 async function buildExecutable() {
   const bun = findBun();
@@ -243,7 +284,7 @@ async function buildExecutable() {
   const define = { TSRUN_VERSION: JSON.stringify(version), TSRUN_EMBEDDED: JSON.stringify(contents) };
   try {
     const output = join(directory, 'tsrun');
-    const entries = await splitProgram(directory);
+    const { entries, large } = await splitProgram(directory);
     // One more file of the executable, which nothing else reads: src/cli/learn/course.ts.
     const course = join(directory, 'course.js');
     writeFileSync(course, `export default ${JSON.stringify(courseFiles())};\n`);
@@ -276,7 +317,7 @@ async function buildExecutable() {
     }
     const aligned = alignSegments(bytes);
     widenCode(aligned);
-    writeExecutable(output, aligned);
+    writeExecutable(output, joinEngines(await buildSmallEngine(directory, large), aligned));
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

@@ -1,6 +1,6 @@
 /**
  * Holds the rule of docs/architecture.md, "Layers": imports go downward only,
- *   cli -> {build -> container, oci} -> {runtime, image, network, cgroup} -> program -> linux
+ *   cli -> {build -> container, oci} -> {runtime, image, network, cgroup} -> {program, node} -> linux
  * src/error.ts and src/trace.ts are below everything and import nothing of src. Those of one level do not import
  * each other, with one exception: the types of src/runtime/spec.ts (the OCI runtime configuration), by `import type`.
  * Lessons import linux and program, as `tsrun/linux/…` and `tsrun/program/…`.

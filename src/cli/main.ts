@@ -1,5 +1,6 @@
 /** Entry of the bundle that bin/tsrun runs. */
 import { isExecutable } from '../linux/artifacts.ts';
+import { smallEngine } from "../linux/small-engine.ts";
 import { main } from './dispatch.ts';
 import { isLookDue } from './page-cache-note.ts';
 import { report } from './report.ts';
@@ -9,7 +10,7 @@ const argv = process.argv.slice(2);
 /** Ends the command. The executable is read into huge pages afterwards, where it is not in them. */
 async function end(code: number): Promise<never> {
   try {
-    if (isExecutable && isLookDue()) (await import('./page-cache.ts')).lookAtExecutable();
+    if (isExecutable && smallEngine === undefined && isLookDue()) (await import('./page-cache.ts')).lookAtExecutable();
   } catch {
     // Nobody has asked for it: the next start takes longer, and that is all.
   }

@@ -5,12 +5,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsrunError } from '../error.ts';
+import { smallEngine } from './small-engine.ts';
 
 /** Put in by the build of the executable: name -> contents in base64. */
 declare const TSRUN_EMBEDDED: Readonly<Record<string, string>> | undefined;
 
-/** Whether this is the executable (`dist/tsrun`, compiled with Bun's runtime) and not a script that Node runs. */
-export const isExecutable: boolean = typeof TSRUN_EMBEDDED !== 'undefined';
+/** Whether this is the executable (`dist/tsrun`, whichever of its engines runs) and not a script that Node runs. */
+export const isExecutable: boolean = smallEngine !== undefined || typeof TSRUN_EMBEDDED !== 'undefined';
 
 /**
  * The path of a built file (`tsrun-monitor`, `tsrun-syscall.so`); the executable has none of them.
@@ -28,6 +29,8 @@ export function artifact(name: string): string {
 
 /** The contents of a built file, wherever it is. Throws `UNSUPPORTED` when it was not built. */
 export function artifactBytes(name: string): Buffer {
+  const own = smallEngine?.artifact(name);
+  if (own !== undefined) return Buffer.from(own);
   const embedded = typeof TSRUN_EMBEDDED === 'undefined' ? undefined : TSRUN_EMBEDDED[name];
   return embedded === undefined ? readFileSync(artifact(name)) : Buffer.from(embedded, 'base64');
 }

@@ -116,6 +116,7 @@ export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 // sched.h
 export const CLONE_NEWTIME = 0x80;
 export const CLONE_VM = 0x100;
+export const CLONE_VFORK = 0x4000;
 export const CLONE_FS = 0x200;
 export const CLONE_PIDFD = 0x1000;
 export const CLONE_PARENT = 0x8000;
@@ -175,6 +176,12 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 // poll.h
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const SHUT_WR = 1;
+export const SFD_NONBLOCK = 0o4000;
+export const SFD_CLOEXEC = 0o2000000;
+export const SIG_BLOCK = 0;
+export const SIG_UNBLOCK = 1;
+export const SIG_SETMASK = 2;
 export const POLLERR = 8;
 export const POLLHUP = 16;
 

@@ -1,11 +1,12 @@
 /**
  * The one adapter to native code: `syscall(number, ...arguments)` with the kernel's own result, and nothing else.
- * Everything above it is TypeScript. Behind it is native/syscall.c, called through koffi under Node and through bun:ffi in
- * the executable and what its engine runs; either is loaded late, since commands without system calls need not pay for it.
+ * Everything above it is TypeScript. Behind it is native/syscall.c, called through koffi under Node, through bun:ffi in the large
+ * engine of the executable, and by the host of the small one; each is loaded late, since commands without system calls need not pay for it.
  */
 import { TsrunError } from '../error.ts';
 import { loadWithBun } from './ffi-bun.ts';
 import { loadWithKoffi } from './ffi-koffi.ts';
+import { smallEngine } from './small-engine.ts';
 import { type CommonSyscall, numberOf } from './syscalls.ts';
 
 /** A number is passed as it is; text becomes a NUL-terminated string; bytes become their address. */
@@ -27,6 +28,7 @@ function load(): Native {
       hint: 'run it in a virtual machine: see Vagrantfile',
     });
   }
+  if (smallEngine !== undefined) return smallEngine;
   return process.versions.bun === undefined ? loadWithKoffi() : loadWithBun();
 }
 
@@ -43,6 +45,10 @@ const pinned: { arguments: readonly SyscallArgument[] } = { arguments: [] };
  * Results beyond 2^53 (mapped addresses never are) lose precision.
  */
 export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
+  if (smallEngine !== undefined) {
+    for (const arg of args) if (typeof arg === 'string') checkText(arg);
+    return smallEngine.syscall(nr, ...args);
+  }
   native ??= load();
   pinned.arguments = args;
   const values: (number | bigint)[] = [0, 0, 0, 0, 0, 0];
@@ -60,7 +66,7 @@ export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
       if (used + length + 1 > arenaSize) {
         throw new TsrunError('SYSCALL', `a string of ${length} bytes is too long for a system call`);
       }
-      if (arg.includes('\0')) throw new TsrunError('SYSCALL', `${JSON.stringify(arg)} has a NUL byte in it`);
+      checkText(arg);
       arena.write(arg, used);
       arena[used + length] = 0;
       values[i] = arenaAddress + used;
@@ -82,6 +88,10 @@ export function rawSyscall(nr: number, ...args: SyscallArgument[]): number {
   );
   pinned.arguments = [];
   return result;
+}
+
+function checkText(text: string): void {
+  if (text.includes('\0')) throw new TsrunError('SYSCALL', `${JSON.stringify(text)} has a NUL byte in it`);
 }
 
 /**

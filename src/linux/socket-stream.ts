@@ -3,6 +3,8 @@
  * executable does without it, by what its engine has below node:net.
  */
 import type { Socket } from 'node:net';
+import { smallEngine } from './small-engine.ts';
+import { SmallStream } from './socket-small.ts';
 
 /** A stream of bytes in both directions, which keeps the event loop alive until it is closed. */
 export interface SocketStream {
@@ -35,6 +37,7 @@ declare const Bun: BunSockets | undefined;
 
 /** Takes ownership of `fd`. */
 export function streamOf(fd: number, events: StreamEvents): SocketStream {
+  if (smallEngine !== undefined) return new SmallStream(smallEngine, fd, events);
   return typeof Bun === 'undefined' ? nodeStream(fd, events) : new BunStream(Bun, fd, events);
 }
 

@@ -2,6 +2,8 @@
  * Starting a process of its own session with every descriptor laid out. Not by an import of node:child_process: what it adds in
  * JavaScript takes longer than the start itself, and the executable's engine has the same below it.
  */
+import { smallEngine } from './small-engine.ts';
+import { spawnBySmall } from './spawn-small.ts';
 
 /** What is used of a process, whichever engine started it. */
 export interface Spawned {
@@ -49,8 +51,7 @@ export function spawnDetached(file: string, args: readonly string[], options: Sp
     ended = true;
     settle();
   };
-  const child =
-    typeof Bun === 'undefined' ? byNode(file, args, options, onExit) : byBun(Bun, file, args, options, onExit);
+  const child = start(file, args, options, onExit);
   return (
     child && {
       pid: child.pid,
@@ -62,6 +63,11 @@ export function spawnDetached(file: string, args: readonly string[], options: Sp
       ref: () => child.ref(),
     }
   );
+}
+
+function start(file: string, args: readonly string[], options: SpawnOptions, onExit: () => void): Start {
+  if (smallEngine !== undefined) return spawnBySmall(smallEngine, file, args, options, onExit);
+  return typeof Bun === 'undefined' ? byNode(file, args, options, onExit) : byBun(Bun, file, args, options, onExit);
 }
 
 type Start = Pick<Spawned, 'pid' | 'kill' | 'ref'> | undefined;

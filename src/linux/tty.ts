@@ -1,6 +1,6 @@
 /** Terminals by descriptor: raw mode, window size, and docker's way to write detach keys (man 2 TCSETS, man 3 termios). */
 import { TsrunError } from '../error.ts';
-import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from './constants.ts';
+import { SIG_BLOCK, SIG_SETMASK, TCGETS, TCSETS, TIOCGWINSZ, TIOCSPGRP, TIOCSWINSZ } from './constants.ts';
 import { syscall } from './ffi.ts';
 import { check } from './fs.ts';
 import { signals } from './signals.ts';
@@ -43,9 +43,6 @@ export function setWindowSize(fd: number, rows: number, columns: number): void {
   size.writeUInt16LE(columns, 2);
   check(syscall('ioctl', fd, TIOCSWINSZ, size), 'ioctl', 'window size');
 }
-
-const SIG_BLOCK = 0;
-const SIG_SETMASK = 2;
 
 /**
  * Makes the process group of this process that of the foreground again, whoever has the terminal (man 3 tcsetpgrp). From the

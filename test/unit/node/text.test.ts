@@ -1,4 +1,4 @@
-import './engine.ts';
+import './host.ts';
 import { expect, test } from 'vitest';
 import { Random } from './random.ts';
 

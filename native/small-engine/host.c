@@ -1,0 +1,279 @@
+/* The small engine: an interpreter that is up in a millisecond, for commands that do little but system calls. Everything that
+ * Node would bring is TypeScript (src/node); here is what cannot be: system calls, text, and the modules of the program. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* native/syscall.c */
+long tsrun_syscall(long nr, long a, long b, long c, long d, long e, long f);
+long tsrun_child(long flags, long *calls);
+
+/* The program, as an object of its own: PROGRAM is the path of what compile.c has made. */
+__asm__(".section .rodata\n\t.balign 16\nprogram:\n\t.incbin \"" PROGRAM "\"\nprogram_end:\n\t.previous");
+extern const uint8_t program[] __attribute__((visibility("hidden")));
+
+static char **arguments;
+
+uint8_t *bytes_of(JSContext *ctx, JSValueConst value, size_t *length)
+{
+	size_t offset, size, all;
+	JSValue buffer = JS_GetTypedArrayBuffer(ctx, value, &offset, length, &size);
+	uint8_t *bytes;
+
+	if (JS_IsException(buffer))
+		return NULL;
+	bytes = JS_GetArrayBuffer(ctx, &all, buffer);
+	JS_FreeValue(ctx, buffer); /* the typed array keeps it */
+	if (!bytes && all == 0)
+		return (uint8_t *)1; /* an empty one */
+	return bytes ? bytes + offset : NULL;
+}
+
+/* What an argument is for the kernel: numbers as they are, text and bytes by their address. `text` is to be freed. */
+static int argument(JSContext *ctx, JSValueConst value, long *result, const char **text)
+{
+	int64_t number;
+	double fraction;
+	size_t length;
+
+	*text = NULL;
+	switch (JS_VALUE_GET_TAG(value)) {
+	case JS_TAG_INT:
+		*result = JS_VALUE_GET_INT(value);
+		return 0;
+	case JS_TAG_STRING:
+		*text = JS_ToCStringLen(ctx, &length, value);
+		if (!*text)
+			return -1;
+		*result = (long)*text;
+		if (strlen(*text) == length)
+			return 0;
+		JS_ThrowTypeError(ctx, "a text for the kernel has a NUL byte in it");
+		return -1;
+	case JS_TAG_BIG_INT:
+		if (JS_ToBigInt64(ctx, &number, value))
+			return -1;
+		*result = number;
+		return 0;
+	case JS_TAG_OBJECT:
+		*result = (long)bytes_of(ctx, value, &length);
+		if (*result && length == 0)
+			*result = 0;
+		else if (!*result)
+			return -1;
+		return 0;
+	default:
+		if (!JS_IsNumber(value)) {
+			JS_ThrowTypeError(ctx, "no argument of a system call");
+			return -1;
+		}
+		JS_ToFloat64(ctx, &fraction, value);
+		*result = (long)fraction;
+		return 0;
+	}
+}
+
+static JSValue call_kernel(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	long values[7] = { 0 };
+	const char *texts[7] = { 0 };
+	JSValue result = JS_EXCEPTION;
+	int i, count = argc < 7 ? argc : 7;
+
+	for (i = 0; i < count; i++)
+		if (argument(ctx, argv[i], &values[i], &texts[i]))
+			break;
+	if (i == count)
+		result = JS_NewInt64(ctx, tsrun_syscall(values[0], values[1], values[2], values[3], values[4], values[5], values[6]));
+	for (i = 0; i < count; i++)
+		if (texts[i])
+			JS_FreeCString(ctx, texts[i]);
+	return result;
+}
+
+static JSValue make_child(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	int64_t flags, calls;
+
+	if (JS_ToInt64(ctx, &flags, argv[0]) || JS_ToInt64(ctx, &calls, argv[1]))
+		return JS_EXCEPTION;
+	return JS_NewInt64(ctx, tsrun_child(flags, (long *)calls));
+}
+
+static JSValue address(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	size_t length;
+	uint8_t *bytes = bytes_of(ctx, argv[0], &length);
+
+	return bytes ? JS_NewInt64(ctx, (int64_t)bytes) : JS_EXCEPTION;
+}
+
+static JSValue hash(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	size_t length;
+	uint8_t digest[32], *bytes = bytes_of(ctx, argv[0], &length);
+
+	if (!bytes)
+		return JS_EXCEPTION;
+	sha256(bytes, length, digest);
+	return JS_NewArrayBufferCopy(ctx, digest, sizeof(digest));
+}
+
+static JSValue give_over(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	hand_over(arguments);
+	return JS_ThrowInternalError(ctx, "the large engine cannot be started");
+}
+
+static JSValue list_of(JSContext *ctx, char **texts)
+{
+	JSValue list = JS_NewArray(ctx);
+	uint32_t i;
+
+	for (i = 0; texts[i]; i++)
+		JS_SetPropertyUint32(ctx, list, i, JS_NewString(ctx, texts[i]));
+	return list;
+}
+
+/* Names of modules are those of the files, without directories. */
+static char *name_of(JSContext *ctx, const char *base, const char *name, void *data)
+{
+	const char *last = strrchr(name, '/');
+
+	return js_strdup(ctx, last ? last + 1 : name);
+}
+
+static const struct program_file *find(const char *name)
+{
+	const struct program_header *header = (const void *)program;
+	const struct program_file *files = (const void *)(header + 1);
+	size_t length = strlen(name);
+	uint32_t i;
+
+	for (i = 0; i < header->count; i++)
+		if (files[i].name_length == length && !memcmp(program + files[i].name, name, length))
+			return &files[i];
+	return NULL;
+}
+
+static JSValue artifact(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	const char *name = JS_ToCString(ctx, argv[0]);
+	const struct program_file *file = name ? find(name) : NULL;
+
+	if (!name)
+		return JS_EXCEPTION;
+	JS_FreeCString(ctx, name);
+	return file ? JS_NewArrayBuffer(ctx, (uint8_t *)program + file->bytes, file->length, NULL, NULL, 0) : JS_UNDEFINED;
+}
+
+static JSModuleDef *load(JSContext *ctx, const char *name, void *data)
+{
+	const struct program_file *file = find(name);
+	JSValue module;
+
+	if (file) {
+		module = JS_ReadObject(ctx, program + file->bytes, file->length, JS_READ_OBJ_BYTECODE);
+		return JS_IsException(module) ? NULL : JS_VALUE_GET_PTR(module);
+	}
+	/* Not a part of what the small engine does. Whoever reads a module has done nothing yet that cannot be done again. */
+	hand_over(arguments);
+	JS_ThrowReferenceError(ctx, "the program has no file '%s', and the large engine cannot be started", name);
+	return NULL;
+}
+
+static const JSCFunctionListEntry functions[] = {
+	JS_CFUNC_DEF("syscall", 7, call_kernel),
+	JS_CFUNC_DEF("child", 2, make_child),
+	JS_CFUNC_DEF("address", 1, address),
+	JS_CFUNC_DEF("decodeUtf8", 3, decode_utf8),
+	JS_CFUNC_DEF("decodeLatin1", 3, decode_latin1),
+	JS_CFUNC_DEF("encodeUtf8", 1, encode_utf8),
+	JS_CFUNC_DEF("isUtf8", 1, is_utf8),
+	JS_CFUNC_DEF("sha256", 1, hash),
+	JS_CFUNC_DEF("artifact", 1, artifact),
+	JS_CFUNC_DEF("handOver", 0, give_over),
+};
+
+/* An error that nobody has caught: a fault of the program. */
+static int fail(JSContext *ctx)
+{
+	JSValue error = JS_GetException(ctx);
+	JSValue stack = JS_GetPropertyStr(ctx, error, "stack");
+	const char *text = JS_ToCString(ctx, error);
+
+	fprintf(stderr, "tsrun: %s\n", text ? text : "unknown error");
+	if (!JS_IsUndefined(stack))
+		fprintf(stderr, "%s", JS_ToCString(ctx, stack));
+	return 125;
+}
+
+/* Runs what is due until nothing is left: promises, then a turn of the event loop (src/node/loop.ts), which waits. */
+static int run(JSContext *ctx, JSValueConst turn)
+{
+	JSContext *of_job;
+	JSValue more;
+	int result;
+
+	for (;;) {
+		while ((result = JS_ExecutePendingJob(JS_GetRuntime(ctx), &of_job)) > 0)
+			;
+		if (result < 0)
+			return fail(of_job);
+		more = JS_Call(ctx, turn, JS_UNDEFINED, 0, NULL);
+		if (JS_IsException(more))
+			return fail(ctx);
+		if (!JS_ToBool(ctx, more))
+			return 0;
+	}
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	/* The collector of cycles is for what runs long; a command has ended before. */
+	static const size_t collect_at = 16 << 20, stack_size = 4 << 20;
+	const char *wanted = getenv("TSRUN_ENGINE");
+	JSRuntime *rt;
+	JSContext *ctx;
+	JSValue global, engine, module;
+	JSModuleDef *entry;
+
+	arguments = argv;
+	if (wanted && !strcmp(wanted, "large"))
+		hand_over(argv);
+	rt = JS_NewRuntime();
+	ctx = JS_NewContextRaw(rt);
+	JS_SetGCThreshold(rt, collect_at);
+	JS_SetMaxStackSize(rt, stack_size);
+	JS_AddIntrinsicBaseObjects(ctx);
+	JS_AddIntrinsicDate(ctx);
+	JS_AddIntrinsicEval(ctx); /* the loader of bytecode needs it */
+	JS_AddIntrinsicRegExp(ctx);
+	JS_AddIntrinsicJSON(ctx);
+	JS_AddIntrinsicProxy(ctx);
+	JS_AddIntrinsicMapSet(ctx);
+	JS_AddIntrinsicTypedArrays(ctx);
+	JS_AddIntrinsicPromise(ctx);
+	JS_AddIntrinsicBigInt(ctx);
+	JS_SetModuleLoaderFunc(rt, name_of, load, NULL);
+
+	global = JS_GetGlobalObject(ctx);
+	engine = JS_NewObject(ctx);
+	JS_SetPropertyFunctionList(ctx, engine, functions, sizeof(functions) / sizeof(functions[0]));
+	JS_SetPropertyStr(ctx, engine, "argv", list_of(ctx, argv));
+	JS_SetPropertyStr(ctx, engine, "environment", list_of(ctx, envp));
+	JS_SetPropertyStr(ctx, global, "tsrunEngine", JS_DupValue(ctx, engine));
+
+	entry = load(ctx, "main.js", NULL);
+	if (!entry)
+		return fail(ctx);
+	module = JS_MKPTR(JS_TAG_MODULE, entry);
+	if (JS_ResolveModule(ctx, module) < 0)
+		return fail(ctx);
+	if (JS_IsException(JS_EvalFunction(ctx, module)))
+		return fail(ctx);
+	return run(ctx, JS_GetPropertyStr(ctx, engine, "turn"));
+}

@@ -1,0 +1,46 @@
+/**
+ * The small engine in front of the executable (native/small-engine): what its host gives to JavaScript, and what src/node adds. undefined
+ * in every other engine.
+ */
+
+export interface SmallEngine {
+  /** The command line of the process, its own name first. */
+  readonly argv: readonly string[];
+  /** NAME=value */
+  readonly environment: readonly string[];
+  /** The kernel's own answer. Numbers are passed as they are, text NUL-terminated, bytes by their address. */
+  syscall(nr: number, ...args: readonly (number | bigint | string | Uint8Array)[]): number;
+  /** `tsrun_child` of native/syscall.c. */
+  child(flags: number, calls: number): number;
+  /** Where bytes lie, which stay there for as long as something refers to them. */
+  address(bytes: Uint8Array): number;
+  /** As the decoder of WHATWG: what is no UTF-8 becomes U+FFFD. */
+  decodeUtf8(bytes: Uint8Array, start: number, end: number): string;
+  decodeLatin1(bytes: Uint8Array, start: number, end: number): string;
+  /** Lone surrogates become U+FFFD. */
+  encodeUtf8(text: string): ArrayBuffer;
+  isUtf8(bytes: Uint8Array): boolean;
+  /** 32 bytes. */
+  sha256(bytes: Uint8Array): ArrayBuffer;
+  /** A file that was put in when tsrun was built. Not to be written to. */
+  artifact(name: string): ArrayBuffer | undefined;
+  /** Goes on as the large engine with the same command line. Throws where that cannot be. */
+  handOver(): never;
+  /** A turn of the event loop, which waits where nothing else is to be done; whether there will be another (src/node/loop.ts). */
+  turn(): boolean;
+  /** Calls `ready` whenever one of `events` (man 2 poll) has happened, and holds the process meanwhile. */
+  watch(fd: number, events: number, ready: (happened: number) => void): Watch;
+}
+
+/** Something that the event loop waits for. */
+export interface Watch {
+  /** Other events of the same descriptor. */
+  events: number;
+  /** Whether the process is held until it happens. */
+  isHolding: boolean;
+  end(): void;
+}
+
+declare const tsrunEngine: SmallEngine | undefined;
+
+export const smallEngine: SmallEngine | undefined = typeof tsrunEngine === 'undefined' ? undefined : tsrunEngine;

@@ -1,0 +1,167 @@
+/** The event loop: timers, what is due at once, and descriptors (man 2 ppoll). One turn after the other is called by the host. */
+import { errno } from '../linux/errno.ts';
+import { syscall } from '../linux/ffi.ts';
+import type { Watch } from '../linux/small-engine.ts';
+import { engine } from './engine.ts';
+
+class Descriptor implements Watch {
+  isHolding = true;
+
+  constructor(
+    readonly fd: number,
+    public events: number,
+    readonly ready: (happened: number) => void,
+  ) {
+    descriptors.add(this);
+  }
+
+  end(): void {
+    descriptors.delete(this);
+  }
+}
+
+const descriptors = new Set<Descriptor>();
+
+/** What setTimeout and setInterval return. */
+export class Timer {
+  isHolding = true;
+  /** When it is due, in milliseconds of Date.now(). */
+  due = 0;
+
+  constructor(
+    private readonly work: () => void,
+    private readonly delay: number,
+    private readonly isRepeated: boolean,
+  ) {
+    this.refresh();
+  }
+
+  refresh(): this {
+    this.due = now() + this.delay;
+    timers.add(this);
+    return this;
+  }
+
+  fire(): void {
+    timers.delete(this);
+    if (this.isRepeated) this.refresh();
+    this.work();
+  }
+
+  stop(): void {
+    timers.delete(this);
+  }
+
+  ref(): this {
+    this.isHolding = true;
+    return this;
+  }
+
+  unref(): this {
+    this.isHolding = false;
+    return this;
+  }
+
+  hasRef(): boolean {
+    return this.isHolding;
+  }
+}
+
+const timers = new Set<Timer>();
+let immediates: (() => void)[] = [];
+
+const CLOCK_MONOTONIC = 1;
+let time: Buffer | undefined;
+
+/** Milliseconds of a clock that nobody sets. */
+export function now(): number {
+  time ??= Buffer.alloc(16);
+  syscall('clock_gettime', CLOCK_MONOTONIC, time);
+  return time.readUInt32LE(0) * 1000 + time.readUInt32LE(8) / 1e6;
+}
+
+/** The longest time that a timer takes; Node makes a millisecond of what is longer. */
+const longest = 2 ** 31 - 1;
+
+function timer(work: (...args: unknown[]) => void, delay: unknown, args: unknown[], isRepeated: boolean): Timer {
+  const milliseconds = Number(delay ?? 1);
+  return new Timer(
+    args.length === 0 ? work : () => work(...args),
+    milliseconds >= 1 && milliseconds <= longest ? milliseconds : 1,
+    isRepeated,
+  );
+}
+
+export const setTimeout = (work: () => void, delay?: number, ...args: unknown[]): Timer => timer(work, delay, args, false);
+export const setInterval = (work: () => void, delay?: number, ...args: unknown[]): Timer => timer(work, delay, args, true);
+export const clearTimer = (timer: Timer | undefined): void => timer?.stop();
+
+/** Calls it in the next turn. */
+export function setImmediate(work: (...args: unknown[]) => void, ...args: unknown[]): void {
+  immediates.push(args.length === 0 ? work : () => work(...args));
+}
+
+/** As `SmallEngine.watch`. */
+export function watch(fd: number, events: number, ready: (happened: number) => void): Watch {
+  return new Descriptor(fd, events, ready);
+}
+
+/** struct pollfd: descriptor, what is asked for, what has happened. */
+const pollSize = 8;
+
+/** Waits for descriptors, as many milliseconds at most (undefined: for ever), and calls who waits for those that are ready. */
+function poll(milliseconds: number | undefined): void {
+  const watched = [...descriptors];
+  if (watched.length === 0 && milliseconds === 0) return;
+  const entries = Buffer.alloc(watched.length * pollSize);
+  watched.forEach(({ fd, events }, index) => {
+    entries.writeInt32LE(fd, index * pollSize);
+    entries.writeInt16LE(events, index * pollSize + 4);
+  });
+  let timeout: Buffer | number = 0;
+  if (milliseconds !== undefined) {
+    timeout = Buffer.alloc(16);
+    timeout.writeUInt32LE(Math.floor(milliseconds / 1000), 0);
+    timeout.writeUInt32LE(Math.floor((milliseconds % 1000) * 1e6), 8);
+  }
+  const ready = syscall('ppoll', entries, watched.length, timeout, 0, 8);
+  if (ready === -errno.EINTR) return;
+  watched.forEach((descriptor, index) => {
+    const happened = entries.readInt16LE(index * pollSize + 6);
+    // Who was called before may have ended it.
+    if (happened !== 0 && descriptors.has(descriptor)) descriptor.ready(happened);
+  });
+}
+
+function fireTimers(): void {
+  const time = now();
+  const due = [...timers].filter((timer) => timer.due <= time).sort((one, other) => one.due - other.due);
+  for (const timer of due) if (timers.has(timer)) timer.fire();
+}
+
+function isHeld(): boolean {
+  if (immediates.length > 0) return true;
+  for (const timer of timers) if (timer.isHolding) return true;
+  for (const descriptor of descriptors) if (descriptor.isHolding) return true;
+  return false;
+}
+
+/** One turn: as `SmallEngine.turn`. Errors of what is called are those of nobody, and end the process. */
+export function turn(): boolean {
+  if (!isHeld()) return false;
+  const called = immediates;
+  immediates = [];
+  let wait: number | undefined;
+  if (called.length > 0) wait = 0;
+  else if (timers.size > 0) wait = Math.max(0, Math.min(...[...timers].map(({ due }) => due)) - now());
+  poll(wait);
+  fireTimers();
+  for (const work of called) work();
+  return true;
+}
+
+/** Has the host call all this. */
+export function begin(): void {
+  engine.turn = turn;
+  engine.watch = watch;
+}

@@ -143,7 +143,14 @@ export function coded(error: Error, code: string): Error {
 
 /** An argument that is of a type that nobody knows here. */
 export function invalidType(argument: string, wanted: string, value: unknown): Error {
-  const received = value === null || value === undefined ? String(value) : `type ${typeof value} (${String(value)})`;
+  const received =
+    value === null || value === undefined
+      ? String(value)
+      : typeof value === 'object'
+        ? `an instance of ${value.constructor?.name ?? 'Object'}`
+        : typeof value === 'function'
+          ? `function ${value.name}`
+          : `type ${typeof value} (${typeof value === 'string' ? `'${value}'` : String(value)})`;
   return coded(
     new TypeError(`The "${argument}" argument must be ${wanted}. Received ${received}`),
     'ERR_INVALID_ARG_TYPE',
@@ -152,8 +159,10 @@ export function invalidType(argument: string, wanted: string, value: unknown): E
 
 /** An argument that is a number and none of those that are possible. */
 export function outOfRange(argument: string, range: string, value: unknown): Error {
+  const isLarge = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) > 4294967296;
+  const received = isLarge ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : String(value);
   return coded(
-    new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${String(value)}`),
+    new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${received}`),
     'ERR_OUT_OF_RANGE',
   );
 }

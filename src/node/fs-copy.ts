@@ -22,7 +22,6 @@ export function copyFileSync(from: string, to: string, mode = 0): void {
   let result = 0;
   try {
     const stats = fstatSync(source) as Stats;
-    if (stats.isDirectory()) fail(EISDIR);
     const flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode === exclusive ? O_EXCL : 0);
     target = call(nr.openat, AT_FDCWD, pathAddress(to, 'dest'), flags, stats.mode);
     if (target < 0) fail(target);
@@ -31,6 +30,7 @@ export function copyFileSync(from: string, to: string, mode = 0): void {
     result = call(nr.ftruncate, target, 0);
     // A filesystem without modes refuses; the content counts.
     call(nr.fchmod, target, stats.mode & 0o7777);
+    if (stats.isDirectory()) result = EISDIR;
     do {
       if (result >= 0) result = call(nr.sendfile, target, source, 0, pieceMax);
     } while (result > 0);

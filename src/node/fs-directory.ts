@@ -43,8 +43,11 @@ const entryLength = 16;
 const entryType = 18;
 const entryName = 19;
 
-/** Names of a directory, and their types where `types` is there. Returns a negative errno of a failure. */
-function list(fd: number, names: string[], types?: number[]): number {
+/**
+ * Names of a directory, with a character for each byte where `isLatin1`, and their types where `types` is there. Returns a
+ * negative errno of a failure.
+ */
+function list(fd: number, names: string[], types?: Map<string, number>, isLatin1 = false): number {
   const bytes = scratch();
   const address = engine.address(bytes);
   for (;;) {
@@ -55,15 +58,22 @@ function list(fd: number, names: string[], types?: number[]): number {
       const end = bytes.indexOf(0, start);
       const isDots = bytes[start] === 0x2e && (end === start + 1 || (end === start + 2 && bytes[start + 1] === 0x2e));
       if (!isDots) {
-        names.push(engine.decodeUtf8(bytes, start, end));
-        types?.push(bytes[at + entryType] as number);
+        const name = isLatin1 ? engine.decodeLatin1(bytes, start, end) : engine.decodeUtf8(bytes, start, end);
+        names.push(name);
+        types?.set(name, bytes[at + entryType] as number);
       }
       at += (bytes[at + entryLength] as number) + (bytes[at + entryLength + 1] as number) * 256;
     }
   }
 }
 
-/** By the bytes of the names, which is not the order of UTF-16 where there are surrogates. */
+/** Sorts as Node's names are: by their bytes. That is not the order of UTF-16 where there are surrogates. */
+function sortNames(names: string[]): void {
+  const text = names.join('');
+  const isAscii = engine.encodeUtf8(text).byteLength === text.length;
+  names.sort(isAscii ? undefined : compareNames);
+}
+
 function compareNames(one: string, other: string): number {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at++) {
@@ -77,19 +87,19 @@ function compareNames(one: string, other: string): number {
 
 const DT_DIR = 4;
 
-/** An entry of a directory; `kind` is DT_* of man 3 readdir. */
+/** An entry of a directory. */
 export class Dirent {
   readonly name: string;
   readonly parentPath: string;
   readonly path: string;
-  /** Not seen where an entry is printed or compared. */
+  /** DT_* of man 3 readdir. */
   declare private readonly kind: number;
 
   constructor(name: string, kind: number, parentPath: string) {
     this.name = name;
     this.parentPath = parentPath;
     this.path = parentPath;
-    Object.defineProperty(this, 'kind', { value: kind });
+    this.kind = kind;
   }
   isFIFO(): boolean {
     return this.kind === 1;
@@ -114,22 +124,20 @@ export class Dirent {
   }
 }
 
-function readDirectory(path: string, types?: number[]): string[] {
+function readDirectory(path: string, types?: Map<string, number>): string[] {
   const fd = call(nr.openat, AT_FDCWD, pathAddress(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) throw failure(fd, 'scandir', path);
   const names: string[] = [];
   const result = list(fd, names, types);
   close(fd);
   if (result < 0) throw failure(result, 'scandir', path);
-  if (types === undefined) names.sort(names.some((name) => /[\ud800-\udfff]/.test(name)) ? compareNames : undefined);
+  sortNames(names);
   return names;
 }
 
 function readEntries(path: string): Dirent[] {
-  const types: number[] = [];
-  const names = readDirectory(path, types);
-  const entries = names.map((name, index) => new Dirent(name, types[index] || kindOf(path, name), path));
-  return entries.sort((one, other) => compareNames(one.name, other.name));
+  const types = new Map<string, number>();
+  return readDirectory(path, types).map((name) => new Dirent(name, types.get(name) || kindOf(path, name), path));
 }
 
 /** Of a filesystem whose directories don't tell it. */
@@ -249,39 +257,50 @@ export function rmdirSync(path: string, options?: object): void {
   if (result < 0) throw failure(result, 'rmdir', path);
 }
 
-/** The call that failed last below `removeTree`, and on what. */
-let failed: { result: number; call: string; path: string } | undefined;
+/** The first failure of a removal: what follows is not tried. */
+let failed: Error | undefined;
 
-/** Notes a failure, which is none where something is gone already. */
-function noted(result: number, name: string, path: string): number {
-  if (result === ENOENT) return 0;
-  if (result < 0) failed ??= { result, call: name, path };
-  return result;
+/** Whether a removal may go on: not where something has failed, other than by being gone already. */
+function isDone(result: number, name: string, path: () => string): boolean {
+  if (result >= 0 || result === ENOENT) return true;
+  failed ??= failure(result, name, path());
+  return false;
 }
 
-/** Removes what is there, by descriptors: a link that takes the place of something is removed, not followed. */
-function removeTree(directory: number, name: string, path: string): number {
-  const result = call(nr.unlinkat, directory, pathAddress(name));
-  if (result === 0 || result === ENOENT) return result;
-  if (result !== EISDIR && result !== EPERM) return noted(result, 'unlink', path);
-  const empty = call(nr.unlinkat, directory, pathAddress(name), AT_REMOVEDIR);
-  if (empty === 0 || empty === ENOENT) return 0;
-  if (empty === ENOTDIR) return noted(result, 'unlink', path);
-  if (empty !== ENOTEMPTY && empty !== EEXIST) return noted(empty, 'rmdir', path);
-  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  const fd = call(nr.openat, directory, pathAddress(name), flags);
-  if (fd < 0) return noted(fd, 'scandir', path);
-  const names: string[] = [];
-  const listed = list(fd, names);
-  let inside = listed < 0 ? noted(listed, 'scandir', path) : 0;
-  names.sort();
-  for (const child of names) {
-    if (inside < 0) break;
-    inside = Math.min(0, removeTree(fd, child, `${path}/${child}`));
+/** A name of Latin-1 characters, which are its bytes: names need not be UTF-8. */
+function nameAddress(name: string): number {
+  if (!/[\x80-\xff]/.test(name)) return pathAddress(name);
+  const bytes = new Uint8Array(name.length + 1);
+  for (let at = 0; at < name.length; at++) bytes[at] = name.charCodeAt(at);
+  return keptAddress(bytes);
+}
+
+/**
+ * Removes what is there, by descriptors: a link that takes the place of something is removed, not followed. `name` has Latin-1
+ * characters, which are its bytes. Returns whether it was done.
+ */
+function removeTree(directory: number, name: string, above: string): boolean {
+  const path = (): string => above + Buffer.from(name, 'latin1').toString();
+  const result = call(nr.unlinkat, directory, nameAddress(name));
+  if (result === 0) return true;
+  if (result !== EISDIR && result !== EPERM) {
+    const mode = modeAt(directory, nameAddress(name), AT_SYMLINK_NOFOLLOW);
+    return isDone(result, mode >= 0 && (mode & S_IFMT) === S_IFDIR ? 'rmdir' : 'unlink', path);
   }
-  close(fd);
-  if (inside < 0 && inside !== ENOENT) return inside;
-  return noted(call(nr.unlinkat, directory, pathAddress(name), AT_REMOVEDIR), 'rmdir', path);
+  const empty = call(nr.unlinkat, directory, nameAddress(name), AT_REMOVEDIR);
+  if (empty === ENOTDIR) return isDone(result, 'unlink', path);
+  if (empty !== ENOTEMPTY && empty !== EEXIST) return isDone(empty, 'rmdir', path);
+  const fd = call(nr.openat, directory, nameAddress(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return isDone(fd, 'scandir', path);
+  try {
+    const names: string[] = [];
+    if (!isDone(list(fd, names, undefined, true), 'scandir', path)) return false;
+    const inside = `${path()}/`;
+    for (const child of names.sort()) if (!removeTree(fd, child, inside)) return false;
+  } finally {
+    close(fd);
+  }
+  return isDone(call(nr.unlinkat, directory, nameAddress(name), AT_REMOVEDIR), 'rmdir', path);
 }
 
 export interface RmOptions {
@@ -298,15 +317,14 @@ export function rmSync(path: string, options: RmOptions = {}): void {
   if (!force || !recursive) {
     const mode = modeAt(AT_FDCWD, pathAddress(path), AT_SYMLINK_NOFOLLOW);
     if (mode < 0) {
-      if (force && (mode === ENOENT || mode === ENOTDIR)) return;
+      if (force && mode === ENOENT) return;
       throw failure(mode, 'lstat', path);
     }
     if ((mode & S_IFMT) === S_IFDIR && !recursive) throw isDirectory(path);
   }
   failed = undefined;
-  removeTree(AT_FDCWD, path, path);
-  const why = failed as { result: number; call: string; path: string } | undefined;
-  if (why !== undefined) throw failure(why.result, why.call, why.path);
+  const isAscii = !/[^\0-\x7f]/.test(path);
+  if (!removeTree(AT_FDCWD, isAscii ? path : Buffer.from(path).toString('latin1'), '')) throw failed;
 }
 
 function isDirectory(path: string): Error {

@@ -121,7 +121,6 @@ function checkPart(offset: number, length: number, size: number): void {
   if (typeof offset !== 'number') throw invalidType('offset', 'of type number', offset);
   if (!Number.isInteger(offset)) throw outOfRange('offset', 'an integer', offset);
   if (offset < 0) throw outOfRange('offset', '>= 0', offset);
-  if (offset > size) throw outOfRange('offset', `<= ${size}`, offset);
   if (length < 0) throw outOfRange('length', '>= 0', length);
   if (length > size - offset) throw outOfRange('length', `<= ${size - offset}`, length);
 }
@@ -194,6 +193,7 @@ function writeBytes(
   length: number | undefined,
   position: number | bigint | null | undefined,
 ): number {
+  if (offset > bytes.length) throw outOfRange('offset', `<= ${bytes.length}`, offset);
   const size = length ?? bytes.length - offset;
   checkPart(offset, size, bytes.length);
   const at = positionOf(position);

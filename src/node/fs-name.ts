@@ -29,7 +29,7 @@ const pathMax = 4096;
 export function readlinkSync(path: string, options?: string | { encoding?: string } | null): string | Buffer {
   const encoding = (typeof options === 'object' ? options?.encoding : options) ?? 'utf8';
   const bytes = scratch();
-  const length = call(nr.readlinkat, AT_FDCWD, pathAddress(path), engine.address(bytes), pathMax);
+  const length = call(nr.readlinkat, AT_FDCWD, pathAddress(path, 'oldPath'), engine.address(bytes), pathMax);
   if (length < 0) throw failure(length, 'readlink', path);
   if (encoding === 'utf8') return engine.decodeUtf8(bytes, 0, length);
   const copy = Buffer.from(bytes.subarray(0, length));
@@ -115,7 +115,7 @@ function timesOf(atime: Time, mtime: Time): Uint8Array {
     part -= part % 1000;
     const before = part < 0 ? 1 : 0;
     times[index * 4] = (whole - before) | 0;
-    times[index * 4 + 1] = Math.floor((whole - before) / 2 ** 32);
+    times[index * 4 + 1] = Math.floor((whole - before) / 4294967296);
     times[index * 4 + 2] = part + before * 1e9;
   }
   return new Uint8Array(times.buffer);

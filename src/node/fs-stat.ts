@@ -13,7 +13,7 @@ import {
   S_IFSOCK,
 } from '../linux/constants.ts';
 import { engine } from './engine.ts';
-import { call, checkDescriptor, ENOENT, ENOTDIR, failure, nr, onlyOptions, pathAddress } from './file-calls.ts';
+import { call, checkDescriptor, ENOENT, failure, nr, onlyOptions, pathAddress } from './file-calls.ts';
 
 /** struct statx: 64 words of 32 bits, those of a long with the lower half first. Behind it an empty path. */
 let words: Uint32Array | undefined;
@@ -32,7 +32,8 @@ function statx(directory: number, path: number, flags: number): number {
   return call(nr.statx, directory, path, flags, STATX_BASIC_STATS_AND_BTIME, wordsAddress);
 }
 
-const two32 = 2 ** 32;
+// The first power of a process takes the small engine 100 microseconds: numbers are written out.
+const two32 = 4294967296;
 
 function long(of: Uint32Array, at: number): number {
   return (of[at] as number) + (of[at + 1] as number) * two32;
@@ -46,7 +47,7 @@ function milliseconds(of: Uint32Array, at: number): number {
 
 /** The C library's numbering of devices (man 3 makedev). */
 function device(major: number, minor: number): number {
-  return (major & 0xfff) * 256 + (minor & 0xff) + (minor >>> 8) * 2 ** 20 + (major >>> 12) * 2 ** 44;
+  return (major & 0xfff) * 256 + (minor & 0xff) + (minor >>> 8) * 0x100000 + (major >>> 12) * 0x100000000000;
 }
 
 class Kind<Value extends number | bigint> {
@@ -211,7 +212,7 @@ function stat(path: string, flags: number, name: string, options?: StatOptions):
   const result = statx(AT_FDCWD, pathAddress(path), flags);
   if (options !== undefined) onlyOptions(name, options, known);
   if (result === 0) return made(options?.bigint);
-  if (options?.throwIfNoEntry === false && (result === ENOENT || result === ENOTDIR)) return undefined;
+  if (result === ENOENT && options?.throwIfNoEntry === false) return undefined;
   throw failure(result, name, path);
 }
 

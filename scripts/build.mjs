@@ -23,7 +23,7 @@ import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
 import { planChunks } from './chunks.mjs';
 import { alignSegments, widenCode, writeExecutable } from './elf.mjs';
-import { joinEngines, linkSmallEngine, modulesOfLargeEngine, readSmallProgram } from './small-engine.mjs';
+import { buildSmallEngine, joinEngines, modulesOfLargeEngine, readSmallProgram } from './small-engine.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -237,7 +237,7 @@ async function splitProgram(directory) {
 }
 
 /** The executable's first part: the engine that starts at once, with what of the program it can run. Returns its bytes. */
-async function buildSmallEngine(directory, large) {
+async function firstPart(directory, large) {
   const { version: bunVersion } = JSON.parse(readFileSync(join(dirname(dirname(findBun())), 'package.json'), 'utf8'));
   const program = await readSmallProgram(
     checkout,
@@ -256,15 +256,12 @@ async function buildSmallEngine(directory, large) {
     chunkFileNames: '[name]-[hash].js',
   });
   await program.close();
-  const path = join(directory, 'small-engine');
-  await linkSmallEngine({
+  return buildSmallEngine({
     checkout,
     directory: files,
     chunks: output.filter(({ type }) => type === 'chunk'),
-    artifacts: [join(dist, 'tsrun-monitor')],
-    output: path,
+    monitor: join(dist, 'tsrun-monitor'),
   });
-  return readFileSync(path);
 }
 
 /**
@@ -317,7 +314,7 @@ async function buildExecutable() {
     }
     const aligned = alignSegments(bytes);
     widenCode(aligned);
-    writeExecutable(output, joinEngines(await buildSmallEngine(directory, large), aligned));
+    writeExecutable(output, joinEngines(await firstPart(directory, large), aligned));
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

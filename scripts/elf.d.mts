@@ -6,4 +6,5 @@ export function loadable(
 ): { header: number; flags: number; offset: number; address: number; length: number }[];
 export function alignSegments(file: Buffer): Buffer;
 export function widenCode(file: Buffer): void;
+export function fillHugePage(file: Buffer): void;
 export function writeExecutable(path: string, file: Buffer): void;

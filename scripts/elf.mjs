@@ -91,6 +91,19 @@ export function widenCode(file) {
 }
 
 /**
+ * Lets the first segment end at a border of huge pages too: what of the file lies behind it is mapped with it, and the kernel maps it in one
+ * piece. Changes the bytes of the file, which must go on that far, with no other segment at these addresses.
+ */
+export function fillHugePage(file) {
+  const [first, next] = loadable(file);
+  const length = Math.ceil(first.length / hugePage) * hugePage;
+  if (first.offset + length > file.length || (next !== undefined && next.address < first.address + length)) {
+    throw new Error('the first segment cannot be made longer');
+  }
+  setSegment(file, first.header, { ...first, length });
+}
+
+/**
  * Writes an executable, a huge page at a time: what a single write(2) covers is what the kernel's page cache keeps in one piece,
  * where the filesystem lets it (ext4 since Linux 6.16, XFS, Btrfs). The file is the same whichever way it is written.
  */

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { fillHugePage } from './elf.mjs';
 
 const run = promisify(execFile);
 
@@ -18,9 +19,12 @@ const source = {
   version: '2021-03-27',
 };
 const parts = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'libbf'];
-const host = ['host', 'text', 'sha256', 'hand-over'];
-/** Where the large engine begins in the executable: LARGE_ENGINE_AT of native/small-engine/host.h, at a border of huge pages. */
-const largeEngineAt = 4 * 1024 * 1024;
+const host = ['host', 'arena', 'text', 'sha256', 'hand-over'];
+/** ARENA_IN_FILE of native/small-engine/host.h: where the loaded program lies in the executable. */
+const arenaAt = 4 * 1024 * 1024;
+/** The place of `large_at` in struct arena_head. */
+const largePlace = 8;
+const hugePage = 2 * 1024 * 1024;
 /** Where the small engine lies in memory: not where the large one will, which is linked to begin at 2 MiB and ends before 128. */
 const textAddress = '0x10000000';
 
@@ -121,17 +125,27 @@ const supported = {
   'logical-assignment': true,
 };
 
+const entry = 'all.js';
+
+/** A script that loads all of the program, and says where its parts are that the program imports when it needs them. */
+function entryOf(parts) {
+  const imports = parts.map((name, index) => `import * as part${index} from "./${name}";\n`);
+  const table = parts.map((name, index) => `${JSON.stringify(name)}: part${index}`);
+  return `import "./main.js";\n${imports.join('')}const parts = {${table.join(', ')}};
+tsrunEngine.module = async (name) => parts[name] ?? tsrunEngine.handOver();\n`;
+}
+
 /**
- * Compiles the program, `chunks` as rolldown has written them to `directory`, and what else is put in, to `output`: an executable that
- * ends before `largeEngineAt`.
+ * The small engine with the program loaded into its memory, `chunks` as rolldown has written them to `directory`: the first part of
+ * an executable, which `joinEngines` completes.
  */
-export async function linkSmallEngine({ checkout, directory, chunks, artifacts, output }) {
+export async function buildSmallEngine({ checkout, directory, chunks, monitor }) {
+  const path = (name) => join(directory, name);
   const objects = await quickjs(checkout);
   const { transform } = await import('esbuild');
   const scripts = chunks.filter((chunk) => !isLarge(chunk, byName(chunks), new Set())).map(({ fileName }) => fileName);
   for (const name of scripts) {
-    const path = join(directory, name);
-    const { code } = await transform(readFileSync(path, 'utf8'), {
+    const { code } = await transform(readFileSync(path(name), 'utf8'), {
       format: 'esm',
       target: 'es2020',
       supported,
@@ -139,27 +153,34 @@ export async function linkSmallEngine({ checkout, directory, chunks, artifacts, 
       minifySyntax: true,
       legalComments: 'none',
     });
-    writeFileSync(path, code);
+    // What is loaded already is found in a table, which is less than what the engine does to look for it.
+    writeFileSync(path(name), code.replace(/\bimport\("\.\/([^"]+)"\)/g, 'tsrunEngine.module("$1")'));
   }
+  const imported = new Set(chunks.flatMap(({ dynamicImports }) => dynamicImports));
+  writeFileSync(path(entry), entryOf(scripts.filter((name) => imported.has(name))));
   const cc = process.env.CC ?? 'cc';
-  const flags = ['-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type', '-D_GNU_SOURCE', `-I${objects}`];
+  const flags = ['-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type', '-D_GNU_SOURCE', '-fno-pie', `-I${objects}`];
   const own = join(checkout, 'native', 'small-engine');
   const libraries = [...parts.map((part) => join(objects, `${part}.o`)), '-lm', '-lpthread'];
-  const compiler = join(directory, 'compile');
-  const program = join(directory, 'program.bin');
-  execFileSync(cc, [...flags, '-fno-pie', '-no-pie', '-o', compiler, join(own, 'compile.c'), ...libraries]);
-  execFileSync(compiler, [program, ...scripts.map((name) => join(directory, name)), ...artifacts]);
+  execFileSync(cc, [...flags, '-no-pie', '-o', path('compile'), join(own, 'compile.c'), ...libraries]);
+  execFileSync(path('compile'), [path('program'), ...[entry, ...scripts].map(path)]);
+  const layout = `-Wl,-Ttext-segment=${textAddress},-z,noseparate-code,-z,max-page-size=${hugePage},--build-id=none`;
   execFileSync(cc, [
     ...flags,
-    ...['-static', '-fno-pie', '-no-pie', `-Wl,-Ttext-segment=${textAddress},-z,noseparate-code,--build-id=none`, '-s', `-DPROGRAM="${program}"`, `-DLARGE_ENGINE_AT=${largeEngineAt}UL`, '-o', output],
-    ...host.map((name) => join(own, `${name}.c`)),
-    join(checkout, 'native', 'syscall.c'),
+    ...['-static', '-no-pie', layout, ...(process.env.TSRUN_SYMBOLS === undefined ? ['-s'] : []), `-DMONITOR="${monitor}"`],
+    ...['-o', path('engine'), ...host.map((name) => join(own, `${name}.c`)), join(checkout, 'native', 'syscall.c')],
     ...libraries,
   ]);
+  execFileSync(path('engine'), [path('program'), path('arena')], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const engine = readFileSync(path('engine'));
+  if (engine.length > arenaAt) throw new Error(`the small engine has ${engine.length} bytes, more than ${arenaAt}`);
+  return Buffer.concat([engine, Buffer.alloc(arenaAt - engine.length), readFileSync(path('arena'))]);
 }
 
-/** One file of both engines. Throws where the small one has grown beyond its place. */
+/** One file of both engines, each at a border of huge pages. */
 export function joinEngines(small, large) {
-  if (small.length > largeEngineAt) throw new Error(`the small engine has ${small.length} bytes, more than ${largeEngineAt}`);
-  return Buffer.concat([small, Buffer.alloc(largeEngineAt - small.length), large]);
+  fillHugePage(small);
+  const largeAt = Math.ceil(small.length / hugePage) * hugePage;
+  small.writeBigUInt64LE(BigInt(largeAt), arenaAt + largePlace);
+  return Buffer.concat([small, Buffer.alloc(largeAt - small.length), large]);
 }

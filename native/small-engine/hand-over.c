@@ -169,17 +169,17 @@ static void forget_rseq(void)
 #endif
 }
 
-void hand_over(char **argv)
+void hand_over(char **argv, int fd, unsigned long at)
 {
 	static struct image program, loader;
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), of_loader;
+	int of_loader;
 
-	if (fd < 0 || read_image(fd, LARGE_ENGINE_AT, &program) || !program.loader[0])
+	if (read_image(fd, at, &program) || !program.loader[0])
 		return;
 	of_loader = open(program.loader, O_RDONLY | O_CLOEXEC);
 	if (of_loader < 0 || read_image(of_loader, 0, &loader))
 		return;
-	if (map_image(fd, LARGE_ENGINE_AT, &program) || map_image(of_loader, 0, &loader))
+	if (map_image(fd, at, &program) || map_image(of_loader, 0, &loader))
 		return;
 	close(fd);
 	close(of_loader);

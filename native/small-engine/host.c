@@ -1,8 +1,11 @@
 /* The small engine: an interpreter that is up in a millisecond, for commands that do little but system calls. Everything that
  * Node would bring is TypeScript (src/node); here is what cannot be: system calls, text, and the modules of the program. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -11,9 +14,12 @@
 long tsrun_syscall(long nr, long a, long b, long c, long d, long e, long f);
 long tsrun_child(long flags, long *calls);
 
-/* The program, as an object of its own: PROGRAM is the path of what compile.c has made. */
-__asm__(".section .rodata\n\t.balign 16\nprogram:\n\t.incbin \"" PROGRAM "\"\nprogram_end:\n\t.previous");
-extern const uint8_t program[] __attribute__((visibility("hidden")));
+/* The program that the monitor is, which JavaScript asks for: MONITOR is its path. */
+__asm__(".section .rodata\n\t.balign 16\nmonitor:\n\t.incbin \"" MONITOR "\"\nmonitor_end:\n\t.previous");
+extern const uint8_t monitor[] __attribute__((visibility("hidden"))), monitor_end[] __attribute__((visibility("hidden")));
+
+/* What compile.c has made; only while it is loaded. */
+static const uint8_t *program;
 
 static char **arguments;
 
@@ -83,6 +89,8 @@ static JSValue call_kernel(JSContext *ctx, JSValueConst this_value, int argc, JS
 	JSValue result = JS_EXCEPTION;
 	int i, count = argc < 7 ? argc : 7;
 
+	if (program)
+		return JS_ThrowInternalError(ctx, "a module makes a system call while it is loaded, which happens when tsrun is built");
 	for (i = 0; i < count; i++)
 		if (argument(ctx, argv[i], &values[i], &texts[i]))
 			break;
@@ -122,9 +130,17 @@ static JSValue hash(JSContext *ctx, JSValueConst this_value, int argc, JSValueCo
 	return JS_NewArrayBufferCopy(ctx, digest, sizeof(digest));
 }
 
+static void become_large(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		hand_over(arguments, fd, arena_head()->large_at);
+}
+
 static JSValue give_over(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
 {
-	hand_over(arguments);
+	become_large();
 	return JS_ThrowInternalError(ctx, "the large engine cannot be started");
 }
 
@@ -153,7 +169,7 @@ static const struct program_file *find(const char *name)
 	size_t length = strlen(name);
 	uint32_t i;
 
-	for (i = 0; i < header->count; i++)
+	for (i = 0; program && i < header->count; i++)
 		if (files[i].name_length == length && !memcmp(program + files[i].name, name, length))
 			return &files[i];
 	return NULL;
@@ -162,12 +178,12 @@ static const struct program_file *find(const char *name)
 static JSValue artifact(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
 {
 	const char *name = JS_ToCString(ctx, argv[0]);
-	const struct program_file *file = name ? find(name) : NULL;
+	int known = name && !strcmp(name, "tsrun-monitor");
 
 	if (!name)
 		return JS_EXCEPTION;
 	JS_FreeCString(ctx, name);
-	return file ? JS_NewArrayBuffer(ctx, (uint8_t *)program + file->bytes, file->length, NULL, NULL, 0) : JS_UNDEFINED;
+	return known ? JS_NewArrayBuffer(ctx, (uint8_t *)monitor, monitor_end - monitor, NULL, NULL, 0) : JS_UNDEFINED;
 }
 
 static JSModuleDef *load(JSContext *ctx, const char *name, void *data)
@@ -180,7 +196,8 @@ static JSModuleDef *load(JSContext *ctx, const char *name, void *data)
 		return JS_IsException(module) ? NULL : JS_VALUE_GET_PTR(module);
 	}
 	/* Not a part of what the small engine does. Whoever reads a module has done nothing yet that cannot be done again. */
-	hand_over(arguments);
+	if (!program)
+		become_large();
 	JS_ThrowReferenceError(ctx, "the program has no file '%s', and the large engine cannot be started", name);
 	return NULL;
 }
@@ -231,21 +248,28 @@ static int run(JSContext *ctx, JSValueConst turn)
 	}
 }
 
-int main(int argc, char **argv, char **envp)
+static JSValue get(JSContext *ctx, JSValueConst object, const char *name)
+{
+	return JS_GetPropertyStr(ctx, object, name);
+}
+
+static JSValue engine_of(JSContext *ctx)
+{
+	JSValue global = JS_GetGlobalObject(ctx);
+	JSValue engine = get(ctx, global, "tsrunEngine");
+
+	JS_FreeValue(ctx, global);
+	return engine;
+}
+
+static JSContext *new_engine(void)
 {
 	/* The collector of cycles is for what runs long; a command has ended before. */
-	static const size_t collect_at = 16 << 20, stack_size = 4 << 20;
-	const char *wanted = getenv("TSRUN_ENGINE");
-	JSRuntime *rt;
-	JSContext *ctx;
-	JSValue global, engine, module;
-	JSModuleDef *entry;
+	static const size_t collect_at = 64 << 20, stack_size = 4 << 20;
+	JSRuntime *rt = JS_NewRuntime2(&arena_functions, NULL);
+	JSContext *ctx = JS_NewContextRaw(rt);
+	JSValue global, engine;
 
-	arguments = argv;
-	if (wanted && !strcmp(wanted, "large"))
-		hand_over(argv);
-	rt = JS_NewRuntime();
-	ctx = JS_NewContextRaw(rt);
 	JS_SetGCThreshold(rt, collect_at);
 	JS_SetMaxStackSize(rt, stack_size);
 	JS_AddIntrinsicBaseObjects(ctx);
@@ -259,21 +283,58 @@ int main(int argc, char **argv, char **envp)
 	JS_AddIntrinsicPromise(ctx);
 	JS_AddIntrinsicBigInt(ctx);
 	JS_SetModuleLoaderFunc(rt, name_of, load, NULL);
-
 	global = JS_GetGlobalObject(ctx);
 	engine = JS_NewObject(ctx);
 	JS_SetPropertyFunctionList(ctx, engine, functions, sizeof(functions) / sizeof(functions[0]));
+	JS_SetPropertyStr(ctx, global, "tsrunEngine", engine);
+	JS_FreeValue(ctx, global);
+	return ctx;
+}
+
+/* When tsrun is built: loads the program, all of which `all.js` imports, and writes what has become of it. */
+static int freeze(const char *program_path, const char *output)
+{
+	struct stat stat;
+	int in = open(program_path, O_RDONLY | O_CLOEXEC), out;
+	JSContext *ctx;
+
+	if (in < 0 || fstat(in, &stat) || arena_begin())
+		return perror(program_path), 1;
+	program = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, in, 0);
+	ctx = new_engine();
+	if (!JS_RunModule(ctx, "", "all.js"))
+		return fail(ctx);
+	JS_RunGC(JS_GetRuntime(ctx));
+	arena_head()->runtime = JS_GetRuntime(ctx);
+	arena_head()->context = ctx;
+	out = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (out < 0 || arena_freeze(out) || close(out))
+		return perror(output), 1;
+	return 0;
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	const char *wanted = getenv("TSRUN_ENGINE");
+	struct arena_head head = { 0 };
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	JSContext *ctx;
+	JSValue engine;
+
+	if (pread(fd, &head, sizeof(head), ARENA_IN_FILE) != sizeof(head) || head.magic != ARENA_MAGIC)
+		return argc == 3 ? freeze(argv[1], argv[2]) : 1;
+	arguments = argv;
+	if (wanted && !strcmp(wanted, "large"))
+		hand_over(argv, fd, head.large_at);
+	if (arena_thaw(fd, ARENA_IN_FILE, head.length))
+		hand_over(argv, fd, head.large_at);
+	close(fd);
+	ctx = head.context;
+	JS_UpdateStackTop(head.runtime);
+	engine = engine_of(ctx);
 	JS_SetPropertyStr(ctx, engine, "argv", list_of(ctx, argv));
 	JS_SetPropertyStr(ctx, engine, "environment", list_of(ctx, envp));
-	JS_SetPropertyStr(ctx, global, "tsrunEngine", JS_DupValue(ctx, engine));
-
-	entry = load(ctx, "main.js", NULL);
-	if (!entry)
+	if (JS_IsException(JS_Call(ctx, get(ctx, engine, "start"), JS_UNDEFINED, 0, NULL)))
 		return fail(ctx);
-	module = JS_MKPTR(JS_TAG_MODULE, entry);
-	if (JS_ResolveModule(ctx, module) < 0)
-		return fail(ctx);
-	if (JS_IsException(JS_EvalFunction(ctx, module)))
-		return fail(ctx);
-	return run(ctx, JS_GetPropertyStr(ctx, engine, "turn"));
+	return run(ctx, get(ctx, engine, "turn"));
 }

@@ -1,3 +1,8 @@
-/** Entry of the program for the small engine: what it has not of its own, then the command line. */
-import '../node/globals.ts';
-import './main.ts';
+/** Entry of the program for the small engine: loaded when tsrun is built, and begun by `start` of the host in each process. */
+import { beginProcess, engine } from '../node/globals.ts';
+import { start } from './start.ts';
+
+engine.start = () => {
+  beginProcess();
+  start(engine.argv.slice(1));
+};

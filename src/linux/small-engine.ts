@@ -26,6 +26,8 @@ export interface SmallEngine {
   artifact(name: string): ArrayBuffer | undefined;
   /** Goes on as the large engine with the same command line. Throws where that cannot be. */
   handOver(): never;
+  /** Begins the command line of this process (src/cli/small.ts). */
+  start(): void;
   /** A turn of the event loop, which waits where nothing else is to be done; whether there will be another (src/node/loop.ts). */
   turn(): boolean;
   /** Calls `ready` whenever one of `events` (man 2 poll) has happened, and holds the process meanwhile. */

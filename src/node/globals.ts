@@ -36,4 +36,5 @@ Object.assign(builtinModules, {
   'node:os': os,
 });
 begin();
-beginProcess();
+
+export { beginProcess, engine };

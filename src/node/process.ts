@@ -177,7 +177,7 @@ export const process = {
   platform: 'linux',
   arch: TSRUN_ARCHITECTURE,
   versions: { bun: TSRUN_BUN_VERSION, quickjs: '2021-03-27' } as Record<string, string | undefined>,
-  env: environment(),
+  env: {} as Record<string, string | undefined>,
   get argv() {
     return [process.execPath, process.execPath, ...engine.argv.slice(1)];
   },
@@ -214,9 +214,11 @@ export const process = {
   },
 };
 
-/** Whoever reads what this process writes may leave: that is an error of write(2), and no signal that ends it without a word. */
+/** What is of this process, and not of the program, which was loaded when tsrun was built. */
 export function beginProcess(): void {
   begun = now();
+  process.env = environment();
+  // Whoever reads what this process writes may leave: that is an error of write(2), and no signal that ends it without a word.
   const SIG_IGN = 1;
   const action = Buffer.alloc(32);
   action.writeUInt32LE(SIG_IGN, 0);

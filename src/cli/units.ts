@@ -93,6 +93,10 @@ export function parseDuration(text: string): number | undefined {
   return match[1] === '-' ? -total : total;
 }
 
+/** Months, hours and minutes that there are: engines differ in what they make of others. */
+const momentPattern =
+  /^(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))(?:T([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?$/;
+
 /**
  * A moment as `logs --since` takes it: RFC 3339 with any precision (local time without a zone), a date, seconds since
  * 1970, or a span before `now`. Answers RFC 3339 in UTC with nanoseconds, whose order is that of the text; undefined
@@ -103,8 +107,7 @@ export function parseMoment(text: string, now = new Date()): string | undefined 
   if (span !== undefined && text !== '0') return nanoseconds(new Date(now.getTime() - span), 0);
   const unix = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text);
   if (unix !== null) return nanoseconds(new Date(Number(unix[1]) * 1000), Number((unix[2] ?? '').padEnd(9, '0')));
-  const pattern = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:?\d{2})?$/;
-  const match = pattern.exec(text);
+  const match = momentPattern.exec(text);
   if (match === null) return undefined;
   const [, date, hours = '00', minutes = '00', seconds = '00', fraction = '', zone = ''] = match;
   const moment = new Date(`${date}T${hours}:${minutes}:${seconds}${zone}`);

@@ -1,4 +1,6 @@
 /** The engine that needs the modules of this directory: in all others nothing imports them. */
-import { type SmallEngine, smallEngine } from '../linux/small-engine.ts';
+import type { SmallEngine } from '../linux/small-engine.ts';
 
-export const engine = smallEngine as SmallEngine;
+declare const tsrunEngine: SmallEngine;
+
+export const engine = tsrunEngine;

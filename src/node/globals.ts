@@ -1,6 +1,6 @@
 /** What every module takes for granted where Node or Bun run it. To be imported before all others. */
 import './language.ts';
-import { AbortController, AbortSignal } from './abort.ts';
+import { AbortController, AbortSignal, DOMException, Event, EventTarget } from './abort.ts';
 import { Buffer } from './buffer.ts';
 import { spawnSync } from './child-process.ts';
 import { engine } from './engine.ts';
@@ -8,12 +8,16 @@ import { hashOf } from './hash.ts';
 import { begin, clearTimer, now, setImmediate, setInterval, setTimeout } from './loop.ts';
 import * as os from './os.ts';
 import { beginProcess, builtinModules, process } from './process.ts';
+import { structuredClone } from './structured-clone.ts';
 import { TextDecoder, TextEncoder } from './text.ts';
 
 Object.assign(globalThis, {
   AbortController,
   AbortSignal,
   Buffer,
+  DOMException,
+  Event,
+  EventTarget,
   TextDecoder,
   TextEncoder,
   clearImmediate: () => {},
@@ -24,6 +28,7 @@ Object.assign(globalThis, {
   setImmediate,
   setInterval,
   setTimeout,
+  structuredClone,
 });
 Object.assign(builtinModules, {
   'node:child_process': { spawnSync },

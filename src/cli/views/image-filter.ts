@@ -4,6 +4,7 @@ import { TsrunError } from '../../error.ts';
 import { familiarName, familiarRepository, hasTagOrDigest, parseReference } from '../../image/reference.ts';
 import type { StoredImage } from '../../image/store.ts';
 import { parseBoolean } from '../flag.ts';
+import { parseMoment } from '../units.ts';
 import { parseFilters } from './container-filter.ts';
 import type { ImageName } from './image-row.ts';
 
@@ -89,7 +90,7 @@ function compileOne(name: string, values: readonly string[], find: (text: string
   }
   if (name === 'label') return (image) => matchesLabels(image.config.execution.labels, values);
   if (name === 'until') {
-    const limits = values.map((value) => Date.parse(value));
+    const limits = values.map((value) => Date.parse(parseMoment(value) ?? ''));
     if (limits.some(Number.isNaN)) throw new TsrunError('USAGE', `invalid filter 'until=${values.join(' ')}'`);
     return (image) => limits.every((limit) => Date.parse(image.created) < limit);
   }

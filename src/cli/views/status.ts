@@ -1,6 +1,7 @@
 /** The STATUS column and the names of states, in docker's words. */
 import type { ContainerState } from '../../container/record.ts';
 import { humanDuration } from '../units.ts';
+import { localAbbreviation } from './time-zone.ts';
 
 /** A status without the time that goes by: `Up `, since when (milliseconds since the epoch), ` (healthy)`. */
 export interface StatusParts {
@@ -52,12 +53,17 @@ export function localTime(rfc3339: string): string {
   const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
   const minutes = -time.getTimezoneOffset();
   const offset = `${minutes < 0 ? '-' : '+'}${two(Math.trunc(Math.abs(minutes) / 60))}${two(Math.abs(minutes) % 60)}`;
-  return `${date} ${clock} ${offset} ${zoneName(time, offset)}`;
+  return `${date} ${clock} ${offset} ${zoneName(time, offset, minutes)}`;
 }
 
-function zoneName(time: Date, offset: string): string {
+function zoneName(time: Date, offset: string, minutes: number): string {
   if (offset === '+0000') return 'UTC';
+  return localAbbreviation(time, minutes) ?? nameWithoutFile(time) ?? offset.replace(/00$/, '');
+}
+
+function nameWithoutFile(time: Date): string | undefined {
+  if (typeof Intl === 'undefined') return undefined;
   const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(time);
   const name = parts.find((part) => part.type === 'timeZoneName')?.value ?? '';
-  return /^[A-Z]{3,5}$/.test(name) ? name : offset.replace(/00$/, '');
+  return /^[A-Z]{3,5}$/.test(name) ? name : undefined;
 }

@@ -117,7 +117,12 @@ describe('moments', () => {
 
   test('text that is no moment', () => {
     expect(parseMoment('yesterday', now)).toBeUndefined();
-    expect(parseMoment('2026-13-40T00:00:00Z', now)).toBeUndefined();
+    for (const day of ['2026-13-40', '2026-00-01', '2026-01-00', '2026-01-32']) {
+      expect(parseMoment(`${day}T00:00:00Z`, now)).toBeUndefined();
+    }
+    for (const time of ['24:00:00Z', '25:00Z', '03:60Z', '03:04:61Z', '03:04:05+24:00', '03:04:05-02:60']) {
+      expect(parseMoment(`2026-01-02T${time}`, now)).toBeUndefined();
+    }
   });
 
   test('times of different precision compare as text', () => {

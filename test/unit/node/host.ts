@@ -4,11 +4,11 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { addressOf, rawSyscall } from '../../../src/linux/ffi.ts';
-import type { Engine } from '../../../src/node/engine.ts';
+import type { SmallEngine } from '../../../src/linux/small-engine.ts';
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-const host: Engine = {
+const host: Partial<SmallEngine> = {
   argv: process.argv,
   environment: Object.entries(process.env).map(([name, value]) => `${name}=${value}`),
   syscall: rawSyscall,
@@ -23,6 +23,8 @@ const host: Engine = {
   isUtf8,
 };
 
-// Modules are loaded once for all test files of a process: src/node/engine.ts may hold one of another file, with less in it.
+// The global is there for as long as src/node looks for it: whatever else is loaded would take this for the small engine.
 const holder = globalThis as { tsrunEngine?: object };
-holder.tsrunEngine = Object.assign(holder.tsrunEngine ?? {}, host);
+holder.tsrunEngine = host;
+await import('../../../src/node/engine.ts');
+delete holder.tsrunEngine;

@@ -253,7 +253,7 @@ async function firstPart(directory, large) {
     dir: files,
     format: 'es',
     entryFileNames: '[name].js',
-    chunkFileNames: '[name]-[hash].js',
+    chunkFileNames: '[name].js',
   });
   await program.close();
   return buildSmallEngine({

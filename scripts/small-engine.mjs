@@ -20,7 +20,7 @@ const source = {
 };
 const parts = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'libbf'];
 /** Which blocks of memory the usual commands touch: scripts/profile.mjs writes it. */
-const profilePath = 'native/small-engine/profile.txt';
+export const profilePath = 'native/small-engine/profile.txt';
 /** REGION_COLD of native/small-engine/host.h. */
 const cold = 4;
 const host = ['host', 'arena', 'text', 'sha256', 'hand-over'];
@@ -49,14 +49,31 @@ export async function quickjs(checkout) {
   const temporary = `${directory}.${process.pid}`;
   mkdirSync(temporary, { recursive: true });
   try {
-    const archive = join(temporary, execFileSync('npm', ['pack', '--silent', source.name], { cwd: temporary, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim());
+    const archive = join(
+      temporary,
+      execFileSync('npm', ['pack', '--silent', source.name], {
+        cwd: temporary,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      }).trim(),
+    );
     const hash = createHash('sha512').update(readFileSync(archive)).digest('base64');
     if (`sha512-${hash}` !== source.integrity) throw new Error(`${source.name} is not the file that it was`);
     execFileSync('tar', ['xzf', archive, '--strip-components=3', source.directory], { cwd: temporary });
     const compile = (part) =>
       run(
         process.env.CC ?? 'cc',
-        ['-O2', '-w', '-fwrapv', '-fno-pie', '-D_GNU_SOURCE', '-DCONFIG_BIGNUM', `-DCONFIG_VERSION="${source.version}"`, '-c', `${part}.c`],
+        [
+          '-O2',
+          '-w',
+          '-fwrapv',
+          '-fno-pie',
+          '-D_GNU_SOURCE',
+          '-DCONFIG_BIGNUM',
+          `-DCONFIG_VERSION="${source.version}"`,
+          '-c',
+          `${part}.c`,
+        ],
         { cwd: temporary },
       );
     await Promise.all(parts.map(compile));
@@ -212,9 +229,19 @@ export async function buildSmallEngine({ checkout, directory, chunks, monitor })
   writeFileSync(path(first), '');
   writeFileSync(path(last), tableOf(scripts.filter((name) => imported.has(name))));
   const files = [first, ...scripts, last];
-  for (const [name, bytes] of readProfile(profile)) if (files.includes(name)) writeFileSync(path(`${name}.profile`), bytes);
+  for (const [name, bytes] of readProfile(profile))
+    if (files.includes(name)) writeFileSync(path(`${name}.profile`), bytes);
   const cc = process.env.CC ?? 'cc';
-  const flags = ['-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type', '-D_GNU_SOURCE', '-fno-pie', `-I${objects}`];
+  const flags = [
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Wno-unused-parameter',
+    '-Wno-cast-function-type',
+    '-D_GNU_SOURCE',
+    '-fno-pie',
+    `-I${objects}`,
+  ];
   const own = join(checkout, 'native', 'small-engine');
   const libraries = [...parts.map((part) => join(objects, `${part}.o`)), '-lm', '-lpthread'];
   execFileSync(cc, [...flags, '-no-pie', '-o', path('compile'), join(own, 'compile.c'), ...libraries]);
@@ -222,10 +249,18 @@ export async function buildSmallEngine({ checkout, directory, chunks, monitor })
   const layout = `-Wl,-Ttext-segment=${textAddress},-z,noseparate-code,-z,max-page-size=${hugePage},--build-id=none`;
   execFileSync(cc, [
     ...flags,
-    ...['-static', '-no-pie', layout, ...(process.env.TSRUN_SYMBOLS === undefined ? ['-s'] : []), `-DMONITOR="${monitor}"`],
+    ...[
+      '-static',
+      '-no-pie',
+      layout,
+      ...(process.env.TSRUN_SYMBOLS === undefined ? ['-s'] : []),
+      `-DMONITOR="${monitor}"`,
+    ],
     ...['-o', path('engine'), ...host.map((name) => join(own, `${name}.c`)), join(checkout, 'native', 'syscall.c')],
     ...libraries,
   ]);
+  // scripts/profile.mjs asks where each block is.
+  if (process.env.TSRUN_BLOCKS) writeFileSync(`${process.env.TSRUN_BLOCKS}.files`, `${files.join('\n')}\n`);
   execFileSync(path('engine'), [path('program'), path('arena')], { stdio: ['ignore', 'inherit', 'inherit'] });
   const engine = readFileSync(path('engine'));
   if (engine.length > arenaAt) throw new Error(`the small engine has ${engine.length} bytes, more than ${arenaAt}`);

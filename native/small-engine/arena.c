@@ -42,7 +42,7 @@ struct arena {
 /* While the program is loaded: what is known of the file that is being loaded, and where each block is noted. */
 static const uint8_t *places;
 static uint32_t place_count, number, file_number;
-static int log_fd = -1;
+static int log_fd = -1, apart;
 
 void arena_file(uint32_t file, const uint8_t *profile, uint32_t length)
 {
@@ -55,6 +55,7 @@ void arena_file(uint32_t file, const uint8_t *profile, uint32_t length)
 void arena_log(int fd)
 {
 	log_fd = fd;
+	apart = 1;
 }
 
 static struct region *region_of(const void *address)
@@ -90,9 +91,11 @@ static void *take(struct region *region, size_t size)
 {
 	struct block *block = (struct block *)region->next;
 
-	if (region->next + size > region->end && grow(region, size))
+	size_t length = apart ? (size + PAGE - 1) & -PAGE : size;
+
+	if (region->next + length > region->end && grow(region, length))
 		return NULL;
-	region->next += size;
+	region->next += length;
 	if (region->next > region->touched && region->touched + BATCH <= region->end) {
 		madvise(region->touched, BATCH, MADV_POPULATE_WRITE);
 		region->touched += BATCH;
@@ -185,7 +188,7 @@ int arena_begin(void)
 		return -1;
 	for (i = 0; i < REGIONS; i++)
 		regions[i].next = regions[i].touched = regions[i].end = (char *)ARENA_AT + i * REGION;
-	regions[0].next = regions[0].touched = (char *)arena + ((sizeof(*arena) + 15) & ~15UL);
+	regions[0].next = regions[0].touched = (char *)arena + ((sizeof(*arena) + PAGE - 1) & -PAGE);
 	regions[0].end = (char *)arena + STEP;
 	return 0;
 }

@@ -54,7 +54,7 @@ int arena_freeze(int fd);
 int arena_thaw(int fd, unsigned long at, const size_t *lengths);
 /* From here on blocks belong to this file, whose n-th block goes to the n-th region of `profile`, and behind its end to the cold one. */
 void arena_file(uint32_t file, const uint8_t *profile, uint32_t length);
-/* Where each block is noted. */
+/* Where each block is noted, of which each then lies in pages of its own. */
 void arena_log(int fd);
 
 /* text.c */

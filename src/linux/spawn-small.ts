@@ -1,5 +1,15 @@
 /** Starting a process in the small engine: a child that shares this one's memory until it has called execve (man 2 vfork). */
-import { AT_FDCWD, CLONE_VFORK, CLONE_VM, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDWR, POLLIN, SIG_SETMASK, WNOHANG } from './constants.ts';
+import {
+  AT_FDCWD,
+  CLONE_VFORK,
+  CLONE_VM,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  O_RDWR,
+  POLLIN,
+  SIG_SETMASK,
+  WNOHANG,
+} from './constants.ts';
 import { addressOf, keepAlive, rawChild, syscall } from './ffi.ts';
 import { signals } from './signals.ts';
 import type { SmallEngine } from './small-engine.ts';
@@ -90,7 +100,9 @@ export function spawnBySmall(
   { argv0, stdio }: { argv0: string; stdio: readonly (number | 'ignore')[] },
   onExit: () => void,
 ): { pid: number; kill(signal: 'SIGKILL'): void; ref(): void } | undefined {
-  const unused = stdio.slice(0, 3).includes('ignore') ? syscall('openat', AT_FDCWD, '/dev/null', O_RDWR | O_CLOEXEC) : -1;
+  const unused = stdio.slice(0, 3).includes('ignore')
+    ? syscall('openat', AT_FDCWD, '/dev/null', O_RDWR | O_CLOEXEC)
+    : -1;
   const pid = startProcess(file, {
     argv: [argv0, ...args],
     environment: [],

@@ -64,7 +64,9 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
   const environment = Object.entries(options.env).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${value}`],
   );
-  const directories = program.includes('/') ? [''] : (options.env.PATH ?? '/usr/bin:/bin').split(':').map((directory) => `${directory}/`);
+  const directories = program.includes('/')
+    ? ['']
+    : (options.env.PATH ?? '/usr/bin:/bin').split(':').map((directory) => `${directory}/`);
   const [out, outEnd] = pipe();
   const [err, errEnd] = pipe();
   const input = syscall('openat', -100, '/dev/null', O_CLOEXEC);

@@ -92,8 +92,10 @@ function timer(work: (...args: unknown[]) => void, delay: unknown, args: unknown
   );
 }
 
-export const setTimeout = (work: () => void, delay?: number, ...args: unknown[]): Timer => timer(work, delay, args, false);
-export const setInterval = (work: () => void, delay?: number, ...args: unknown[]): Timer => timer(work, delay, args, true);
+export const setTimeout = (work: () => void, delay?: number, ...args: unknown[]): Timer =>
+  timer(work, delay, args, false);
+export const setInterval = (work: () => void, delay?: number, ...args: unknown[]): Timer =>
+  timer(work, delay, args, true);
 export const clearTimer = (timer: Timer | undefined): void => timer?.stop();
 
 /** Calls it in the next turn. */

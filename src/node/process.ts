@@ -224,4 +224,3 @@ export function beginProcess(): void {
   action.writeUInt32LE(SIG_IGN, 0);
   syscall('rt_sigaction', signals.SIGPIPE, action, 0, 8);
 }
-

@@ -7,7 +7,11 @@ export interface WaitOptions {
 }
 
 /** Settles after so many milliseconds; rejects with an AbortError where `signal` says so before. */
-export function setTimeout<T>(milliseconds: number, value?: T, { signal, ref = true }: WaitOptions = {}): Promise<T | undefined> {
+export function setTimeout<T>(
+  milliseconds: number,
+  value?: T,
+  { signal, ref = true }: WaitOptions = {},
+): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       timer.stop();

@@ -22,7 +22,7 @@ let heard = 0n;
 let descriptor = -1;
 let watched: Watch | undefined;
 
-const isSignal = (name: string): name is keyof typeof signals => Object.prototype.hasOwnProperty.call(signals, name);
+const isSignal = (name: string): name is keyof typeof signals => Object.hasOwn(signals, name);
 
 function hear(name: keyof typeof signals, isHeard: boolean): void {
   const bit = 1n << BigInt(signals[name] - 1);

@@ -1,11 +1,13 @@
 /* From the small engine to the large one, in the same process: what execve(2) does with a file, from a place within a file.
  * The large engine's executable lies in this one behind the small engine (elf(5); the stack of a new program: getauxval(3), and
  * "Process Initialization" in the System V ABI). Its dynamic loader finds all as the kernel would have left it. */
+#include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -169,6 +171,22 @@ static void forget_rseq(void)
 #endif
 }
 
+/* What execve closes, which the program that comes next would take for somebody else's. */
+static void close_on_exec(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory))) {
+		int fd = atoi(entry->d_name);
+
+		if (fd != dirfd(directory) && fcntl(fd, F_GETFD) == FD_CLOEXEC)
+			close(fd);
+	}
+	if (directory)
+		closedir(directory);
+}
+
 void hand_over(char **argv, int fd, unsigned long at)
 {
 	static struct image program, loader;
@@ -183,6 +201,7 @@ void hand_over(char **argv, int fd, unsigned long at)
 		return;
 	close(fd);
 	close(of_loader);
+	close_on_exec();
 	fflush(NULL);
 	set_auxiliary(argv, &program, &loader);
 	forget_rseq();

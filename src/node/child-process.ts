@@ -25,10 +25,11 @@ export interface SpawnSyncResult {
 const O_CLOEXEC = 0o2000000;
 const pieceSize = 65536;
 
+/** Both ends, or twice the negative errno. */
 function pipe(): [number, number] {
   const ends = Buffer.alloc(8);
-  syscall('pipe2', ends, O_CLOEXEC);
-  return [ends.readInt32LE(0), ends.readInt32LE(4)];
+  const result = syscall('pipe2', ends, O_CLOEXEC);
+  return result < 0 ? [result, result] : [ends.readInt32LE(0), ends.readInt32LE(4)];
 }
 
 /** Reads both until they end. Returns what was read, and whether there was time for it. */
@@ -66,12 +67,13 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
   );
   const directories = program.includes('/')
     ? ['']
-    : (options.env.PATH ?? '/usr/bin:/bin').split(':').map((directory) => `${directory}/`);
+    : (options.env.PATH ?? '/usr/bin:/bin').split(':').map((directory) => `${directory || '.'}/`);
   const [out, outEnd] = pipe();
   const [err, errEnd] = pipe();
   const input = syscall('openat', -100, '/dev/null', O_CLOEXEC);
-  let pid: number = -errno.ENOENT;
-  for (const directory of directories) {
+  const refused = [out, err, input].find((fd) => fd < 0);
+  let pid: number = refused ?? -errno.ENOENT;
+  for (const directory of refused === undefined ? directories : []) {
     const tried = startProcess(`${directory}${program}`, {
       argv: [program, ...args],
       environment,
@@ -82,7 +84,7 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
     if (tried !== -errno.ENOENT && tried !== -errno.ENOTDIR) pid = tried;
     if (tried > 0) break;
   }
-  for (const fd of [input, outEnd, errEnd]) syscall('close', fd);
+  for (const fd of [input, outEnd, errEnd]) if (fd >= 0) syscall('close', fd);
   try {
     if (pid < 0) return failed(program, errnoName(-pid));
     const { texts, inTime } = readBoth([out, err], options.timeout);
@@ -92,7 +94,7 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
     if (!inTime) return { ...failed(program, 'ETIMEDOUT'), stdout, stderr };
     return { status: (status & 0x7f) === 0 ? (status >> 8) & 0xff : null, stdout, stderr };
   } finally {
-    for (const fd of [out, err]) syscall('close', fd);
+    for (const fd of [out, err]) if (fd >= 0) syscall('close', fd);
   }
 }
 

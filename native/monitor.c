@@ -344,6 +344,7 @@ int run_monitor(void)
 
 	/* A signal that is blocked and not taken does nothing: so HUP, INT and the like end nobody's container. */
 	set_signal_mask(~0ul);
+	ignore_no_signal();
 	SYS(setsid);
 	SYS(prctl, PR_SET_NAME, "tsrun-monitor");
 	SYS(prctl, PR_SET_DUMPABLE, 0);

@@ -93,6 +93,16 @@ static inline void set_signal_mask(u64 mask)
 	SYS(rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
+/* What our maker ignores, whoever started it with nohup or in the background. */
+static inline void ignore_no_signal(void)
+{
+	static const u64 by_default[4] = { 0 }; /* struct sigaction of the kernel */
+	int signal;
+
+	for (signal = 1; signal <= 64; signal++)
+		SYS(rt_sigaction, signal, by_default, NULL, 8);
+}
+
 /* Milliseconds. */
 static inline u64 now(void)
 {

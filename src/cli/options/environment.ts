@@ -73,9 +73,11 @@ export function readEntries(path: string, lookup: (name: string) => string | und
 
 /** The environment that was asked for: files first, then -e. A name alone takes its value from `caller`, or stays. */
 export function environmentOf(files: readonly string[], flags: readonly string[], caller: NodeJS.ProcessEnv): string[] {
-  const fromFiles = files.flatMap((path) => readEntries(path, (name) => caller[name]));
+  // Not what every object has: a variable may be called "constructor".
+  const lookup = (name: string): string | undefined => (Object.hasOwn(caller, name) ? caller[name] : undefined);
+  const fromFiles = files.flatMap((path) => readEntries(path, lookup));
   const fromFlags = flags.map((entry) => {
-    const value = entry.includes('=') ? undefined : caller[entry];
+    const value = entry.includes('=') ? undefined : lookup(entry);
     return value === undefined ? entry : `${entry}=${value}`;
   });
   return [...fromFiles, ...fromFlags];

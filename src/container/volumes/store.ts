@@ -87,6 +87,8 @@ export class VolumeStore {
 
   /** One volume. Throws `CORRUPT` when its record does not read. */
   read(name: string): Volume | undefined {
+    // No file can be called that.
+    if (Buffer.byteLength(name) > 255) return undefined;
     const directory = join(this.directory, name);
     const path = join(directory, 'volume.json');
     const text = readIfThere(path);

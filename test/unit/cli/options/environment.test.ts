@@ -16,6 +16,10 @@ function file(content: string | Uint8Array): string {
 
 test('files come first, then flags; names alone are looked up', () => {
   const path = file('\ufeff# comment\n\nA=1\n  B=two words \nHOME\nUNSET\nEMPTY=\nQ="quoted"\r\n');
+  expect(environmentOf([], ['constructor', 'toString'], { toString: 'text' } as unknown as NodeJS.ProcessEnv)).toEqual([
+    'constructor',
+    'toString=text',
+  ]);
   expect(environmentOf([path], ['A=2', 'HOME', 'GONE', 'X='], { HOME: '/root' })).toEqual([
     'A=1',
     'B=two words ',

@@ -139,12 +139,15 @@ static JSValue hash(JSContext *ctx, JSValueConst this_value, int argc, JSValueCo
 static void become_large(void)
 {
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	sigset_t blocked;
+	struct sigaction action;
 
-	/* What JavaScript has changed of it. */
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	sigaction(SIGPIPE, &of_pipe, NULL);
+	sigprocmask(SIG_SETMASK, &mask, &blocked);
+	sigaction(SIGPIPE, &of_pipe, &action);
 	if (fd >= 0)
 		hand_over(arguments, fd, arena_head()->large_at);
+	sigaction(SIGPIPE, &action, NULL);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 static JSValue give_over(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
@@ -416,7 +419,7 @@ int main(int argc, char **argv, char **envp)
 	fill_standard_streams();
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return give_up("cannot open /proc/self/exe (is proc mounted at /proc?)");
+		return give_up(errno == ENOENT ? "cannot open /proc/self/exe (is proc mounted at /proc?)" : "cannot open /proc/self/exe");
 	has = pread(fd, &head, sizeof(head), ARENA_IN_FILE);
 	if (has == 0 && argc == 3)
 		return freeze(argv[1], argv[2]);

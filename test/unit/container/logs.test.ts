@@ -13,15 +13,18 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const time = '2026-01-02T03:04:05.123456789Z';
 
 test('records are whole lines, or the beginning of one', () => {
-  expect(parseLogLine(Buffer.from(`${time} stdout F a b`))).toEqual({
-    time,
-    stream: 'stdout',
-    data: Buffer.from('a b\n'),
-  });
-  expect(parseLogLine(Buffer.from(`${time} stderr P a`))?.data.toString()).toBe('a');
-  expect(parseLogLine(Buffer.from(`${time} stdout F `))?.data.toString()).toBe('\n');
-  for (const bad of ['', 'x', `${time} stdin F x`, `${time} stdout`])
+  const before = 'the line before, 1 2 3 4\n';
+  const parse = (line: string) => {
+    const bytes = Buffer.from(`${before}${line}\n${time} stdout F next\n`);
+    return parseLogLine(bytes, before.length, before.length + line.length);
+  };
+  expect(parse(`${time} stdout F a b`)).toEqual({ time, stream: 'stdout', data: Buffer.from('a b\n') });
+  expect(parse(`${time} stderr P a`)?.data.toString()).toBe('a');
+  expect(parse(`${time} stdout F `)?.data.toString()).toBe('\n');
+  for (const bad of ['', 'x', time, `${time} stdin F x`, `${time} stdout`, `${time} stdout F`]) {
+    expect(parse(bad)).toBeUndefined();
     expect(parseLogLine(Buffer.from(bad))).toBeUndefined();
+  }
 });
 
 test('reading stops behind the last whole record', async () => {

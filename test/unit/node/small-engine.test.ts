@@ -24,7 +24,7 @@ const printed = (stdout: string) => ({ status: 0, stdout, stderr: '' });
 
 describe.skipIf(objects === undefined)('the small engine', () => {
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'tsrun-small-engine.'));
+    directory = mkdtempSync(join(tmpdir(), 'small-engine.'));
     engine = join(directory, 'engine');
     const define = { TSRUN_ARCHITECTURE: '"any"', TSRUN_BUN_VERSION: '"0"' };
     const program = await readSmallProgram(checkout, define, new Set(), 'test/unit/node/small-program.ts');

@@ -4,7 +4,16 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,6 +32,7 @@ const hasBoth =
 const all = process.env.TSRUN_ENGINES_ALL === '1';
 const name = 'engines';
 const other = 'engines-ended';
+const long = 'engines-long';
 let directory = '';
 
 beforeAll(async () => {
@@ -51,7 +61,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await tsrun(['rm', '-f', name, other]);
+  await tsrun(['rm', '-f', name, other, long]);
   await tsrun(['volume', 'rm', '-f', 'engines-volume']);
   rmSync(directory, { recursive: true, force: true });
 });
@@ -68,7 +78,7 @@ async function both(line: string, env: Record<string, string> = {}): Promise<[sm
 const settled = ({ code, signal, stdout, stderr }: Result) => ({
   code,
   signal,
-  stdout: stdout.replace(/\d+ (seconds|minutes)|About a minute|Less than a second/g, '(time)').replace(/ +/g, ' '),
+  stdout: stdout.replace(/(\d+|About an?|Less than a) (second|minute)s?/g, '(time)').replace(/ +/g, ' '),
   stderr,
 });
 
@@ -211,7 +221,85 @@ async function untilItRuns(pid: number): Promise<void> {
     await delay(10);
 }
 
+describe.skipIf(!hasBoth)('the large engine', () => {
+  it('goes on with what the small one has not, whatever the executable is called and wherever it lies', async () => {
+    const [link, copy] = ['link', 'copy'].map((file) => join(directory, file)) as [string, string];
+    symlinkSync(executable, link);
+    copyFileSync(executable, copy);
+    const command = 'info -f {{.OSType}}';
+    const script = [
+      `${link} ${command}`,
+      `${copy} ${command}`,
+      `bash -c 'exec -a other ${executable} ${command}'`,
+      `env -i ${executable} ${command}`,
+      `cd ${directory} && ./link ${command}`,
+      `unshare -m sh -c 'mount -t tmpfs -o noexec none /tmp; ${executable} ${command}'`,
+    ].join('; ');
+    expect(await run('sh', ['-c', script])).toMatchObject({ code: 0, stdout: 'linux\n'.repeat(6), stderr: '' });
+  });
+
+  it('prints long logs', async () => {
+    // Hundreds of KiB: the log of this is printed by the large engine.
+    const much = 'yes 0123456789 | head -n 50000; sleep 1000';
+    await tsrunOk(['run', '-d', '--name', long, '--network', 'none', 'busybox', 'sh', '-c', much]);
+    const path = await tsrunOk(['inspect', '-f', '{{.LogPath}}', long]);
+    while (statSync(path).size < 2_000_000) await delay(20);
+    const [one, two] = await both(`tsrun logs ${long} | sort | uniq -c`);
+    expect(one).toEqual(two);
+    expect(one.stdout.trim()).toBe('50000 0123456789');
+  });
+});
+
+/** Runs a command, of whose output nothing is kept, until it ends or `use` does. Answers how much memory it has taken at most, in KiB. */
+async function peakOf(args: readonly string[], use?: () => Promise<void>): Promise<{ bytes: number; peak: number }> {
+  const child = spawn(executable, args, { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const look = (): number => {
+    const text = existsSync(`/proc/${child.pid}/status`) ? readFileSync(`/proc/${child.pid}/status`, 'utf8') : '';
+    return Number(/VmHWM:\s+(\d+)/.exec(text)?.[1] ?? 0);
+  };
+  let bytes = 0;
+  let peak = 0;
+  child.stdout.on('data', (data: Buffer) => {
+    bytes += data.length;
+    peak = Math.max(peak, look());
+  });
+  if (use !== undefined) {
+    await use();
+    peak = Math.max(peak, look());
+    child.kill('SIGKILL');
+  }
+  await ended;
+  return { bytes, peak };
+}
+
 describe.skipIf(!hasBoth)('the small engine', () => {
+  it('needs no memory for what goes through it, much or for long', async () => {
+    const limit = 40_000;
+    const size = all ? 500_000_000 : 50_000_000;
+    const executed = await peakOf(['exec', name, 'head', '-c', String(size), '/dev/zero']);
+    expect(executed.bytes).toBe(size);
+    expect(executed.peak).toBeLessThan(limit);
+    const lines = all ? 100_000 : 10_000;
+    const followed = await peakOf(['logs', '-f', '--tail', '0', name], async () => {
+      await tsrunOk(['exec', name, 'sh', '-c', `yes 0123456789 | head -n ${lines} >/proc/1/fd/1`]);
+      await delay(500);
+    });
+    expect(followed.peak).toBeLessThan(limit);
+    expect(followed.bytes).toBeGreaterThan(0);
+    const told = await peakOf(['events'], async () => {
+      for (let times = 0; times < (all ? 100 : 5); times++) await tsrunOk(['exec', name, 'true']);
+    });
+    expect(told.peak).toBeLessThan(limit);
+  });
+
+  it('says that it needs proc', async () => {
+    const script = `mount -t tmpfs none /proc && ${executable} exec engines`;
+    const { code, stdout, stderr } = await run('unshare', ['-m', 'sh', '-c', script]);
+    const reason = 'cannot open /proc/self/exe (is proc mounted at /proc?): No such file or directory';
+    expect([code, stdout, stderr]).toEqual([125, '', `tsrun: ${reason}\n`]);
+  });
+
   it.each([
     ['wait', name],
     ['logs', '-f', name],

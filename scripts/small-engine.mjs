@@ -255,6 +255,7 @@ export async function buildSmallEngine({ checkout, directory, chunks, monitor })
       layout,
       ...(process.env.TSRUN_SYMBOLS === undefined ? ['-s'] : []),
       `-DMONITOR="${monitor}"`,
+      `-DNOTICE="${join(checkout, 'NOTICE')}"`,
     ],
     ...['-o', path('engine'), ...host.map((name) => join(own, `${name}.c`)), join(checkout, 'native', 'syscall.c')],
     ...libraries,

@@ -111,7 +111,12 @@ function isLarge({ imports }, files, seen) {
 export async function readSmallProgram(checkout, define, large) {
   const { rolldown } = await import('rolldown');
   return rolldown({
-    input: { main: join(checkout, 'src/cli/small.ts') },
+    // In this order: a class that extends Error is to extend that of the first one, and most files take the globals for granted.
+    input: {
+      language: join(checkout, 'src/node/language.ts'),
+      globals: join(checkout, 'src/node/globals.ts'),
+      main: join(checkout, 'src/cli/small.ts'),
+    },
     platform: 'node',
     external: ['koffi'],
     plugins: [
@@ -170,6 +175,7 @@ function inOrder(chunks) {
     for (const imported of chunk.imports) visit(imported);
     ordered.add(name);
   };
+  for (const name of ['language.js', 'globals.js', 'main.js']) visit(name);
   for (const { fileName } of chunks) visit(fileName);
   return [...ordered];
 }

@@ -330,14 +330,26 @@ static int freeze(const char *program_path, const char *output)
 	return 0;
 }
 
+/* Whatever is opened shall not become stdin, stdout or stderr. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	const char *wanted = getenv("TSRUN_ENGINE");
 	struct arena_head head = { 0 };
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	JSContext *ctx;
 	JSValue engine;
+	int fd;
 
+	fill_standard_streams();
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (pread(fd, &head, sizeof(head), ARENA_IN_FILE) != sizeof(head) || head.magic != ARENA_MAGIC)
 		return argc == 3 ? freeze(argv[1], argv[2]) : 1;
 	arguments = argv;

@@ -18,6 +18,7 @@ import { syscall } from '../linux/ffi.ts';
 import { check, sealedMemfd } from '../linux/fs.ts';
 import { readKernelText } from '../linux/kernel-file.ts';
 import { monitorExecutable } from '../linux/monitor-executable.ts';
+import { smallEngine } from '../linux/small-engine.ts';
 import { spawnDetached } from '../linux/spawn.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { type Program, ProgramBuilder } from '../program/program.ts';
@@ -31,15 +32,25 @@ const smallLimit = 12_000;
 const firstWait = 60_000;
 const mostAttempts = 6;
 
-/** KiB of files that a process has mapped in base pages, from /proc/PID/smaps_rollup (man 5 proc). */
+/** A number of KiB in /proc/PID/smaps_rollup (man 5 proc). */
+const kibibytes = (rollup: string, name: string): number =>
+  Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
+
+/** KiB of files that a process has mapped in base pages. */
 export function smallFilePages(rollup: string): number {
-  const value = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
+  const value = (name: string): number => kibibytes(rollup, name);
   return value('Rss') - value('Anonymous') - value('FilePmdMapped') - value('ShmemPmdMapped');
+}
+
+/** Whether the executable lies in small pages. The small engine is two MiB of it, which are in one huge page or in none. */
+export function isInSmallPages(rollup: string, engine: 'small' | 'large'): boolean {
+  return engine === 'small' ? kibibytes(rollup, 'FilePmdMapped') === 0 : smallFilePages(rollup) > smallLimit;
 }
 
 /** Looks how the executable is mapped, and has it read anew where that may help. Throws what the kernel says. */
 export function lookAtExecutable(): void {
-  const isSmall = smallFilePages(readKernelText('/proc/self/smaps_rollup')) > smallLimit;
+  const engine = smallEngine === undefined ? 'large' : 'small';
+  const isSmall = isInSmallPages(readKernelText('/proc/self/smaps_rollup'), engine);
   // As for all that tsrun has written: no link is followed, no fifo waited for.
   const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const note = openSync(notePath(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);

@@ -1,14 +1,13 @@
 /** The command line of a process, whichever engine runs it. */
 import { isExecutable } from '../linux/artifacts.ts';
-import { smallEngine } from '../linux/small-engine.ts';
 import { main } from './dispatch.ts';
 import { isLookDue } from './page-cache-note.ts';
 import { report } from './report.ts';
 
-/** Ends the command. The executable is read into huge pages afterwards, where the large engine has found that it is not in them. */
+/** Ends the command. The executable is read into huge pages afterwards, where it is not in them. */
 async function end(code: number): Promise<never> {
   try {
-    if (isExecutable && smallEngine === undefined && isLookDue()) (await import('./page-cache.ts')).lookAtExecutable();
+    if (isExecutable && isLookDue()) (await import('./page-cache.ts')).lookAtExecutable();
   } catch {
     // Nobody has asked for it: the next start takes longer, and that is all.
   }

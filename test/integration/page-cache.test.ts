@@ -37,7 +37,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const version = () => run(copy, ['version'], { env: { TSRUN_STATE: state } });
+const version = (engine = '') => run(copy, ['version'], { env: { TSRUN_STATE: state, TSRUN_ENGINE: engine } });
 const note = () => statSync(join(state, 'executable-pages'), { throwIfNoEntry: false });
 
 /** Whether some process has the copy open, as that has which reads it anew. */
@@ -54,7 +54,8 @@ function isOpen(): boolean {
 
 /** MiB of the copy that a process which runs has mapped in huge pages. */
 async function mappedHuge(): Promise<number> {
-  const child = spawn(copy, ['events'], { env: environment({ TSRUN_STATE: state }), stdio: 'ignore' });
+  const env = environment({ TSRUN_STATE: state, TSRUN_ENGINE: 'large' });
+  const child = spawn(copy, ['events'], { env, stdio: 'ignore' });
   try {
     const smaps = `/proc/${child.pid}/smaps_rollup`;
     await expect.poll(() => /^Anonymous: +(\d+)/m.exec(readFileSync(smaps, 'utf8'))?.[1]?.length).toBeGreaterThan(4);
@@ -90,6 +91,13 @@ test.runIf(isTested)('a copy is mapped in huge pages after the first command', a
   utimesSync(join(state, 'executable-pages'), 1, 1);
   await version();
   expect(note()?.size).toBe(0);
+});
+
+test.runIf(isTested)('the large engine looks too', async () => {
+  utimesSync(join(state, 'executable-pages'), 1, 1);
+  await version('large');
+  expect(note()?.size).toBe(0);
+  expect(note()?.mtimeMs).toBeGreaterThan(Date.now() + 30_000);
 });
 
 test.runIf(isTested)('a note that is no file is left as it is, and the command does what it should', async () => {

@@ -42,7 +42,7 @@ const ownModules = {
   'node:module': 'src/node/module.ts',
 };
 
-/** The objects of QuickJS in a directory of their own, compiled where they are not yet; undefined where their sources cannot be had. */
+/** The objects of QuickJS in a directory of their own, compiled where they are not yet. */
 export async function quickjs(checkout) {
   const directory = join(checkout, 'node_modules', '.cache', `quickjs-${source.version}-${process.arch}`);
   if (existsSync(directory)) return directory;
@@ -80,6 +80,10 @@ export async function quickjs(checkout) {
     rmSync(archive);
     renameSync(temporary, directory);
     return directory;
+  } catch (cause) {
+    throw new Error(`there is no QuickJS: ${cause.message}; npm has to reach its registry once, for ${source.name}`, {
+      cause,
+    });
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }

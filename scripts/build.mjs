@@ -23,7 +23,7 @@ import { Script } from 'node:vm';
 import { setAllocator } from './allocator.mjs';
 import { planChunks } from './chunks.mjs';
 import { alignSegments, widenCode, writeExecutable } from './elf.mjs';
-import { buildSmallEngine, joinEngines, modulesOfLargeEngine, readSmallProgram } from './small-engine.mjs';
+import { buildSmallEngine, joinEngines, modulesOfLargeEngine, quickjs, readSmallProgram } from './small-engine.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(checkout, 'dist');
@@ -237,7 +237,7 @@ async function splitProgram(directory) {
 }
 
 /** The executable's first part: the engine that starts at once, with what of the program it can run. Returns its bytes. */
-async function firstPart(directory, large) {
+async function firstPart(objects, directory, large) {
   const { version: bunVersion } = JSON.parse(readFileSync(join(dirname(dirname(findBun())), 'package.json'), 'utf8'));
   const program = await readSmallProgram(
     checkout,
@@ -258,6 +258,7 @@ async function firstPart(directory, large) {
   await program.close();
   return buildSmallEngine({
     checkout,
+    objects,
     directory: files,
     chunks: output.filter(({ type }) => type === 'chunk'),
     monitor: join(dist, 'tsrun-monitor'),
@@ -314,7 +315,13 @@ async function buildExecutable() {
     }
     const aligned = alignSegments(bytes);
     widenCode(aligned);
-    writeExecutable(output, joinEngines(await firstPart(directory, large), aligned));
+    const objects = await quickjs(checkout);
+    if (objects === undefined) {
+      console.error(
+        'build: the executable will start slower than it could: npm cannot fetch the sources of its small engine',
+      );
+      writeExecutable(output, aligned);
+    } else writeExecutable(output, joinEngines(await firstPart(objects, directory, large), aligned));
     renameSync(output, join(dist, 'tsrun'));
   } catch (error) {
     fail(`cannot compile the executable: ${error.stderr?.toString().trim() || error.message}`);

@@ -49,14 +49,17 @@ export async function quickjs(checkout) {
   const temporary = `${directory}.${process.pid}`;
   mkdirSync(temporary, { recursive: true });
   try {
-    const archive = join(
-      temporary,
-      execFileSync('npm', ['pack', '--silent', source.name], {
+    let name;
+    try {
+      name = execFileSync('npm', ['pack', '--silent', source.name], {
         cwd: temporary,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'inherit'],
-      }).trim(),
-    );
+      }).trim();
+    } catch {
+      return undefined;
+    }
+    const archive = join(temporary, name);
     const hash = createHash('sha512').update(readFileSync(archive)).digest('base64');
     if (`sha512-${hash}` !== source.integrity) throw new Error(`${source.name} is not the file that it was`);
     execFileSync('tar', ['xzf', archive, '--strip-components=3', source.directory], { cwd: temporary });
@@ -217,10 +220,9 @@ export function writeProfile(regions) {
  * The small engine with the program loaded into its memory, `chunks` as rolldown has written them to `directory`: the first part of
  * an executable, which `joinEngines` completes.
  */
-export async function buildSmallEngine({ checkout, directory, chunks, monitor }) {
+export async function buildSmallEngine({ checkout, objects, directory, chunks, monitor }) {
   const profile = existsSync(join(checkout, profilePath)) ? readFileSync(join(checkout, profilePath), 'utf8') : '';
   const path = (name) => join(directory, name);
-  const objects = await quickjs(checkout);
   const { transform } = await import('esbuild');
   const scripts = inOrder(chunks.filter((chunk) => !isLarge(chunk, byName(chunks), new Set())));
   for (const name of scripts) {

@@ -42,7 +42,7 @@ const ownModules = {
   'node:module': 'src/node/module.ts',
 };
 
-/** The objects of QuickJS in a directory of their own, compiled where they are not yet. */
+/** The objects of QuickJS in a directory of their own, compiled where they are not yet; undefined where their sources cannot be had. */
 export async function quickjs(checkout) {
   const directory = join(checkout, 'node_modules', '.cache', `quickjs-${source.version}-${process.arch}`);
   if (existsSync(directory)) return directory;
@@ -83,10 +83,6 @@ export async function quickjs(checkout) {
     rmSync(archive);
     renameSync(temporary, directory);
     return directory;
-  } catch (cause) {
-    throw new Error(`there is no QuickJS: ${cause.message}; npm has to reach its registry once, for ${source.name}`, {
-      cause,
-    });
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }

@@ -100,7 +100,7 @@ function trace(words, blocks) {
   return { read, written };
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'tsrun-profile-'));
+const directory = mkdtempSync(join(tmpdir(), 'small-engine-profile-'));
 const notes = join(directory, 'blocks');
 execFileSync('node', [join(checkout, 'scripts', 'build.mjs')], {
   env: { ...process.env, TSRUN_BLOCKS: notes },

@@ -1,11 +1,13 @@
 /* From the small engine to the large one, in the same process: what execve(2) does with a file, from a place within a file.
  * The large engine's executable lies in this one behind the small engine (elf(5); the stack of a new program: getauxval(3), and
  * "Process Initialization" in the System V ABI). Its dynamic loader finds all as the kernel would have left it. */
+#include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -169,6 +171,26 @@ static void forget_rseq(void)
 #endif
 }
 
+/* What execve does besides: descriptors that say so are closed, and signals do what they did before. */
+static void forget_process(void)
+{
+	struct dirent *entry;
+	sigset_t none;
+	DIR *descriptors = opendir("/proc/self/fd");
+
+	while (descriptors && (entry = readdir(descriptors))) {
+		int fd = atoi(entry->d_name), flags = fcntl(fd, F_GETFD);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(descriptors) && flags >= 0 && (flags & FD_CLOEXEC))
+			close(fd);
+	}
+	if (descriptors)
+		closedir(descriptors);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+}
+
 void hand_over(char **argv, int fd, unsigned long at)
 {
 	static struct image program, loader;
@@ -181,8 +203,7 @@ void hand_over(char **argv, int fd, unsigned long at)
 		return;
 	if (map_image(fd, at, &program) || map_image(of_loader, 0, &loader))
 		return;
-	close(fd);
-	close(of_loader);
+	forget_process();
 	fflush(NULL);
 	set_auxiliary(argv, &program, &loader);
 	forget_rseq();

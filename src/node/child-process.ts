@@ -18,6 +18,8 @@ export interface SpawnSyncOptions {
   /** Milliseconds until `killSignal`, SIGTERM unless told, ends it. */
   timeout?: number;
   killSignal?: keyof typeof signals;
+  /** Here there is no limit. */
+  maxBuffer?: number;
   /** For people: nothing else is known here. */
   stdio?: readonly ['ignore' | 'pipe', 'pipe', 'pipe'];
 }

@@ -111,14 +111,14 @@ function isLarge({ imports }, files, seen) {
 }
 
 /** The program as rolldown reads it for the small engine: `large` are modules at whose import the host hands over. */
-export async function readSmallProgram(checkout, define, large) {
+export async function readSmallProgram(checkout, define, large, main = 'src/cli/small.ts') {
   const { rolldown } = await import('rolldown');
   return rolldown({
     // In this order: a class that extends Error is to extend that of the first one, and most files take the globals for granted.
     input: {
       language: join(checkout, 'src/node/language.ts'),
       globals: join(checkout, 'src/node/globals.ts'),
-      main: join(checkout, 'src/cli/small.ts'),
+      main: join(checkout, main),
     },
     platform: 'node',
     external: ['koffi'],

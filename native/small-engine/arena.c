@@ -104,6 +104,16 @@ static void *take(struct region *region, size_t size)
 	return (char *)block + HEADER;
 }
 
+/* What is large, the program can do without. Without a little nothing can be said any more, not even by an error of JavaScript. */
+static void *out_of_memory(size_t size)
+{
+	static const char text[] = "tsrun: out of memory\n";
+
+	if (size <= STEP && write(2, text, sizeof(text) - 1))
+		_exit(125);
+	return NULL;
+}
+
 static void *allocate(JSMallocState *state, size_t wanted)
 {
 	size_t size = wanted + HEADER;
@@ -114,8 +124,6 @@ static void *allocate(JSMallocState *state, size_t wanted)
 
 	if (state->malloc_size + size > state->malloc_limit)
 		return NULL;
-	state->malloc_count++;
-	state->malloc_size += size;
 	if (!region)
 		region = &arena->regions[number < place_count ? places[number] : REGION_COLD];
 	block = region->free[list];
@@ -124,7 +132,11 @@ static void *allocate(JSMallocState *state, size_t wanted)
 		bytes = (char *)block + HEADER;
 	} else {
 		bytes = take(region, size);
+		if (!bytes)
+			return out_of_memory(size);
 	}
+	state->malloc_count++;
+	state->malloc_size += size;
 	if (!arena->fresh) {
 		struct arena_note note = { (uint64_t)bytes, size - HEADER, file_number, number++ };
 

@@ -1,10 +1,13 @@
 /* The small engine: an interpreter that is up in a millisecond, for commands that do little but system calls. Everything that
  * Node would bring is TypeScript (src/node); here is what cannot be: system calls, text, and the modules of the program. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +27,10 @@ __asm__(".section .notice, \"\", %progbits\n\t.incbin \"" NOTICE "\"\n\t.previou
 /* What compile.c has made; only while it is loaded. */
 static const uint8_t *program;
 
+/* As the process was started. */
 static char **arguments;
+static sigset_t mask;
+static struct sigaction of_pipe;
 
 uint8_t *bytes_of(JSContext *ctx, JSValueConst value, size_t *length)
 {
@@ -137,6 +143,9 @@ static void become_large(void)
 {
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
+	/* What JavaScript has changed of it. */
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sigaction(SIGPIPE, &of_pipe, NULL);
 	if (fd >= 0)
 		hand_over(arguments, fd, arena_head()->large_at);
 }
@@ -153,7 +162,7 @@ static JSValue list_of(JSContext *ctx, char **texts)
 	uint32_t i;
 
 	for (i = 0; texts[i]; i++)
-		JS_SetPropertyUint32(ctx, list, i, JS_NewString(ctx, texts[i]));
+		JS_SetPropertyUint32(ctx, list, i, text_of(ctx, (const uint8_t *)texts[i], strlen(texts[i])));
 	return list;
 }
 
@@ -218,39 +227,6 @@ static const JSCFunctionListEntry functions[] = {
 	JS_CFUNC_DEF("handOver", 0, give_over),
 };
 
-/* An error that nobody has caught: a fault of the program. */
-static int fail(JSContext *ctx)
-{
-	JSValue error = JS_GetException(ctx);
-	JSValue stack = JS_GetPropertyStr(ctx, error, "stack");
-	const char *text = JS_ToCString(ctx, error);
-
-	fprintf(stderr, "tsrun: %s\n", text ? text : "unknown error");
-	if (!JS_IsUndefined(stack))
-		fprintf(stderr, "%s", JS_ToCString(ctx, stack));
-	return 125;
-}
-
-/* Runs what is due until nothing is left: promises, then a turn of the event loop (src/node/loop.ts), which waits. */
-static int run(JSContext *ctx, JSValueConst turn)
-{
-	JSContext *of_job;
-	JSValue more;
-	int result;
-
-	for (;;) {
-		while ((result = JS_ExecutePendingJob(JS_GetRuntime(ctx), &of_job)) > 0)
-			;
-		if (result < 0)
-			return fail(of_job);
-		more = JS_Call(ctx, turn, JS_UNDEFINED, 0, NULL);
-		if (JS_IsException(more))
-			return fail(ctx);
-		if (!JS_ToBool(ctx, more))
-			return 0;
-	}
-}
-
 static JSValue get(JSContext *ctx, JSValueConst object, const char *name)
 {
 	return JS_GetPropertyStr(ctx, object, name);
@@ -265,16 +241,90 @@ static JSValue engine_of(JSContext *ctx)
 	return engine;
 }
 
+/* Ends the program as process.exit does, with its listeners: a terminal is put back by one. */
+static int end(JSContext *ctx, int status)
+{
+	JSValue code = JS_NewInt32(ctx, status);
+
+	if (JS_IsException(JS_Call(ctx, get(ctx, engine_of(ctx), "exit"), JS_UNDEFINED, 1, &code)))
+		fprintf(stderr, "tsrun: %s\n", JS_ToCString(ctx, JS_GetException(ctx)));
+	return status;
+}
+
+/* An error that nobody has caught: a fault of the program. */
+static int fail(JSContext *ctx)
+{
+	JSValue error = JS_GetException(ctx);
+	const char *text = JS_ToCString(ctx, error);
+	JSValue stack = JS_IsObject(error) ? get(ctx, error, "stack") : JS_UNDEFINED;
+
+	fprintf(stderr, "tsrun: %s\n", text ? text : "unknown error");
+	if (JS_IsString(stack))
+		fprintf(stderr, "%s", JS_ToCString(ctx, stack));
+	return end(ctx, 125);
+}
+
+/* Promises that were rejected, and nobody has asked for their result yet. */
+static struct rejection {
+	JSValue promise, reason;
+} rejections[32];
+static unsigned rejection_count;
+
+static void note_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL is_handled, void *data)
+{
+	struct rejection *rejection;
+
+	if (!is_handled) {
+		if (rejection_count == sizeof(rejections) / sizeof(rejections[0]))
+			return; /* one of them is enough */
+		rejections[rejection_count++] = (struct rejection){ JS_DupValue(ctx, promise), JS_DupValue(ctx, reason) };
+		return;
+	}
+	for (rejection = rejections; rejection < rejections + rejection_count; rejection++) {
+		if (JS_VALUE_GET_PTR(rejection->promise) != JS_VALUE_GET_PTR(promise))
+			continue;
+		JS_FreeValue(ctx, rejection->promise);
+		JS_FreeValue(ctx, rejection->reason);
+		*rejection = rejections[--rejection_count];
+		return;
+	}
+}
+
+/* Runs what is due until nothing is left: promises, then a turn of the event loop (src/node/loop.ts), which waits. */
+static int run(JSContext *ctx, JSValueConst turn)
+{
+	JSContext *of_job;
+	JSValue more;
+	int result;
+
+	for (;;) {
+		while ((result = JS_ExecutePendingJob(JS_GetRuntime(ctx), &of_job)) > 0)
+			;
+		if (result < 0)
+			return fail(of_job);
+		if (rejection_count > 0) {
+			JS_Throw(ctx, rejections[0].reason);
+			return fail(ctx);
+		}
+		more = JS_Call(ctx, turn, JS_UNDEFINED, 0, NULL);
+		if (JS_IsException(more))
+			return fail(ctx);
+		if (!JS_ToBool(ctx, more))
+			return end(ctx, 0);
+	}
+}
+
 static JSContext *new_engine(void)
 {
 	/* The collector of cycles is for what runs long; a command has ended before. */
-	static const size_t collect_at = 64 << 20, stack_size = 4 << 20;
+	static const size_t collect_at = 64 << 20;
 	JSRuntime *rt = JS_NewRuntime2(&arena_functions, NULL);
 	JSContext *ctx = JS_NewContextRaw(rt);
 	JSValue global, engine;
 
 	JS_SetGCThreshold(rt, collect_at);
-	JS_SetMaxStackSize(rt, stack_size);
+	JS_SetCanBlock(rt, 1); /* Atomics.wait */
+	JS_SetHostPromiseRejectionTracker(rt, note_rejection, NULL);
 	JS_AddIntrinsicBaseObjects(ctx);
 	JS_AddIntrinsicDate(ctx);
 	JS_AddIntrinsicEval(ctx); /* the loader of bytecode needs it */
@@ -340,27 +390,58 @@ static void fill_standard_streams(void)
 			open("/dev/null", O_RDWR);
 }
 
+/* Before anything runs that could say it better. */
+static int give_up(const char *what)
+{
+	fprintf(stderr, "tsrun: %s: %s\n", what, strerror(errno));
+	return 125;
+}
+
+/* Half of what there is is for JavaScript, which says so where it goes beyond: the rest is for what does not look. */
+static size_t stack_size(void)
+{
+	static const size_t enough = 4 << 20;
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur / 2 > enough ? enough : limit.rlim_cur / 2;
+}
+
 int main(int argc, char **argv, char **envp)
 {
+	static const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const char *wanted = getenv("TSRUN_ENGINE");
 	struct arena_head head = { 0 };
 	JSContext *ctx;
 	JSValue engine;
+	ssize_t has;
 	int fd;
 
 	fill_standard_streams();
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (pread(fd, &head, sizeof(head), ARENA_IN_FILE) != sizeof(head) || head.magic != ARENA_MAGIC)
-		return argc == 3 ? freeze(argv[1], argv[2]) : 1;
+	if (fd < 0)
+		return give_up("cannot open /proc/self/exe (is proc mounted at /proc?)");
+	has = pread(fd, &head, sizeof(head), ARENA_IN_FILE);
+	if (has == 0 && argc == 3)
+		return freeze(argv[1], argv[2]);
+	if (has != sizeof(head) || head.magic != ARENA_MAGIC)
+		return give_up("cannot read /proc/self/exe");
 	arguments = argv;
 	/* `learn` has the large engine run the scripts of people. */
-	if ((wanted && !strcmp(wanted, "large")) || getenv("BUN_BE_BUN"))
+	if ((wanted && !strcmp(wanted, "large")) || getenv("BUN_BE_BUN")) {
 		hand_over(argv, fd, head.large_at);
-	if (arena_thaw(fd, ARENA_IN_FILE, head.lengths))
+		return give_up("cannot start the large engine");
+	}
+	if (arena_thaw(fd, ARENA_IN_FILE, head.lengths)) {
 		hand_over(argv, fd, head.large_at);
+		return give_up("cannot map the program (ulimit -v says how much a process may)");
+	}
 	close(fd);
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	/* Whoever reads what this process writes may leave: that is an error of write(2), and no signal that ends it without a word. */
+	sigaction(SIGPIPE, &ignore, &of_pipe);
 	ctx = head.context;
 	JS_UpdateStackTop(head.runtime);
+	JS_SetMaxStackSize(head.runtime, stack_size());
 	engine = engine_of(ctx);
 	JS_SetPropertyStr(ctx, engine, "argv", list_of(ctx, argv));
 	JS_SetPropertyStr(ctx, engine, "environment", list_of(ctx, envp));

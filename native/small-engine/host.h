@@ -57,7 +57,8 @@ void arena_file(uint32_t file, const uint8_t *profile, uint32_t length);
 /* Where each block is noted, of which each then lies in pages of its own. */
 void arena_log(int fd);
 
-/* text.c */
+/* text.c: as the decoder of WHATWG does, also for JavaScript (src/linux/small-engine.ts). */
+JSValue text_of(JSContext *ctx, const uint8_t *bytes, size_t length);
 JSValue decode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv);
 JSValue decode_latin1(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv);
 JSValue encode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv);

@@ -89,15 +89,11 @@ static const uint8_t *range(JSContext *ctx, JSValueConst *argv, size_t *length)
 	return bytes + start;
 }
 
-JSValue decode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+JSValue text_of(JSContext *ctx, const uint8_t *bytes, size_t length)
 {
-	size_t length;
-	const uint8_t *bytes = range(ctx, argv, &length);
 	uint8_t *repaired;
 	JSValue text;
 
-	if (!bytes)
-		return JS_EXCEPTION;
 	if (valid(bytes, length) == length)
 		return JS_NewStringLen(ctx, (const char *)bytes, length);
 	repaired = js_malloc(ctx, length * 3);
@@ -106,6 +102,14 @@ JSValue decode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueCo
 	text = JS_NewStringLen(ctx, (const char *)repaired, repair(bytes, length, repaired));
 	js_free(ctx, repaired);
 	return text;
+}
+
+JSValue decode_utf8(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)
+{
+	size_t length;
+	const uint8_t *bytes = range(ctx, argv, &length);
+
+	return bytes ? text_of(ctx, bytes, length) : JS_EXCEPTION;
 }
 
 JSValue decode_latin1(JSContext *ctx, JSValueConst this_value, int argc, JSValueConst *argv)

@@ -28,8 +28,13 @@ export interface SmallEngine {
   handOver(): never;
   /** Begins the command line of this process (src/cli/small.ts). */
   start(): void;
-  /** A turn of the event loop, which waits where nothing else is to be done; whether there will be another (src/node/loop.ts). */
+  /**
+   * Calls one thing that is due, or waits for some where nothing is; whether anything is left to do (src/node/loop.ts). What promises
+   * are for is done between.
+   */
   turn(): boolean;
+  /** As `process.exit` (src/node/process.ts). */
+  exit(code: number): never;
   /** Calls `ready` whenever one of `events` (man 2 poll) has happened, and holds the process meanwhile. */
   watch(fd: number, events: number, ready: (happened: number) => void): Watch;
 }

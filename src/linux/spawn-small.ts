@@ -57,6 +57,11 @@ export function startProcess(file: string, { argv, environment, stdio, isDetache
     copies.push(copy);
     return copy;
   });
+  const refused = copies.find((copy) => copy < 0);
+  if (refused !== undefined) {
+    for (const copy of copies) if (copy >= 0) syscall('close', copy);
+    return refused;
+  }
   call('rt_sigaction', signals.SIGPIPE, addressOf(byDefault), 0, 8);
   call('rt_sigprocmask', SIG_SETMASK, addressOf(noSignals), 0, 8);
   if (isDetached) call('setsid');
@@ -112,11 +117,17 @@ export function spawnBySmall(
   if (unused >= 0) syscall('close', unused);
   if (pid <= 0) return undefined;
   // It cannot have been waited for, so that the number is still its own.
-  const pidfd = syscall('pidfd_open', pid, 0);
+  let pidfd = syscall('pidfd_open', pid, 0);
+  if (pidfd < 0) {
+    syscall('kill', pid, signals.SIGKILL);
+    statusOf(pid, true);
+    return undefined;
+  }
   const watch = engine.watch(pidfd, POLLIN, () => {
     watch.end();
     statusOf(pid, true);
     syscall('close', pidfd);
+    pidfd = -1;
     onExit();
   });
   watch.isHolding = false;

@@ -37,10 +37,11 @@ export interface SpawnSyncResult {
 const O_CLOEXEC = 0o2000000;
 const pieceSize = 65536;
 
+/** Both ends, or twice the negative errno. */
 function pipe(): [number, number] {
   const ends = Buffer.alloc(8);
-  syscall('pipe2', ends, O_CLOEXEC);
-  return [ends.readInt32LE(0), ends.readInt32LE(4)];
+  const result = syscall('pipe2', ends, O_CLOEXEC);
+  return result < 0 ? [result, result] : [ends.readInt32LE(0), ends.readInt32LE(4)];
 }
 
 /** What the pipes of a process are for. */
@@ -109,7 +110,7 @@ function start(program: string, options: Parameters<typeof startProcess>[1], pat
   if (program.includes('/')) return startProcess(program, options);
   let found = -errno.ENOENT;
   for (const directory of path.split(':')) {
-    const tried = startProcess(`${directory}/${program}`, options);
+    const tried = startProcess(`${directory || '.'}/${program}`, options);
     if (tried > 0) return tried;
     // What may not be executed is told only where nothing else is found.
     if (tried !== -errno.ENOENT && tried !== -errno.ENOTDIR) found = tried;
@@ -128,7 +129,9 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
   const [out, outEnd] = pipe();
   const [err, errEnd] = pipe();
   const pipes: Pipes = { input: stdinEnd, outputs: [out, err] };
+  const refused = [stdin, out, err].find((fd) => fd < 0);
   try {
+    if (refused !== undefined) return failed(program, -refused);
     const pid = start(
       program,
       {
@@ -162,7 +165,7 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
       ...(inTime ? {} : { error: errorOf(program, errno.ETIMEDOUT) }),
     };
   } finally {
-    for (const fd of [out, err, pipes.input]) if (fd !== closed) syscall('close', fd);
+    for (const fd of [out, err, pipes.input]) if (fd >= 0) syscall('close', fd);
   }
 }
 

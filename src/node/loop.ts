@@ -1,5 +1,5 @@
-/** The event loop: timers, what is due at once, and descriptors (man 2 ppoll). One turn after the other is called by the host. */
-import { errno } from '../linux/errno.ts';
+/** The event loop: timers, what is due at once, and descriptors (man 2 ppoll). The host calls `turn`, and does what promises are for between. */
+import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import type { Watch } from '../linux/small-engine.ts';
 import { engine } from './engine.ts';
@@ -111,7 +111,11 @@ export function watch(fd: number, events: number, ready: (happened: number) => v
 /** struct pollfd: descriptor, what is asked for, what has happened. */
 const pollSize = 8;
 
-/** Waits for descriptors, as many milliseconds at most (undefined: for ever), and calls who waits for those that are ready. */
+/** What has become due in this turn and was not called yet. */
+let due: (() => void)[] = [];
+let called = 0;
+
+/** Waits for descriptors, as many milliseconds at most (undefined: for ever). Who waits for those that are ready is due. */
 function poll(milliseconds: number | undefined): void {
   const watched = [...descriptors];
   if (watched.length === 0 && milliseconds === 0) return;
@@ -127,18 +131,21 @@ function poll(milliseconds: number | undefined): void {
     timeout.writeUInt32LE(Math.floor((milliseconds % 1000) * 1e6), 8);
   }
   const ready = syscall('ppoll', entries, watched.length, timeout, 0, 8);
-  if (ready === -errno.EINTR) return;
+  if (ready < 0 && ready !== -errno.EINTR) throw new Error(`ppoll: ${errnoName(-ready)}`);
+  if (ready <= 0) return;
   watched.forEach((descriptor, index) => {
     const happened = entries.readInt16LE(index * pollSize + 6);
+    if (happened === 0) return;
     // Who was called before may have ended it.
-    if (happened !== 0 && descriptors.has(descriptor)) descriptor.ready(happened);
+    due.push(() => descriptors.has(descriptor) && descriptor.ready(happened));
   });
 }
 
-function fireTimers(): void {
+function dueTimers(): void {
+  if (timers.size === 0) return;
   const time = now();
-  const due = [...timers].filter((timer) => timer.due <= time).sort((one, other) => one.due - other.due);
-  for (const timer of due) if (timers.has(timer)) timer.fire();
+  const ended = [...timers].filter((timer) => timer.due <= time).sort((one, other) => one.due - other.due);
+  for (const timer of ended) due.push(() => timers.has(timer) && timer.due <= time && timer.fire());
 }
 
 function isHeld(): boolean {
@@ -148,18 +155,33 @@ function isHeld(): boolean {
   return false;
 }
 
-/** One turn: as `SmallEngine.turn`. Errors of what is called are those of nobody, and end the process. */
+/** As `SmallEngine.turn`. Errors of what is called are those of nobody, and end the process. */
 export function turn(): boolean {
+  const next = due[called];
+  if (next !== undefined) {
+    called++;
+    next();
+    return true;
+  }
   if (!isHeld()) return false;
-  const called = immediates;
+  due = [];
+  called = 0;
+  const immediate = immediates;
   immediates = [];
   let wait: number | undefined;
-  if (called.length > 0) wait = 0;
-  else if (timers.size > 0) wait = Math.max(0, Math.min(...[...timers].map(({ due }) => due)) - now());
+  if (immediate.length > 0) wait = 0;
+  else if (timers.size > 0) wait = untilNext();
   poll(wait);
-  fireTimers();
-  for (const work of called) work();
+  dueTimers();
+  due = due.concat(immediate);
   return true;
+}
+
+/** Milliseconds until a timer is due. */
+function untilNext(): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const timer of timers) if (timer.due < first) first = timer.due;
+  return Math.max(0, first - now());
 }
 
 /** Has the host call all this. */

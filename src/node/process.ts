@@ -1,7 +1,8 @@
 /** The process, as Node has it: its environment, its signals (man 2 signalfd), its end. */
 import { AT_FDCWD, POLLIN, SFD_CLOEXEC, SFD_NONBLOCK, SIG_BLOCK, SIG_UNBLOCK, TIOCGWINSZ } from '../linux/constants.ts';
-import { errnoName } from '../linux/errno.ts';
+import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
+import { pause } from '../linux/pause.ts';
 import { signals } from '../linux/signals.ts';
 import type { Watch } from '../linux/small-engine.ts';
 import { engine } from './engine.ts';
@@ -29,7 +30,13 @@ function hear(name: keyof typeof signals, isHeard: boolean): void {
   heard = isHeard ? heard | bit : heard & ~bit;
   const mask = Buffer.alloc(8);
   mask.writeBigUInt64LE(heard);
-  descriptor = syscall('signalfd4', descriptor, mask, 8, SFD_CLOEXEC | SFD_NONBLOCK);
+  const result = syscall('signalfd4', descriptor, mask, 8, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (result < 0) {
+    // It does what it did before: what is blocked and never read would be lost.
+    heard ^= bit;
+    throw failure(result, 'signalfd4');
+  }
+  descriptor = result;
   mask.writeBigUInt64LE(bit);
   syscall('rt_sigprocmask', isHeard ? SIG_BLOCK : SIG_UNBLOCK, mask, 0, 8);
   if (watched !== undefined) return;
@@ -41,7 +48,7 @@ function takeSignals(): void {
   const signal = Buffer.alloc(signalSize);
   while (syscall('read', descriptor, signal, signalSize) === signalSize) {
     const number = signal.readUInt32LE(0);
-    for (const name of listeners.keys()) {
+    for (const name of [...listeners.keys()]) {
       if (isSignal(name) && signals[name] === number) emit(name, name, number);
     }
   }
@@ -51,8 +58,8 @@ function on(name: string, listener: Listener): typeof process {
   const others = listeners.get(name);
   if (others !== undefined) others.push(listener);
   else {
-    listeners.set(name, [listener]);
     if (isSignal(name)) hear(name, true);
+    listeners.set(name, [listener]);
   }
   return process;
 }
@@ -93,19 +100,25 @@ function exit(code = 0): never {
   for (;;) syscall('exit_group', code & 0xff);
 }
 
+/** So that the host ends a program as the program does. */
+engine.exit = exit;
+
 function kill(pid: number, signal: string | number = 'SIGTERM'): true {
   const number = typeof signal === 'number' ? signal : (signals as Record<string, number>)[signal];
   if (number === undefined) throw new TypeError(`Unknown signal: ${signal}`);
   const result = syscall('kill', pid, number);
-  if (result < 0) {
-    const code = errnoName(-result);
-    throw Object.assign(new Error(`kill ${code}`), { errno: result, code, syscall: 'kill' });
-  }
+  if (result < 0) throw failure(result, 'kill');
   return true;
 }
 
+function failure(result: number, syscall: string): Error {
+  const code = errnoName(-result);
+  return Object.assign(new Error(`${syscall} ${code}`), { errno: result, code, syscall });
+}
+
 function environment(): Record<string, string> {
-  const variables: Record<string, string> = {};
+  // Without a prototype: a variable may be called "constructor".
+  const variables: Record<string, string> = Object.create(null);
   for (const variable of engine.environment) {
     const end = variable.indexOf('=');
     // The first of a name counts, as for getenv(3).
@@ -135,8 +148,9 @@ const output = (fd: 1 | 2) => {
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
       for (let offset = 0; offset < bytes.length; ) {
         const written = syscall('write', fd, bytes.subarray(offset), bytes.length - offset);
-        if (written < 0) return false;
-        offset += written;
+        if (written === -errno.EAGAIN) pause(1);
+        else if (written < 0) return false;
+        else offset += written;
       }
       return true;
     },
@@ -218,9 +232,4 @@ export const process = {
 export function beginProcess(): void {
   begun = now();
   process.env = environment();
-  // Whoever reads what this process writes may leave: that is an error of write(2), and no signal that ends it without a word.
-  const SIG_IGN = 1;
-  const action = Buffer.alloc(32);
-  action.writeUInt32LE(SIG_IGN, 0);
-  syscall('rt_sigaction', signals.SIGPIPE, action, 0, 8);
 }

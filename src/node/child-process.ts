@@ -131,7 +131,10 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
   const pipes: Pipes = { input: stdinEnd, outputs: [out, err] };
   const refused = [stdin, out, err].find((fd) => fd < 0);
   try {
-    if (refused !== undefined) return failed(program, -refused);
+    if (refused !== undefined) {
+      for (const fd of [stdin, outEnd, errEnd]) if (fd >= 0) syscall('close', fd);
+      return failed(program, -refused);
+    }
     const pid = start(
       program,
       {

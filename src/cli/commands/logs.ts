@@ -6,6 +6,7 @@ import { followLog, type LogRecord, logFiles, readLogFile } from '../../containe
 import { computeState } from '../../container/state.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
 import { comparableTime, parseMoment } from '../units.ts';
@@ -34,6 +35,7 @@ export const logs: Command = {
     }
     const details = flags.boolean('details') ? `${logDetails(record)} ` : '';
     const printer = new LogPrinter({ timestamps: flags.boolean('timestamps'), since, until, details });
+    if (sizeOf(logFiles(directory)) > largeLog) leaveToLargeEngine();
     const offset = await printOld(directory, printer, tailOf(flags.string('tail')));
     if (flags.boolean('follow')) {
       const running = (): boolean => isUp(computeState(directory)) && !printer.isOver();
@@ -47,6 +49,13 @@ export const logs: Command = {
     return 0;
   },
 };
+
+/** Bytes of a log that the small engine reads before the large one would have started. */
+const largeLog = 128 * 1024;
+
+function sizeOf(paths: readonly string[]): number {
+  return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
+}
 
 function momentOf(flag: string, text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined;

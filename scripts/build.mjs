@@ -80,7 +80,7 @@ function isStale() {
   const paths = outputs.map((name) => join(dist, name));
   if (!paths.every((path) => existsSync(path))) return true;
   const own = ['build', 'allocator', 'chunks', 'elf', 'small-engine'].map((name) => `scripts/${name}.mjs`);
-  const sources = ['bin', 'src', 'lessons', 'native', 'package.json', 'package-lock.json', ...own];
+  const sources = ['bin', 'src', 'lessons', 'native', 'NOTICE', 'package.json', 'package-lock.json', ...own];
   const latest = Math.max(...sources.map((path) => newest(join(checkout, path))));
   return paths.some((path) => statSync(path).mtimeMs < latest);
 }

@@ -41,7 +41,18 @@ const commands = [
   'rm -f profile-one profile-two',
   'create --name profile-three busybox true',
   'rm profile-three',
+  'oci --root ROOT create --bundle BUNDLE profile-four',
+  'oci --root ROOT start profile-four',
+  'oci --root ROOT state profile-four',
+  'oci --root ROOT kill profile-four KILL',
+  'oci --root ROOT delete --force profile-four',
 ];
+
+/** Makes config.json and rootfs; $0 is tsrun. */
+const makeBundle = `"$0" create --name profile-bundle busybox
+"$0" export profile-bundle | tar x -C rootfs
+"$0" rm profile-bundle
+"$0" oci spec`;
 
 /** The blocks as they are in the executable: the last note of each address counts. */
 function readBlocks(path) {
@@ -89,7 +100,7 @@ function trace(words, blocks) {
   return { read, written };
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'tsrun-profile-'));
+const directory = mkdtempSync(join(tmpdir(), 'small-engine-profile-'));
 const notes = join(directory, 'blocks');
 execFileSync('node', [join(checkout, 'scripts', 'build.mjs')], {
   env: { ...process.env, TSRUN_BLOCKS: notes },
@@ -109,9 +120,17 @@ execFileSync('mount', [device, mounted]);
 execFileSync('blockdev', ['--setra', '0', device]);
 const executable = join(mounted, 'tsrun');
 copyFileSync(join(checkout, 'dist', 'tsrun'), executable);
+// A container of the bundle, for the command line of runc.
+const [bundle, root] = [join(directory, 'bundle'), join(directory, 'root')];
+mkdirSync(join(bundle, 'rootfs'), { recursive: true });
+execFileSync('sh', ['-ec', makeBundle, executable], { cwd: bundle, stdio: ['ignore', 'ignore', 'inherit'] });
+const spec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8'));
+Object.assign(spec.process, { terminal: false, args: ['sleep', '600'] });
+writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
 const touched = new Map();
 try {
-  for (const command of commands) {
+  for (const line of commands) {
+    const command = line.replace('ROOT', root).replace('BUNDLE', bundle);
     execFileSync('dd', [`of=${executable}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
     const { read, written } = trace(command.split(' '), blocks);
     console.log(`${command}: ${read.size} blocks read, ${written.size} changed`);

@@ -263,6 +263,7 @@ export async function buildSmallEngine({ checkout, objects, directory, chunks, m
       layout,
       ...(process.env.TSRUN_SYMBOLS === undefined ? ['-s'] : []),
       `-DMONITOR="${monitor}"`,
+      `-DNOTICE="${join(checkout, 'NOTICE')}"`,
     ],
     ...['-o', path('engine'), ...host.map((name) => join(own, `${name}.c`)), join(checkout, 'native', 'syscall.c')],
     ...libraries,

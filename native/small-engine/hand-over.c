@@ -171,20 +171,20 @@ static void forget_rseq(void)
 #endif
 }
 
-/* What execve closes, which the program that comes next would take for somebody else's. */
+/* What execve closes; signals are the caller's. */
 static void close_on_exec(void)
 {
-	DIR *directory = opendir("/proc/self/fd");
 	struct dirent *entry;
+	DIR *descriptors = opendir("/proc/self/fd");
 
-	while (directory && (entry = readdir(directory))) {
-		int fd = atoi(entry->d_name);
+	while (descriptors && (entry = readdir(descriptors))) {
+		int fd = atoi(entry->d_name), flags = fcntl(fd, F_GETFD);
 
-		if (fd != dirfd(directory) && fcntl(fd, F_GETFD) == FD_CLOEXEC)
+		if (entry->d_name[0] != '.' && fd != dirfd(descriptors) && flags >= 0 && (flags & FD_CLOEXEC))
 			close(fd);
 	}
-	if (directory)
-		closedir(directory);
+	if (descriptors)
+		closedir(descriptors);
 }
 
 void hand_over(char **argv, int fd, unsigned long at)

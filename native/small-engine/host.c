@@ -21,6 +21,9 @@ long tsrun_child(long flags, long *calls);
 __asm__(".section .rodata\n\t.balign 16\nmonitor:\n\t.incbin \"" MONITOR "\"\nmonitor_end:\n\t.previous");
 extern const uint8_t monitor[] __attribute__((visibility("hidden"))), monitor_end[] __attribute__((visibility("hidden")));
 
+/* The licenses of what is in the executable, for who looks for them: no part of the memory. NOTICE is the path. */
+__asm__(".section .notice, \"\", %progbits\n\t.incbin \"" NOTICE "\"\n\t.previous");
+
 /* What compile.c has made; only while it is loaded. */
 static const uint8_t *program;
 

@@ -2,7 +2,6 @@
  * `top`: the host's ps(1) on the processes of a container, as docker has it. It is the one process that is spawned for it,
  * since its options are its own language.
  */
-import { spawnSync } from 'node:child_process';
 import { codeOf, TsrunError } from '../error.ts';
 
 export interface ProcessTable {
@@ -30,6 +29,7 @@ function fullList(options: readonly string[]): string {
 }
 
 function runPs(options: readonly string[]): { stdout: string | undefined; complaint: string } {
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
   const result = spawnSync('ps', [...options], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
   if (result.error !== undefined) {
     throw new TsrunError('UNSUPPORTED', `cannot run ps: ${codeOf(result.error) ?? result.error.message}`, {

@@ -51,3 +51,15 @@ export interface Watch {
 declare const tsrunEngine: SmallEngine | undefined;
 
 export const smallEngine: SmallEngine | undefined = typeof tsrunEngine === 'undefined' ? undefined : tsrunEngine;
+
+/**
+ * For work of which a start is the smaller part: the large engine, which compiles, does it from the beginning of the command line. To be called
+ * before anything was done or printed. Where it cannot be had, this one goes on.
+ */
+export function leaveToLargeEngine(): void {
+  try {
+    smallEngine?.handOver();
+  } catch {
+    // It takes longer, and that is all.
+  }
+}

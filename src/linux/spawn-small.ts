@@ -23,8 +23,9 @@ export interface ProcessOptions {
   environment: readonly string[];
   /** Descriptors for 0, 1, … of the new process; undefined for none. */
   stdio: readonly (number | undefined)[];
-  /** A session of its own, in the root directory. */
+  /** A session of its own. */
   isDetached: boolean;
+  cwd?: string | undefined;
 }
 
 /** Pointers to texts, ending with a null, and what they point to. */
@@ -38,11 +39,11 @@ function textArray(texts: readonly string[]): { pointers: Buffer; kept: Buffer[]
 }
 
 /** Runs a file. Returns its pid, or a negative errno where there is no process, or none that could execute it. */
-export function startProcess(file: string, { argv, environment, stdio, isDetached }: ProcessOptions): number {
+export function startProcess(file: string, { argv, environment, stdio, isDetached, cwd }: ProcessOptions): number {
   const args = textArray(argv);
   const variables = textArray(environment);
   const path = Buffer.from(`${file}\0`);
-  const root = Buffer.from('/\0');
+  const directory = Buffer.from(`${cwd ?? ''}\0`);
   const noSignals = Buffer.alloc(8);
   const byDefault = Buffer.alloc(32);
   const copies: number[] = [];
@@ -63,10 +64,8 @@ export function startProcess(file: string, { argv, environment, stdio, isDetache
   }
   call('rt_sigaction', signals.SIGPIPE, addressOf(byDefault), 0, 8);
   call('rt_sigprocmask', SIG_SETMASK, addressOf(noSignals), 0, 8);
-  if (isDetached) {
-    call('setsid');
-    call('chdir', addressOf(root));
-  }
+  if (isDetached) call('setsid');
+  if (cwd !== undefined) call('chdir', addressOf(directory));
   sources.forEach((fd, target) => {
     if (fd === undefined) call('close', target);
     else call('dup3', fd, target, 0);
@@ -81,7 +80,7 @@ export function startProcess(file: string, { argv, environment, stdio, isDetache
     });
   });
   const pid = rawChild(CLONE_VM | CLONE_VFORK | signals.SIGCHLD, memory);
-  keepAlive(path, root, noSignals, byDefault, args.pointers, ...args.kept, variables.pointers, ...variables.kept);
+  keepAlive(path, directory, noSignals, byDefault, args.pointers, ...args.kept, variables.pointers, ...variables.kept);
   for (const copy of copies) syscall('close', copy);
   const result = Number(memory.readBigInt64LE(executed * callSize + 56));
   if (pid > 0 && result < 0) {
@@ -113,6 +112,7 @@ export function spawnBySmall(
     environment: [],
     stdio: stdio.map((fd, target) => (fd === 'ignore' ? (target < 3 ? unused : undefined) : fd)),
     isDetached: true,
+    cwd: '/',
   });
   if (unused >= 0) syscall('close', unused);
   if (pid <= 0) return undefined;

@@ -1,24 +1,36 @@
 /** `spawnSync` of `node:child_process`, as far as tsrun runs programs of the host. */
-import { POLLIN } from '../linux/constants.ts';
+import { POLLIN, POLLOUT } from '../linux/constants.ts';
 import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
-import { signals } from '../linux/signals.ts';
+import { signalName, signals } from '../linux/signals.ts';
 import { startProcess, statusOf } from '../linux/spawn-small.ts';
+import { waitReadable } from '../linux/unix-socket.ts';
 import { now } from './loop.ts';
 
 export interface SpawnSyncOptions {
-  encoding: 'utf8';
-  /** Milliseconds. */
-  timeout: number;
-  stdio: readonly ['ignore', 'pipe', 'pipe'];
-  env: Readonly<Record<string, string | undefined>>;
+  argv0?: string;
+  /** Without it what it writes comes as bytes. */
+  encoding?: 'utf8';
+  cwd?: string;
+  env?: Readonly<Record<string, string | undefined>>;
+  /** What it reads; without it there is nothing. */
+  input?: string;
+  /** Milliseconds until `killSignal`, SIGTERM unless told, ends it. */
+  timeout?: number;
+  killSignal?: keyof typeof signals;
+  /** Here there is no limit. */
+  maxBuffer?: number;
+  /** For people: nothing else is known here. */
+  stdio?: readonly ['ignore' | 'pipe', 'pipe', 'pipe'];
 }
 
 export interface SpawnSyncResult {
-  /** null where a signal has ended it. */
+  pid: number;
+  /** null where a signal has ended it, or nothing was run. */
   status: number | null;
-  stdout: string;
-  stderr: string;
+  signal: string | null;
+  stdout: string | Buffer | null;
+  stderr: string | Buffer | null;
   error?: Error;
 }
 
@@ -32,73 +44,145 @@ function pipe(): [number, number] {
   return result < 0 ? [result, result] : [ends.readInt32LE(0), ends.readInt32LE(4)];
 }
 
-/** Reads both until they end. Returns what was read, and whether there was time for it. */
-function readBoth(fds: readonly number[], milliseconds: number): { texts: string[]; inTime: boolean } {
-  const parts: Buffer[][] = fds.map(() => []);
-  const open = new Set(fds.keys());
+/** What the pipes of a process are for. */
+interface Pipes {
+  input: number;
+  outputs: readonly [number, number];
+}
+
+const closed = -1;
+
+/**
+ * Writes `data` and reads both outputs until they end, which need not be the end of the process. Returns what was read, and whether
+ * there was time for it.
+ */
+function exchange(pipes: Pipes, data: Uint8Array, deadline: number): { parts: Buffer[]; inTime: boolean } {
+  const pieces: Buffer[][] = [[], []];
+  const fds = [...pipes.outputs, data.length > 0 ? pipes.input : closed];
+  let rest = data;
   const poll = Buffer.alloc(fds.length * 8);
   const timeout = Buffer.alloc(16);
-  const deadline = now() + milliseconds;
-  while (open.size > 0) {
+  while (fds[0] !== closed || fds[1] !== closed) {
     const left = Math.max(0, deadline - now());
-    timeout.writeUInt32LE(Math.floor(left / 1000), 0);
-    timeout.writeUInt32LE(Math.floor((left % 1000) * 1e6), 8);
+    timeout.writeUInt32LE(Math.floor(Math.min(left, 1e9) / 1000), 0);
+    timeout.writeUInt32LE(Math.floor((Math.min(left, 1e9) % 1000) * 1e6), 8);
     fds.forEach((fd, index) => {
-      poll.writeInt32LE(open.has(index) ? fd : -1, index * 8);
-      poll.writeUInt32LE(POLLIN, index * 8 + 4);
+      poll.writeInt32LE(fd, index * 8);
+      poll.writeUInt32LE(index === 2 ? POLLOUT : POLLIN, index * 8 + 4);
     });
     const ready = syscall('ppoll', poll, fds.length, timeout, 0, 8);
-    if (ready === 0) break;
-    for (const index of ready > 0 ? [...open] : []) {
+    if (ready === 0 && now() >= deadline) return { parts: pieces.map((list) => Buffer.concat(list)), inTime: false };
+    if (ready <= 0) continue;
+    if (poll.readUInt16LE(2 * 8 + 6) !== 0) {
+      const sent = syscall('write', fds[2] as number, rest, Math.min(rest.length, pieceSize));
+      if (sent > 0) rest = rest.subarray(sent);
+      // It need not read all.
+      if ((sent < 0 && sent !== -errno.EINTR && sent !== -errno.EAGAIN) || rest.length === 0) {
+        syscall('close', pipes.input);
+        pipes.input = closed;
+        fds[2] = closed;
+      }
+    }
+    for (const index of [0, 1]) {
       if (poll.readUInt16LE(index * 8 + 6) === 0) continue;
       const bytes = Buffer.alloc(pieceSize);
       const length = syscall('read', fds[index] as number, bytes, bytes.length);
-      if (length > 0) parts[index]?.push(bytes.subarray(0, length));
-      else if (length !== -errno.EINTR) open.delete(index);
+      if (length > 0) pieces[index]?.push(bytes.subarray(0, length));
+      else if (length !== -errno.EINTR) fds[index] = closed;
     }
   }
-  return { texts: parts.map((pieces) => Buffer.concat(pieces).toString()), inTime: open.size === 0 };
+  return { parts: pieces.map((list) => Buffer.concat(list)), inTime: true };
 }
 
-/** Runs a program, which is looked for as execvp(3) does, to its end. */
-export function spawnSync(program: string, args: readonly string[], options: SpawnSyncOptions): SpawnSyncResult {
-  const environment = Object.entries(options.env).flatMap(([name, value]) =>
+/** Waits for the end of a process that has no output any more; false where that takes too long. */
+function endsBefore(pid: number, deadline: number): boolean {
+  if (deadline === Number.POSITIVE_INFINITY) return true;
+  const pidfd = syscall('pidfd_open', pid, 0);
+  try {
+    return pidfd < 0 || waitReadable(pidfd, Math.max(0, deadline - now()));
+  } finally {
+    if (pidfd >= 0) syscall('close', pidfd);
+  }
+}
+
+/** Starts a program, which is looked for as execvp(3) does. Returns its pid, or a negative errno. */
+function start(program: string, options: Parameters<typeof startProcess>[1], path: string): number {
+  if (program.includes('/')) return startProcess(program, options);
+  let found = -errno.ENOENT;
+  for (const directory of path.split(':')) {
+    const tried = startProcess(`${directory || '.'}/${program}`, options);
+    if (tried > 0) return tried;
+    // What may not be executed is told only where nothing else is found.
+    if (tried !== -errno.ENOENT && tried !== -errno.ENOTDIR) found = tried;
+  }
+  return found;
+}
+
+/** Runs a program to its end. */
+export function spawnSync(program: string, args: readonly string[], options: SpawnSyncOptions = {}): SpawnSyncResult {
+  const variables = options.env ?? process.env;
+  const environment = Object.entries(variables).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${value}`],
   );
-  const directories = program.includes('/')
-    ? ['']
-    : (options.env.PATH ?? '/usr/bin:/bin').split(':').map((directory) => `${directory || '.'}/`);
+  const data = Buffer.from(options.input ?? '');
+  const [stdin, stdinEnd] = pipe();
   const [out, outEnd] = pipe();
   const [err, errEnd] = pipe();
-  const input = syscall('openat', -100, '/dev/null', O_CLOEXEC);
-  const refused = [out, err, input].find((fd) => fd < 0);
-  let pid: number = refused ?? -errno.ENOENT;
-  for (const directory of refused === undefined ? directories : []) {
-    const tried = startProcess(`${directory}${program}`, {
-      argv: [program, ...args],
-      environment,
-      stdio: [input, outEnd, errEnd],
-      isDetached: false,
-    });
-    // What may not be executed is told only where nothing else is found.
-    if (tried !== -errno.ENOENT && tried !== -errno.ENOTDIR) pid = tried;
-    if (tried > 0) break;
-  }
-  for (const fd of [input, outEnd, errEnd]) if (fd >= 0) syscall('close', fd);
+  const pipes: Pipes = { input: stdinEnd, outputs: [out, err] };
+  const refused = [stdin, out, err].find((fd) => fd < 0);
   try {
-    if (pid < 0) return failed(program, errnoName(-pid));
-    const { texts, inTime } = readBoth([out, err], options.timeout);
-    if (!inTime) syscall('kill', pid, signals.SIGTERM);
+    if (refused !== undefined) {
+      for (const fd of [stdin, outEnd, errEnd]) if (fd >= 0) syscall('close', fd);
+      return failed(program, -refused);
+    }
+    const pid = start(
+      program,
+      {
+        argv: [options.argv0 ?? program, ...args],
+        environment,
+        stdio: [stdin, outEnd, errEnd],
+        isDetached: false,
+        cwd: options.cwd,
+      },
+      variables.PATH ?? '/usr/bin:/bin',
+    );
+    for (const fd of [stdin, outEnd, errEnd]) syscall('close', fd);
+    if (pid < 0) return failed(program, -pid);
+    if (data.length === 0) {
+      syscall('close', pipes.input);
+      pipes.input = closed;
+    }
+    const deadline = now() + (options.timeout ?? Number.POSITIVE_INFINITY);
+    const { parts, inTime: areRead } = exchange(pipes, data, deadline);
+    const inTime = areRead && endsBefore(pid, deadline);
+    if (!inTime) syscall('kill', pid, signals[options.killSignal ?? 'SIGTERM']);
     const status = statusOf(pid, true) ?? 0;
-    const [stdout = '', stderr = ''] = texts;
-    if (!inTime) return { ...failed(program, 'ETIMEDOUT'), stdout, stderr };
-    return { status: (status & 0x7f) === 0 ? (status >> 8) & 0xff : null, stdout, stderr };
+    const [stdout = null, stderr = null] = options.encoding === undefined ? parts : parts.map(String);
+    const number = status & 0x7f;
+    return {
+      pid,
+      status: number === 0 ? (status >> 8) & 0xff : null,
+      signal: number === 0 ? null : signalName(number),
+      stdout,
+      stderr,
+      ...(inTime ? {} : { error: errorOf(program, errno.ETIMEDOUT) }),
+    };
   } finally {
-    for (const fd of [out, err]) if (fd >= 0) syscall('close', fd);
+    for (const fd of [out, err, pipes.input]) if (fd >= 0) syscall('close', fd);
   }
 }
 
-function failed(program: string, code: string): SpawnSyncResult {
-  const error = Object.assign(new Error(`spawnSync ${program} ${code}`), { code, syscall: `spawnSync ${program}` });
-  return { status: null, stdout: '', stderr: '', error };
+function errorOf(program: string, number: number): Error {
+  const code = errnoName(number);
+  const call = `spawnSync ${program}`;
+  return Object.assign(new Error(`${call} ${code}`), { errno: -number, code, syscall: call, path: program });
 }
+
+const failed = (program: string, number: number): SpawnSyncResult => ({
+  pid: 0,
+  status: null,
+  signal: null,
+  stdout: null,
+  stderr: null,
+  error: errorOf(program, number),
+});

@@ -2,16 +2,12 @@
  * `run` and `exec` that wait: this process is the subreaper of what it started (man 2 prctl), passes signals on, and copies
  * between its own terminal and that of the container.
  */
-
-import { ReadStream, WriteStream } from 'node:tty';
-import { TsrunError } from '../error.ts';
-import { MSG_CMSG_CLOEXEC, PR_SET_CHILD_SUBREAPER } from '../linux/constants.ts';
+import { PR_SET_CHILD_SUBREAPER } from '../linux/constants.ts';
 import { errno } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { check } from '../linux/fs.ts';
 import { signals } from '../linux/signals.ts';
-import { isTty, makeRaw, setWindowSize, windowSize } from '../linux/tty.ts';
-import { receiveDescriptor, waitReadable } from '../linux/unix-socket.ts';
+import type { copyTerminal } from './copy-terminal.ts';
 
 /** Orphans below become children of this process. */
 export function becomeSubreaper(): void {
@@ -45,14 +41,20 @@ const own = new Set([
   'SIGTTOU',
 ]);
 
-/** Waits for the end of a process and returns its exit status. `console` is the socket that gets the terminal's master. */
-export async function waitForProcess(pid: number, console: number | undefined): Promise<number> {
+/** The socket that gets the master of a terminal, and what copies from and to it. */
+export interface Console {
+  socket: number;
+  copy: typeof copyTerminal;
+}
+
+/** Waits for the end of a process and returns its exit status. */
+export async function waitForProcess(pid: number, console: Console | undefined): Promise<number> {
   const undo: (() => void)[] = [];
   const on = (name: NodeJS.Signals, listener: () => void): void => {
     process.on(name, listener);
     undo.push(() => process.off(name, listener));
   };
-  const flush = console === undefined ? async () => {} : copyTerminal(console, on, undo);
+  const flush = console === undefined ? async () => {} : console.copy(console.socket, on, undo);
   for (const name of Object.keys(signals) as NodeJS.Signals[]) {
     if (own.has(name) || /^SIG(ABRT|BUS|FPE|ILL|SEGV|IOT|STKFLT|UNUSED|POLL|PWR|SYS|TRAP|XCPU|XFSZ)$/.test(name))
       continue;
@@ -78,40 +80,4 @@ export async function waitForProcess(pid: number, console: number | undefined): 
   await flush();
   for (const step of undo.reverse()) step();
   return status;
-}
-
-/** Returns what waits until all output is written. */
-function copyTerminal(
-  socket: number,
-  on: (name: NodeJS.Signals, listener: () => void) => void,
-  undo: (() => void)[],
-): () => Promise<void> {
-  const master = receiveDescriptor(socket, MSG_CMSG_CLOEXEC);
-  if (master === undefined) throw new TsrunError('PROGRAM', "the terminal's master did not come");
-  const output = new ReadStream(master);
-  const ended = new Promise<void>((resolve) => {
-    // EIO: nobody has the other side open any more.
-    output.on('error', () => resolve());
-    output.on('close', () => resolve());
-    output.on('end', () => resolve());
-  });
-  output.on('data', (chunk) => process.stdout.write(chunk));
-  const input = new WriteStream(master);
-  input.on('error', () => {});
-  const resize = (): void => {
-    const { rows, columns } = windowSize(1);
-    if (rows > 0) setWindowSize(master, rows, columns);
-  };
-  if (isTty(0)) undo.push(makeRaw(0));
-  resize();
-  on('SIGWINCH', resize);
-  process.stdin.on('data', (chunk) => input.write(chunk));
-  process.stdin.on('error', () => {});
-  undo.push(() => process.stdin.pause());
-  // What a child of the command still has open keeps the other side alive: it is waited for only while there is something to read.
-  const quiet = async (): Promise<void> => {
-    do await new Promise<void>((resolve) => setTimeout(resolve, 200));
-    while (waitReadable(master, 0));
-  };
-  return () => Promise.race([ended, quiet()]);
 }

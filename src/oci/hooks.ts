@@ -1,5 +1,4 @@
 /** Hooks on the host's side (OCI runtime-spec config.md, "POSIX-platform Hooks"): the state on stdin, an end in time. */
-import { spawnSync } from 'node:child_process';
 import { messageOf, TsrunError } from '../error.ts';
 import type { Hook, State } from '../runtime/spec.ts';
 
@@ -10,6 +9,8 @@ const lastWords = 2048;
  */
 export function runHooks(kind: string, hooks: readonly Hook[] | undefined, state: State, cwd: string): void {
   (hooks ?? []).forEach((hook, index) => {
+    // Hardly anybody has one, and an import would be paid for by every start.
+    const { spawnSync } = process.getBuiltinModule('node:child_process');
     const { status, signal, error, stdout, stderr } = spawnSync(hook.path, (hook.args ?? []).slice(1), {
       argv0: hook.args?.[0] ?? hook.path,
       cwd,

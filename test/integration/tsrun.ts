@@ -40,6 +40,8 @@ export function environment(extra: Record<string, string> = {}): Record<string, 
     TSRUN_MIRRORS: `docker.io=http://${inject('registry')}`,
     // `node`: the tests are for the bundle, and not for the executable.
     ...(process.env.TSRUN_RUNTIME ? { TSRUN_RUNTIME: process.env.TSRUN_RUNTIME } : {}),
+    // `large`: the tests are for the executable without its small engine.
+    ...(process.env.TSRUN_ENGINE ? { TSRUN_ENGINE: process.env.TSRUN_ENGINE } : {}),
     // Which form of the store a whole run is about.
     ...(process.env.TSRUN_STORAGE ? { TSRUN_STORAGE: process.env.TSRUN_STORAGE } : {}),
     ...extra,

@@ -2,6 +2,7 @@
 import { containerChanges } from '../../container/changes.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { ImageStore } from '../../image/store.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import { printForeign } from '../terminal.ts';
 
@@ -11,6 +12,7 @@ export const diff: Command = {
   flags: [],
   args: { min: 1, max: 1 },
   async run({ args: [name = ''] }) {
+    leaveToLargeEngine();
     const store = new ContainerStore();
     const container = store.resolve(name);
     const images = new ImageStore(store.root);

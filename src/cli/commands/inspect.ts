@@ -9,6 +9,7 @@ import { VolumeStore } from '../../container/volumes/store.ts';
 import { TsrunError } from '../../error.ts';
 import { parseOrigin } from '../../image/config-origin.ts';
 import { ImageStore } from '../../image/store.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { ParsedFlags } from '../arguments.ts';
 import type { Command, Invocation } from '../command.ts';
 import type { Flag } from '../flag.ts';
@@ -157,8 +158,12 @@ class Finder {
   }
 }
 
+/** As many as the small engine has shown before the large one would have started. */
+const manyObjects = 50;
+
 async function inspectObjects(invocation: Invocation, kinds: readonly Kind[], what: string): Promise<number> {
   const { flags, args, name: command } = invocation;
+  if (flags.has('size') || args.length > manyObjects) leaveToLargeEngine();
   const finder = new Finder(flags);
   const output = outputOf(flags.string('format') ?? '');
   const errors: unknown[] = [];

@@ -6,7 +6,7 @@ import { followLog, type LogRecord, logFiles, readLogFile } from '../../containe
 import { computeState } from '../../container/state.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { type SmallEngine, smallEngine } from '../../linux/small-engine.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import { writeBytes } from '../output.ts';
 import { comparableTime, parseMoment } from '../units.ts';
@@ -33,10 +33,12 @@ export const logs: Command = {
         hint: 'the container was made with --log-driver none: what it printed was not kept',
       });
     }
-    if (smallEngine !== undefined && !flags.boolean('follow') && sizeOf(directory) > muchLog) leaveTo(smallEngine);
     const details = flags.boolean('details') ? `${logDetails(record)} ` : '';
     const printer = new LogPrinter({ timestamps: flags.boolean('timestamps'), since, until, details });
-    const offset = await printOld(directory, printer, tailOf(flags.string('tail')));
+    const tail = tailOf(flags.string('tail'));
+    // What is only followed is not much at once, and takes as much memory as it takes long.
+    if (tail !== 0 && sizeOf(logFiles(directory)) > largeLog) leaveToLargeEngine();
+    const offset = await printOld(directory, printer, tail);
     if (flags.boolean('follow')) {
       const running = (): boolean => isUp(computeState(directory)) && !printer.isOver();
       const show = (logged: LogRecord): void => {
@@ -50,21 +52,11 @@ export const logs: Command = {
   },
 };
 
-/**
- * Bytes of a log that the large engine prints sooner than the small one: it needs longer to start, and a fourth of the time for each
- * line. Not where a log is followed: that takes as much memory as it takes long.
- */
-const muchLog = 1024 * 1024;
+/** Bytes of a log that the small engine reads before the large one would have started. */
+const largeLog = 128 * 1024;
 
-const sizeOf = (directory: string): number =>
-  logFiles(directory).reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
-
-function leaveTo(engine: SmallEngine): void {
-  try {
-    engine.handOver();
-  } catch {
-    // It takes as long as it takes.
-  }
+function sizeOf(paths: readonly string[]): number {
+  return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 function momentOf(flag: string, text: string | undefined): string | undefined {

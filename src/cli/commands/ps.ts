@@ -6,6 +6,7 @@ import type { Container } from '../../container/record.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
 import { ImageStore } from '../../image/store.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import { escapeControls, print, printError } from '../output.ts';
 import { alignColumns } from '../table.ts';
@@ -57,6 +58,7 @@ export const ps: Command = {
     const all = flags.boolean('all') || last > 0 || filter.all;
     const damaged = (error: TsrunError): void => printError(`tsrun: ${error.message}`);
     const quiet = flags.boolean('quiet');
+    if (flags.boolean('size')) leaveToLargeEngine();
     const truncate = !flags.boolean('no-trunc');
     // As newer clients of docker have it; of images, networks and volumes the format counts.
     if (quiet && flags.string('format')) {

@@ -11,6 +11,7 @@ import {
 } from '../../container/disk-usage.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { ImageStore } from '../../image/store.ts';
+import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import type { Struct } from '../format/value.ts';
 import { print, printError } from '../output.ts';
@@ -38,6 +39,7 @@ export const systemDf: Command = {
   ],
   args: { min: 0, max: 0 },
   async run({ flags }) {
+    leaveToLargeEngine();
     const store = new ContainerStore();
     const images = new ImageStore(store.root);
     const containers = store.list((error) => printError(`tsrun: ${error.message}`));

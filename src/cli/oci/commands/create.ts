@@ -99,6 +99,7 @@ export const run: OciCommand = {
       readiness?.close();
       return 0;
     }
+    const { copyTerminal } = await import('../../../oci/copy-terminal.ts');
     becomeSubreaper();
     const options = createOptions(invocation);
     let master: number | undefined;
@@ -114,7 +115,10 @@ export const run: OciCommand = {
     });
     const readiness = startOrDelete(invocation, container);
     const unwatch = readiness?.watch();
-    const status = await waitForProcess(container.record.pid, master);
+    const status = await waitForProcess(
+      container.record.pid,
+      master === undefined ? undefined : { socket: master, copy: copyTerminal },
+    );
     unwatch?.();
     if (master !== undefined) close(master);
     if (!flags.boolean('keep')) deleteContainer(store, container.record.id, true, warn);

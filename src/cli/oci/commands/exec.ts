@@ -53,6 +53,7 @@ export const exec: OciCommand = {
     const asked = processOf(flags, args.slice(1), container);
     const process = checkProcess(asked, mapped, (message) => log.warn(message));
     const detached = flags.boolean('detach');
+    const copying = detached ? undefined : await import('../../../oci/copy-terminal.ts');
     if (!detached) becomeSubreaper();
     let master: number | undefined;
     const pid = execProcess(container, {
@@ -72,8 +73,9 @@ export const exec: OciCommand = {
         return theirs;
       },
     });
-    if (detached) return 0;
-    const code = await waitForProcess(pid, master);
+    if (copying === undefined) return 0;
+    const console = master === undefined ? undefined : { socket: master, copy: copying.copyTerminal };
+    const code = await waitForProcess(pid, console);
     if (master !== undefined) close(master);
     return code;
   },

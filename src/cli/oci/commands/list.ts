@@ -1,5 +1,4 @@
 /** `list`, `ps` and `state`. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { processesBelow } from '../../../cgroup/index.ts';
 import { TsrunError } from '../../../error.ts';
@@ -98,6 +97,7 @@ export const ps: OciCommand = {
       print(`${JSON.stringify(pids)}\n`);
       return 0;
     }
+    const { spawnSync } = process.getBuiltinModule('node:child_process');
     const { status, stdout, stderr, error } = spawnSync('ps', options.length === 0 ? ['-ef'] : options, {
       encoding: 'utf8',
     });

@@ -1,5 +1,5 @@
 /** `spawnSync` of `node:child_process`, as far as tsrun runs programs of the host. */
-import { POLLIN, POLLOUT } from '../linux/constants.ts';
+import { F_SETFL, O_NONBLOCK, POLLIN, POLLOUT } from '../linux/constants.ts';
 import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
 import { signalName, signals } from '../linux/signals.ts';
@@ -147,6 +147,8 @@ export function spawnSync(program: string, args: readonly string[], options: Spa
       variables.PATH ?? '/usr/bin:/bin',
     );
     for (const fd of [stdin, outEnd, errEnd]) syscall('close', fd);
+    // Who waits until all of a piece is taken, waits for ever where the process does so too.
+    syscall('fcntl', pipes.input, F_SETFL, O_NONBLOCK);
     if (pid < 0) return failed(program, -pid);
     if (data.length === 0) {
       syscall('close', pipes.input);

@@ -135,6 +135,7 @@ describe.skipIf(objects === undefined)('the small engine', () => {
     expect(sh('exec sleep 100')).toEqual([null, '', '', 'ETIMEDOUT']);
     expect(sh('head -c 300000 /dev/zero | tr "\\0" x')[1]).toHaveLength(300_000);
     expect(sh('', 'ulimit -n 6; "$@"')).toEqual([null, null, null, 'EMFILE']);
+    expect(run(['spawnSync with input'])).toEqual(printed('0 true\n0\n'));
     expect(run(['spawnSync', 'no-such-program'])).toEqual(printed('[null,null,null,"ENOENT"]\n'));
   });
 });

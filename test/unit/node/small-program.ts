@@ -161,6 +161,13 @@ const cases: Record<string, (...args: string[]) => void> = {
     });
     print(JSON.stringify([status, stdout, stderr, (error as NodeJS.ErrnoException | undefined)?.code]));
   },
+  'spawnSync with input': () => {
+    const { spawnSync } = process.getBuiltinModule('node:child_process');
+    const input = 'x'.repeat(1_000_000);
+    const { status, stdout } = spawnSync('cat', [], { input, encoding: 'utf8' });
+    print(status, stdout === input);
+    print(spawnSync('true', [], { input }).status);
+  },
 };
 
 engine.start = () => {

@@ -247,6 +247,7 @@ describe.skipIf(!hasBoth)('the large engine', () => {
     const [one, two] = await both(`tsrun logs ${long} | sort | uniq -c`);
     expect(one).toEqual(two);
     expect(one.stdout.trim()).toBe('50000 0123456789');
+    await tsrunOk(['rm', '-f', long]);
   });
 });
 
@@ -302,7 +303,7 @@ describe.skipIf(!hasBoth)('the small engine', () => {
 
   it.each([
     ['wait', name],
-    ['logs', '-f', name],
+    ['logs', '-f', '--tail', '0', name],
     ['events'],
     ['exec', '-i', name, 'cat'],
     ['attach', '--sig-proxy=false', name],

@@ -26,6 +26,7 @@ const executable = join(checkout, 'dist/tsrun');
 const hasBoth =
   existsSync(executable) &&
   process.env.TSRUN_RUNTIME !== 'node' &&
+  process.env.TSRUN_ENGINE !== 'large' &&
   readFileSync(executable)
     .subarray(4 << 20, (4 << 20) + 8)
     .toString() === 'truarena';

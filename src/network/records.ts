@@ -167,7 +167,9 @@ function predefined(id: string): NetworkRecord {
 
 /** The predefined networks came with the data root. */
 function madeAt(): string {
-  return (statSync(rootDirectory(), { throwIfNoEntry: false })?.birthtime ?? new Date()).toISOString();
+  const born = statSync(rootDirectory(), { throwIfNoEntry: false })?.birthtimeMs;
+  // Engines do not agree on what `birthtime` makes of a part of a millisecond.
+  return new Date(Math.floor(born ?? Date.now())).toISOString();
 }
 
 /** What of a user's network matters where packets go. */

@@ -208,7 +208,8 @@ function planProgram(chunks) {
 
 /**
  * The program as the files that the executable reads: each worker is one, and of the command line each import() has its own,
- * with what they share in as few as is good for the start of the usual commands (chunks.mjs). Returns the entries' paths, and what of it the small engine cannot run.
+ * with what they share in as few as is good for the start of the usual commands (chunks.mjs). Returns the entries' paths, and
+ * what of it the small engine cannot run.
  */
 async function splitProgram(directory) {
   const { 'tsrun.cjs': commandLine, ...workers } = bundles;

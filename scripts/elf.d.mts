@@ -1,4 +1,5 @@
 /** See elf.mjs. */
+export const hugePage: number;
 export const PF_X: number;
 export const PF_W: number;
 export function loadable(

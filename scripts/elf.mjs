@@ -5,7 +5,7 @@ export const PF_X = 1;
 export const PF_W = 2;
 const PT_LOAD = 1;
 /** Size of a huge page on the architectures that tsrun is built for, with base pages of 4 KiB. */
-const hugePage = 2 * 1024 * 1024;
+export const hugePage = 2 * 1024 * 1024;
 /** Where a header says the place of its table, the size of an entry and how many there are. */
 const tables = {
   program: { offset: 32, size: 54, count: 56, place: 8 },

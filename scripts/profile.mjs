@@ -8,7 +8,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { profilePath, writeProfile } from './small-engine.mjs';
+import { profilePath, regions, writeProfile } from './small-engine.mjs';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -16,8 +16,6 @@ const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const noteSize = 24;
 const arenaAt = 64 * 1024 ** 3;
 const regionSize = 1024 ** 3;
-/** REGION_COLD and those before it: written by all, by some; read by all, by some. */
-const regions = { allWrite: 0, someWrite: 1, allRead: 2, someRead: 3, cold: 4 };
 /** A block that so many of the commands touch is one of all. */
 const most = 0.6;
 
@@ -152,13 +150,7 @@ for (const block of blocks) {
   const list = profile.get(files[block.file]);
   while (list.length <= block.number) list.push(regions.cold);
   if (entry === undefined) continue;
-  const isOfAll = entry.count >= commands.length * most;
-  list[block.number] = entry.isWritten
-    ? isOfAll
-      ? regions.allWrite
-      : regions.someWrite
-    : isOfAll
-      ? regions.allRead
-      : regions.someRead;
+  const who = entry.count >= commands.length * most ? 'all' : 'some';
+  list[block.number] = regions[`${who}${entry.isWritten ? 'Write' : 'Read'}`];
 }
 writeFileSync(join(checkout, profilePath), writeProfile(profile));

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { fillHugePage } from './elf.mjs';
+import { fillHugePage, hugePage } from './elf.mjs';
 
 const run = promisify(execFile);
 
@@ -21,14 +21,13 @@ const source = {
 const parts = ['quickjs', 'libregexp', 'libunicode', 'cutils', 'libbf'];
 /** Which blocks of memory the usual commands touch: scripts/profile.mjs writes it. */
 export const profilePath = 'native/small-engine/profile.txt';
-/** REGION_COLD of native/small-engine/host.h. */
-const cold = 4;
+/** The regions of native/small-engine/host.h, for blocks that commands touch: written by all, by some; read by all, by some; others. */
+export const regions = { allWrite: 0, someWrite: 1, allRead: 2, someRead: 3, cold: 4 };
 const host = ['host', 'arena', 'text', 'sha256', 'hand-over'];
 /** ARENA_IN_FILE of native/small-engine/host.h: where the loaded program lies in the executable. */
 const arenaAt = 4 * 1024 * 1024;
 /** The place of `large_at` in struct arena_head. */
 const largePlace = 8;
-const hugePage = 2 * 1024 * 1024;
 /** Where the small engine lies in memory: not where the large one will, which is linked to begin at 2 MiB and ends before 128. */
 const textAddress = '0x10000000';
 
@@ -154,9 +153,9 @@ const supported = {
   'logical-assignment': true,
 };
 
-/** The first script, of no imports: what belongs to the engine itself, and where the parts of the program are that it imports when it needs them. */
+/** The first script, which is empty: what belongs to the engine itself is noted under its name. */
 const first = 'engine.js';
-/** The last one. */
+/** The last one: where the parts of the program are that it imports when it needs them. */
 const last = 'parts.js';
 
 function tableOf(parts) {
@@ -190,18 +189,18 @@ function readProfile(text) {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
       const [name, ...runs] = line.split(' ');
-      const regions = runs.flatMap((run) => {
+      const numbers = runs.flatMap((run) => {
         const [region, count = '1'] = run.split('*');
         return Array(Number(count)).fill(Number(region));
       });
-      return [name, Uint8Array.from(regions)];
+      return [name, Uint8Array.from(numbers)];
     });
 }
 
-/** The opposite: `regions` has for each file those of its blocks. */
-export function writeProfile(regions) {
-  const lines = [...regions].map(([name, numbers]) => {
-    const end = numbers.findLastIndex((region) => region !== cold) + 1;
+/** The opposite: `profile` has for each file the regions of its blocks. */
+export function writeProfile(profile) {
+  const lines = [...profile].map(([name, numbers]) => {
+    const end = numbers.findLastIndex((region) => region !== regions.cold) + 1;
     const runs = [];
     for (const region of numbers.slice(0, end)) {
       if (runs.at(-1)?.region === region) runs.at(-1).count++;
@@ -220,7 +219,8 @@ export async function buildSmallEngine({ checkout, objects, directory, chunks, m
   const profile = existsSync(join(checkout, profilePath)) ? readFileSync(join(checkout, profilePath), 'utf8') : '';
   const path = (name) => join(directory, name);
   const { transform } = await import('esbuild');
-  const scripts = inOrder(chunks.filter((chunk) => !isLarge(chunk, byName(chunks), new Set())));
+  const all = byName(chunks);
+  const scripts = inOrder(chunks.filter((chunk) => !isLarge(chunk, all, new Set())));
   for (const name of scripts) {
     const { code } = await transform(readFileSync(path(name), 'utf8'), {
       format: 'esm',

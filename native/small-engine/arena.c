@@ -90,7 +90,6 @@ static int grow(struct region *region, size_t size)
 static void *take(struct region *region, size_t size)
 {
 	struct block *block = (struct block *)region->next;
-
 	size_t length = apart ? (size + PAGE - 1) & -PAGE : size;
 
 	if (region->next + length > region->end && grow(region, length))
@@ -148,19 +147,19 @@ static void *allocate(JSMallocState *state, size_t wanted)
 
 static void release(JSMallocState *state, void *bytes)
 {
-	struct block *block = (struct block *)((char *)bytes - HEADER);
-	struct region *region = region_of(bytes);
+	struct block *block;
+	struct region *region;
 	size_t size;
 	unsigned list;
 
 	if (!bytes)
 		return;
+	block = (struct block *)((char *)bytes - HEADER);
+	region = arena->fresh ? arena->fresh : region_of(bytes);
 	size = block->size;
 	list = list_of(&size);
 	state->malloc_count--;
 	state->malloc_size -= size;
-	if (arena->fresh)
-		region = arena->fresh;
 	block->next = region->free[list];
 	region->free[list] = block;
 }

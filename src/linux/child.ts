@@ -15,6 +15,25 @@ export type ChildCall = readonly [name: CommonSyscall, ...args: (number | typeof
 
 /** Bytes of a call: longs for its number, six arguments and its result. */
 const callSize = 64;
+
+/** Writes calls as native/syscall.c makes them, which is for `rawChild`. */
+export function layCalls(
+  memory: Buffer,
+  calls: readonly (readonly [name: CommonSyscall, ...args: (number | bigint)[]])[],
+): void {
+  calls.forEach(([name, ...args], index) => {
+    [numberOf(name), ...args].forEach((value, place) => {
+      memory.writeBigInt64LE(BigInt(value), index * callSize + place * 8);
+    });
+  });
+}
+
+/** Bytes of as many calls. */
+export const sizeOfCalls = (count: number): number => count * callSize;
+
+/** What a call has answered; 0 before it has. */
+export const answerOf = (memory: Buffer, index: number): number => Number(memory.readBigInt64LE(index * callSize + 56));
+
 /** Engines keep small arrays where they may move: this one stays, for as long as the process may write to it. */
 const memorySize = 4096;
 
@@ -25,20 +44,18 @@ export class CallingChild {
 
   /** `flags`: of namespaces. The last call is added: exit_group. */
   constructor(flags: number, calls: readonly ChildCall[]) {
-    const start = addressOf(this.#memory);
-    [...calls, ['exit_group', 0] as const].forEach(([name, ...args], index) => {
-      [numberOf(name), ...args].forEach((value, place) => {
-        const long = value === scratch ? start + BigInt(memorySize - 8) : BigInt(value);
-        this.#memory.writeBigInt64LE(long, index * callSize + place * 8);
-      });
-    });
+    const place = addressOf(this.#memory) + BigInt(memorySize - 8);
+    const placed = calls.map(
+      ([name, ...args]) => [name, ...args.map((value) => (value === scratch ? place : value))] as const,
+    );
+    layCalls(this.#memory, [...placed, ['exit_group', 0]]);
     // No signal is among the flags: nobody but `end` is told that it has ended.
     this.pid = rawChild(flags | CLONE_VM, this.#memory);
   }
 
   /** What a call has answered; 0 before it has. */
   result(index: number): number {
-    return Number(this.#memory.readBigInt64LE(index * callSize + 56));
+    return answerOf(this.#memory, index);
   }
 
   /** Waits until it has ended: the caller has seen to it that no call waits any longer. */

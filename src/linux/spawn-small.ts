@@ -1,4 +1,5 @@
 /** Starting a process in the small engine: a child that shares this one's memory until it has called execve (man 2 vfork). */
+import { answerOf, layCalls, sizeOfCalls } from './child.ts';
 import {
   AT_FDCWD,
   CLONE_VFORK,
@@ -13,10 +14,7 @@ import {
 import { addressOf, keepAlive, rawChild, syscall } from './ffi.ts';
 import { signals } from './signals.ts';
 import type { SmallEngine } from './small-engine.ts';
-import { numberOf } from './syscalls.ts';
-
-/** Bytes of a call: longs for its number, six arguments and its result (native/syscall.c). */
-const callSize = 64;
+import type { CommonSyscall } from './syscalls.ts';
 
 export interface ProcessOptions {
   argv: readonly string[];
@@ -47,9 +45,8 @@ export function startProcess(file: string, { argv, environment, stdio, isDetache
   const noSignals = Buffer.alloc(8);
   const byDefault = Buffer.alloc(32);
   const copies: number[] = [];
-  const calls: (number | bigint)[][] = [];
-  const call = (name: Parameters<typeof numberOf>[0], ...values: (number | bigint)[]): number =>
-    calls.push([numberOf(name), ...values]);
+  const calls: [name: CommonSyscall, ...args: (number | bigint)[]][] = [];
+  const call = (...of: (typeof calls)[number]): number => calls.push(of);
   // What lies where another shall be is moved out of the way first: in this process, where its new number is known.
   const sources = stdio.map((fd) => {
     if (fd === undefined || fd >= stdio.length) return fd;
@@ -73,16 +70,12 @@ export function startProcess(file: string, { argv, environment, stdio, isDetache
   call('execve', addressOf(path), addressOf(args.pointers), addressOf(variables.pointers));
   const executed = calls.length - 1;
   call('exit_group', 127);
-  const memory = Buffer.alloc(calls.length * callSize);
-  calls.forEach((values, index) => {
-    values.forEach((value, place) => {
-      memory.writeBigInt64LE(BigInt(value), index * callSize + place * 8);
-    });
-  });
+  const memory = Buffer.alloc(sizeOfCalls(calls.length));
+  layCalls(memory, calls);
   const pid = rawChild(CLONE_VM | CLONE_VFORK | signals.SIGCHLD, memory);
   keepAlive(path, directory, noSignals, byDefault, args.pointers, ...args.kept, variables.pointers, ...variables.kept);
   for (const copy of copies) syscall('close', copy);
-  const result = Number(memory.readBigInt64LE(executed * callSize + 56));
+  const result = answerOf(memory, executed);
   if (pid > 0 && result < 0) {
     syscall('wait4', pid, 0, 0, 0);
     return result;

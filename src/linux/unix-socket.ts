@@ -20,6 +20,7 @@ import {
 import { errno } from './errno.ts';
 import { addressOf, keepAlive, syscall } from './ffi.ts';
 import { check, close, openat, uninterrupted } from './fs.ts';
+import { poll } from './poll.ts';
 
 const sunPathSize = 108;
 
@@ -159,11 +160,6 @@ export function receive(fd: number, size: number): Buffer | undefined {
 
 /** Waits until `fd` can be read, blocking this thread for at most `milliseconds`. */
 export function waitReadable(fd: number, milliseconds: number): boolean {
-  const poll = Buffer.alloc(8);
-  poll.writeInt32LE(fd, 0);
-  poll.writeInt16LE(POLLIN, 4);
-  const timeout = Buffer.alloc(16);
-  timeout.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0);
-  timeout.writeBigInt64LE(BigInt(Math.floor((milliseconds % 1000) * 1e6)), 8);
-  return syscall('ppoll', poll, 1, timeout, 0, 8) > 0;
+  const happened = poll([{ fd, events: POLLIN }], milliseconds);
+  return typeof happened !== 'number' && happened[0] !== 0;
 }

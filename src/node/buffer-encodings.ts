@@ -1,6 +1,7 @@
 /** The encodings of Buffer, https://nodejs.org/docs/latest/api/buffer.html#buffers-and-character-encodings. */
-import { coded } from './buffer-integers.ts';
+
 import { engine } from './engine.ts';
+import { coded } from './errors.ts';
 
 export type Encoding = 'utf8' | 'latin1' | 'ascii' | 'hex' | 'base64' | 'base64url' | 'utf16le';
 

@@ -2,6 +2,7 @@
  * The integers of a Buffer, https://nodejs.org/docs/latest/api/buffer.html: read and written byte by byte, which an
  * interpreter does faster than by a DataView. What is out of range throws a RangeError with Node's code.
  */
+import { coded, outOfRange } from './errors.ts';
 
 /** Uint8Array without its static side, which Buffer's differs from; what it cuts is of the class it was cut from. */
 export interface Bytes extends Uint8Array<ArrayBuffer> {
@@ -9,20 +10,6 @@ export interface Bytes extends Uint8Array<ArrayBuffer> {
 }
 const Bytes: new (source: number | ArrayLike<number> | ArrayBufferLike, offset?: number, length?: number) => Bytes =
   Uint8Array as never;
-
-/** Gives an error the code that Node's has. */
-export function coded<E extends Error>(error: E, code: string): E {
-  return Object.assign(error, { code });
-}
-
-/** @returns Node's ERR_OUT_OF_RANGE. */
-export function outOfRange(name: string, range: string, value: unknown): RangeError {
-  const received = typeof value === 'bigint' ? `${value}n` : String(value);
-  return coded(
-    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${received}`),
-    'ERR_OUT_OF_RANGE',
-  );
-}
 
 /** Eight bytes as an integer of 64 bits: both architectures of tsrun are little-endian. */
 const eight = new Uint8Array(8);

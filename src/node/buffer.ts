@@ -3,8 +3,9 @@
  * and errors. There is no pool: each Buffer that is made has memory of its own.
  */
 import { decode, encode, encodingOf } from './buffer-encodings.ts';
-import { coded, Integers, outOfRange } from './buffer-integers.ts';
+import { Integers } from './buffer-integers.ts';
 import { engine } from './engine.ts';
+import { coded, outOfRange } from './errors.ts';
 
 /** @returns whether the bytes are UTF-8 */
 export function isUtf8(bytes: Uint8Array): boolean {

@@ -1,7 +1,8 @@
 /** `spawnSync` of `node:child_process`, as far as tsrun runs programs of the host. */
-import { F_SETFL, O_NONBLOCK, POLLIN, POLLOUT } from '../linux/constants.ts';
+import { F_SETFL, O_CLOEXEC, O_NONBLOCK, POLLIN, POLLOUT } from '../linux/constants.ts';
 import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
+import { type Polled, poll } from '../linux/poll.ts';
 import { signalName, signals } from '../linux/signals.ts';
 import { startProcess, statusOf } from '../linux/spawn-small.ts';
 import { waitReadable } from '../linux/unix-socket.ts';
@@ -34,7 +35,6 @@ export interface SpawnSyncResult {
   error?: Error;
 }
 
-const O_CLOEXEC = 0o2000000;
 const pieceSize = 65536;
 
 /** Both ends, or twice the negative errno. */
@@ -58,40 +58,42 @@ const closed = -1;
  */
 function exchange(pipes: Pipes, data: Uint8Array, deadline: number): { parts: Buffer[]; inTime: boolean } {
   const pieces: Buffer[][] = [[], []];
-  const fds = [...pipes.outputs, data.length > 0 ? pipes.input : closed];
+  const [out, err] = pipes.outputs;
+  const polled = [
+    { fd: out, events: POLLIN },
+    { fd: err, events: POLLIN },
+    { fd: data.length > 0 ? pipes.input : closed, events: POLLOUT },
+  ] satisfies [Polled, Polled, Polled];
+  const [, , input] = polled;
   let rest = data;
-  const poll = Buffer.alloc(fds.length * 8);
-  const timeout = Buffer.alloc(16);
-  while (fds[0] !== closed || fds[1] !== closed) {
-    const left = Math.max(0, deadline - now());
-    timeout.writeUInt32LE(Math.floor(Math.min(left, 1e9) / 1000), 0);
-    timeout.writeUInt32LE(Math.floor((Math.min(left, 1e9) % 1000) * 1e6), 8);
-    fds.forEach((fd, index) => {
-      poll.writeInt32LE(fd, index * 8);
-      poll.writeUInt32LE(index === 2 ? POLLOUT : POLLIN, index * 8 + 4);
-    });
-    const ready = syscall('ppoll', poll, fds.length, timeout, 0, 8);
-    if (ready === 0 && now() >= deadline) return { parts: pieces.map((list) => Buffer.concat(list)), inTime: false };
-    if (ready <= 0) continue;
-    if (poll.readUInt16LE(2 * 8 + 6) !== 0) {
-      const sent = syscall('write', fds[2] as number, rest, Math.min(rest.length, pieceSize));
+  let inTime = true;
+  while (polled[0].fd !== closed || polled[1].fd !== closed) {
+    const happened = poll(polled, Math.max(0, deadline - now()));
+    if (typeof happened === 'number') continue;
+    if (happened.every((events) => events === 0)) {
+      inTime = now() < deadline;
+      if (inTime) continue;
+      break;
+    }
+    if (happened[2] !== 0) {
+      const sent = syscall('write', input.fd, rest, Math.min(rest.length, pieceSize));
       if (sent > 0) rest = rest.subarray(sent);
       // It need not read all.
       if ((sent < 0 && sent !== -errno.EINTR && sent !== -errno.EAGAIN) || rest.length === 0) {
         syscall('close', pipes.input);
         pipes.input = closed;
-        fds[2] = closed;
+        input.fd = closed;
       }
     }
-    for (const index of [0, 1]) {
-      if (poll.readUInt16LE(index * 8 + 6) === 0) continue;
+    for (const index of [0, 1] as const) {
+      if (happened[index] === 0) continue;
       const bytes = Buffer.alloc(pieceSize);
-      const length = syscall('read', fds[index] as number, bytes, bytes.length);
+      const length = syscall('read', polled[index].fd, bytes, bytes.length);
       if (length > 0) pieces[index]?.push(bytes.subarray(0, length));
-      else if (length !== -errno.EINTR) fds[index] = closed;
+      else if (length !== -errno.EINTR) polled[index].fd = closed;
     }
   }
-  return { parts: pieces.map((list) => Buffer.concat(list)), inTime: true };
+  return { parts: pieces.map((list) => Buffer.concat(list)), inTime };
 }
 
 /** Waits for the end of a process that has no output any more; false where that takes too long. */

@@ -1,83 +1,47 @@
 /**
- * The system calls of src/node/fs.ts: their numbers (as in src/linux/syscalls.ts, but only these, and ready to use), how a path
- * is given to them, and the errors that Node makes of their answers.
+ * The system calls of src/node/fs.ts: their numbers, how a path is given to them, and the errors that Node makes of their answers.
  */
 import { errnoName } from '../linux/errno.ts';
+import { numbersOf } from '../linux/syscalls.ts';
 import { engine } from './engine.ts';
+import { coded, outOfRange } from './errors.ts';
 
-/** Those that x86-64 and arm64 both have. */
-export const nr =
-  process.arch === 'arm64'
-    ? {
-        inotify_init1: 26,
-        inotify_add_watch: 27,
-        mkdirat: 34,
-        unlinkat: 35,
-        symlinkat: 36,
-        linkat: 37,
-        renameat: 38,
-        statfs: 43,
-        truncate: 45,
-        ftruncate: 46,
-        faccessat: 48,
-        fchmod: 52,
-        fchmodat: 53,
-        fchownat: 54,
-        fchown: 55,
-        openat: 56,
-        close: 57,
-        getdents64: 61,
-        read: 63,
-        write: 64,
-        pread64: 67,
-        pwrite64: 68,
-        sendfile: 71,
-        readlinkat: 78,
-        fsync: 82,
-        fdatasync: 83,
-        utimensat: 88,
-        sched_getaffinity: 123,
-        uname: 160,
-        getuid: 174,
-        sysinfo: 179,
-        getrandom: 278,
-        statx: 291,
-      }
-    : {
-        inotify_init1: 294,
-        inotify_add_watch: 254,
-        mkdirat: 258,
-        unlinkat: 263,
-        symlinkat: 266,
-        linkat: 265,
-        renameat: 264,
-        statfs: 137,
-        truncate: 76,
-        ftruncate: 77,
-        faccessat: 269,
-        fchmod: 91,
-        fchmodat: 268,
-        fchownat: 260,
-        fchown: 93,
-        openat: 257,
-        close: 3,
-        getdents64: 217,
-        read: 0,
-        write: 1,
-        pread64: 17,
-        pwrite64: 18,
-        sendfile: 40,
-        readlinkat: 267,
-        fsync: 74,
-        fdatasync: 75,
-        utimensat: 280,
-        sched_getaffinity: 204,
-        uname: 63,
-        getuid: 102,
-        sysinfo: 99,
-        getrandom: 318,
-        statx: 332,
-      };
+/** Looked up when tsrun is built: a process has them ready. */
+export const nr = numbersOf(
+  'inotify_init1',
+  'inotify_add_watch',
+  'mkdirat',
+  'unlinkat',
+  'symlinkat',
+  'linkat',
+  'renameat',
+  'statfs',
+  'truncate',
+  'ftruncate',
+  'faccessat',
+  'fchmod',
+  'fchmodat',
+  'fchownat',
+  'fchown',
+  'openat',
+  'close',
+  'getdents64',
+  'read',
+  'write',
+  'pread64',
+  'pwrite64',
+  'sendfile',
+  'readlinkat',
+  'fsync',
+  'fdatasync',
+  'utimensat',
+  'sched_getaffinity',
+  'uname',
+  'getuid',
+  'sysinfo',
+  'getrandom',
+  'statx',
+);
 
 export const EPERM = -1;
 export const ENOENT = -2;
@@ -135,11 +99,6 @@ function badPath(path: unknown, argument: string): Error {
   return invalidType(argument, 'a string: the small engine has no other paths', path);
 }
 
-/** An error of Node's with its code, which stands in the first line of the stack too. */
-export function coded(error: Error, code: string): Error {
-  return Object.assign(error, { code });
-}
-
 /** An argument that is of a type that nobody knows here. */
 export function invalidType(argument: string, wanted: string, value: unknown): Error {
   const received =
@@ -153,16 +112,6 @@ export function invalidType(argument: string, wanted: string, value: unknown): E
   return coded(
     new TypeError(`The "${argument}" argument must be ${wanted}. Received ${received}`),
     'ERR_INVALID_ARG_TYPE',
-  );
-}
-
-/** An argument that is a number and none of those that are possible. */
-export function outOfRange(argument: string, range: string, value: unknown): Error {
-  const isLarge = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) > 4294967296;
-  const received = isLarge ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : String(value);
-  return coded(
-    new RangeError(`The value of "${argument}" is out of range. It must be ${range}. Received ${received}`),
-    'ERR_OUT_OF_RANGE',
   );
 }
 
@@ -188,88 +137,48 @@ export function checkDescriptor(fd: number): void {
 }
 
 /** What libuv says of the errors that files give; others are told by their names. */
-function described(error: number): string {
-  switch (error) {
-    case 2:
-      return 'ENOENT: no such file or directory';
-    case 17:
-      return 'EEXIST: file already exists';
-    case 20:
-      return 'ENOTDIR: not a directory';
-    case 13:
-      return 'EACCES: permission denied';
-    case 1:
-      return 'EPERM: operation not permitted';
-    case 3:
-      return 'ESRCH: no such process';
-    case 5:
-      return 'EIO: i/o error';
-    case 6:
-      return 'ENXIO: no such device or address';
-    case 7:
-      return 'E2BIG: argument list too long';
-    case 9:
-      return 'EBADF: bad file descriptor';
-    case 11:
-      return 'EAGAIN: resource temporarily unavailable';
-    case 12:
-      return 'ENOMEM: not enough memory';
-    case 14:
-      return 'EFAULT: bad address in system call argument';
-    case 16:
-      return 'EBUSY: resource busy or locked';
-    case 18:
-      return 'EXDEV: cross-device link not permitted';
-    case 19:
-      return 'ENODEV: no such device';
-    case 21:
-      return 'EISDIR: illegal operation on a directory';
-    case 22:
-      return 'EINVAL: invalid argument';
-    case 23:
-      return 'ENFILE: file table overflow';
-    case 24:
-      return 'EMFILE: too many open files';
-    case 25:
-      return 'ENOTTY: inappropriate ioctl for device';
-    case 26:
-      return 'ETXTBSY: text file is busy';
-    case 27:
-      return 'EFBIG: file too large';
-    case 28:
-      return 'ENOSPC: no space left on device';
-    case 29:
-      return 'ESPIPE: invalid seek';
-    case 30:
-      return 'EROFS: read-only file system';
-    case 31:
-      return 'EMLINK: too many links';
-    case 32:
-      return 'EPIPE: broken pipe';
-    case 36:
-      return 'ENAMETOOLONG: name too long';
-    case 38:
-      return 'ENOSYS: function not implemented';
-    case 39:
-      return 'ENOTEMPTY: directory not empty';
-    case 40:
-      return 'ELOOP: too many symbolic links encountered';
-    case 61:
-      return 'ENODATA: no data available';
-    case 75:
-      return 'EOVERFLOW: value too large for defined data type';
-    case 95:
-      return 'ENOTSUP: operation not supported on socket';
-    case 110:
-      return 'ETIMEDOUT: connection timed out';
-    default:
-      return `${errnoName(error)}: unknown error`;
-  }
-}
+const descriptions: Readonly<Record<number, string>> = {
+  1: 'EPERM: operation not permitted',
+  2: 'ENOENT: no such file or directory',
+  3: 'ESRCH: no such process',
+  5: 'EIO: i/o error',
+  6: 'ENXIO: no such device or address',
+  7: 'E2BIG: argument list too long',
+  9: 'EBADF: bad file descriptor',
+  11: 'EAGAIN: resource temporarily unavailable',
+  12: 'ENOMEM: not enough memory',
+  13: 'EACCES: permission denied',
+  14: 'EFAULT: bad address in system call argument',
+  16: 'EBUSY: resource busy or locked',
+  17: 'EEXIST: file already exists',
+  18: 'EXDEV: cross-device link not permitted',
+  19: 'ENODEV: no such device',
+  20: 'ENOTDIR: not a directory',
+  21: 'EISDIR: illegal operation on a directory',
+  22: 'EINVAL: invalid argument',
+  23: 'ENFILE: file table overflow',
+  24: 'EMFILE: too many open files',
+  25: 'ENOTTY: inappropriate ioctl for device',
+  26: 'ETXTBSY: text file is busy',
+  27: 'EFBIG: file too large',
+  28: 'ENOSPC: no space left on device',
+  29: 'ESPIPE: invalid seek',
+  30: 'EROFS: read-only file system',
+  31: 'EMLINK: too many links',
+  32: 'EPIPE: broken pipe',
+  36: 'ENAMETOOLONG: name too long',
+  38: 'ENOSYS: function not implemented',
+  39: 'ENOTEMPTY: directory not empty',
+  40: 'ELOOP: too many symbolic links encountered',
+  61: 'ENODATA: no data available',
+  75: 'EOVERFLOW: value too large for defined data type',
+  95: 'ENOTSUP: operation not supported on socket',
+  110: 'ETIMEDOUT: connection timed out',
+};
 
 /** Node's error of a call that answered `result`, which is a negative errno. */
 export function failure(result: number, syscall: string, path?: string, dest?: string): Error {
-  const what = described(-result);
+  const what = descriptions[-result] ?? `${errnoName(-result)}: unknown error`;
   const of = path === undefined ? '' : ` '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`;
   const error = new Error(`${what}, ${syscall}${of}`) as NodeJS.ErrnoException & { dest?: string };
   error.errno = result;

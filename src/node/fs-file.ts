@@ -11,17 +11,16 @@ import {
   O_WRONLY,
 } from '../linux/constants.ts';
 import { engine } from './engine.ts';
+import { coded, outOfRange } from './errors.ts';
 import {
   call,
   checkDescriptor,
-  coded,
   EINTR,
   failure,
   invalidType,
   keptAddress,
   nr,
   onlyOptions,
-  outOfRange,
   pathAddress,
   scratch,
 } from './file-calls.ts';
@@ -29,52 +28,37 @@ import { sizeOf } from './fs-stat.ts';
 
 const O_SYNC = 0o4010000;
 
+const openFlags: Readonly<Record<string, number>> = {
+  r: O_RDONLY,
+  w: O_WRONLY | O_CREAT | O_TRUNC,
+  a: O_WRONLY | O_CREAT | O_APPEND,
+  'r+': O_RDWR,
+  wx: O_WRONLY | O_CREAT | O_TRUNC | O_EXCL,
+  xw: O_WRONLY | O_CREAT | O_TRUNC | O_EXCL,
+  'w+': O_RDWR | O_CREAT | O_TRUNC,
+  'wx+': O_RDWR | O_CREAT | O_TRUNC | O_EXCL,
+  'xw+': O_RDWR | O_CREAT | O_TRUNC | O_EXCL,
+  'a+': O_RDWR | O_CREAT | O_APPEND,
+  ax: O_WRONLY | O_CREAT | O_APPEND | O_EXCL,
+  xa: O_WRONLY | O_CREAT | O_APPEND | O_EXCL,
+  'ax+': O_RDWR | O_CREAT | O_APPEND | O_EXCL,
+  'xa+': O_RDWR | O_CREAT | O_APPEND | O_EXCL,
+  rs: O_RDONLY | O_SYNC,
+  sr: O_RDONLY | O_SYNC,
+  'rs+': O_RDWR | O_SYNC,
+  'sr+': O_RDWR | O_SYNC,
+  as: O_WRONLY | O_CREAT | O_APPEND | O_SYNC,
+  sa: O_WRONLY | O_CREAT | O_APPEND | O_SYNC,
+  'as+': O_RDWR | O_CREAT | O_APPEND | O_SYNC,
+  'sa+': O_RDWR | O_CREAT | O_APPEND | O_SYNC,
+};
+
 function flagsOf(flags: string | number | null): number {
   if (typeof flags === 'number') return flags;
-  switch (flags) {
-    case 'r':
-    case null:
-      return O_RDONLY;
-    case 'w':
-      return O_WRONLY | O_CREAT | O_TRUNC;
-    case 'a':
-      return O_WRONLY | O_CREAT | O_APPEND;
-    case 'r+':
-      return O_RDWR;
-    case 'wx':
-    case 'xw':
-      return O_WRONLY | O_CREAT | O_TRUNC | O_EXCL;
-    case 'w+':
-      return O_RDWR | O_CREAT | O_TRUNC;
-    case 'wx+':
-    case 'xw+':
-      return O_RDWR | O_CREAT | O_TRUNC | O_EXCL;
-    case 'a+':
-      return O_RDWR | O_CREAT | O_APPEND;
-    case 'ax':
-    case 'xa':
-      return O_WRONLY | O_CREAT | O_APPEND | O_EXCL;
-    case 'ax+':
-    case 'xa+':
-      return O_RDWR | O_CREAT | O_APPEND | O_EXCL;
-    case 'rs':
-    case 'sr':
-      return O_RDONLY | O_SYNC;
-    case 'rs+':
-    case 'sr+':
-      return O_RDWR | O_SYNC;
-    case 'as':
-    case 'sa':
-      return O_WRONLY | O_CREAT | O_APPEND | O_SYNC;
-    case 'as+':
-    case 'sa+':
-      return O_RDWR | O_CREAT | O_APPEND | O_SYNC;
-    default:
-      throw coded(
-        new TypeError(`The argument 'flags' is invalid. Received '${String(flags)}'`),
-        'ERR_INVALID_ARG_VALUE',
-      );
-  }
+  const name = flags ?? 'r';
+  const bits = Object.hasOwn(openFlags, name) ? openFlags[name] : undefined;
+  if (bits !== undefined) return bits;
+  throw coded(new TypeError(`The argument 'flags' is invalid. Received '${String(flags)}'`), 'ERR_INVALID_ARG_VALUE');
 }
 
 /** The bits of a mode, which may be a text of octal digits. */

@@ -1,6 +1,7 @@
 /** What is done with a file by its name, of `node:fs`: links, other names, owners, modes, times; whether it is there. */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../linux/constants.ts';
 import { engine } from './engine.ts';
+import { outOfRange } from './errors.ts';
 import {
   call,
   checkDescriptor,
@@ -8,7 +9,6 @@ import {
   invalidType,
   keptAddress,
   nr,
-  outOfRange,
   pathAddress,
   scratch,
   unknownOption,

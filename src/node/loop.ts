@@ -1,6 +1,7 @@
 /** The event loop: timers, what is due at once, and descriptors (man 2 ppoll). The host calls `turn`, and does what promises are for between. */
 import { errno, errnoName } from '../linux/errno.ts';
 import { syscall } from '../linux/ffi.ts';
+import { poll } from '../linux/poll.ts';
 import type { Watch } from '../linux/small-engine.ts';
 import { engine } from './engine.ts';
 
@@ -25,7 +26,7 @@ const descriptors = new Set<Descriptor>();
 /** What setTimeout and setInterval return. */
 export class Timer {
   isHolding = true;
-  /** When it is due, in milliseconds of Date.now(). */
+  /** When it is due, in milliseconds of `now`. */
   due = 0;
 
   constructor(
@@ -108,36 +109,24 @@ export function watch(fd: number, events: number, ready: (happened: number) => v
   return new Descriptor(fd, events, ready);
 }
 
-/** struct pollfd: descriptor, what is asked for, what has happened. */
-const pollSize = 8;
-
 /** What has become due in this turn and was not called yet. */
 let due: (() => void)[] = [];
 let called = 0;
 
 /** Waits for descriptors, as many milliseconds at most (undefined: for ever). Who waits for those that are ready is due. */
-function poll(milliseconds: number | undefined): void {
+function wait(milliseconds: number | undefined): void {
   const watched = [...descriptors];
   if (watched.length === 0 && milliseconds === 0) return;
-  const entries = Buffer.alloc(watched.length * pollSize);
-  watched.forEach(({ fd, events }, index) => {
-    entries.writeInt32LE(fd, index * pollSize);
-    entries.writeInt16LE(events, index * pollSize + 4);
-  });
-  let timeout: Buffer | number = 0;
-  if (milliseconds !== undefined) {
-    timeout = Buffer.alloc(16);
-    timeout.writeUInt32LE(Math.floor(milliseconds / 1000), 0);
-    timeout.writeUInt32LE(Math.floor((milliseconds % 1000) * 1e6), 8);
+  const happened = poll(watched, milliseconds);
+  if (typeof happened === 'number') {
+    if (happened !== -errno.EINTR) throw new Error(`ppoll: ${errnoName(-happened)}`);
+    return;
   }
-  const ready = syscall('ppoll', entries, watched.length, timeout, 0, 8);
-  if (ready < 0 && ready !== -errno.EINTR) throw new Error(`ppoll: ${errnoName(-ready)}`);
-  if (ready <= 0) return;
   watched.forEach((descriptor, index) => {
-    const happened = entries.readInt16LE(index * pollSize + 6);
-    if (happened === 0) return;
+    const events = happened[index] as number;
+    if (events === 0) return;
     // Who was called before may have ended it.
-    due.push(() => descriptors.has(descriptor) && descriptor.ready(happened));
+    due.push(() => descriptors.has(descriptor) && descriptor.ready(events));
   });
 }
 
@@ -168,10 +157,10 @@ export function turn(): boolean {
   called = 0;
   const immediate = immediates;
   immediates = [];
-  let wait: number | undefined;
-  if (immediate.length > 0) wait = 0;
-  else if (timers.size > 0) wait = untilNext();
-  poll(wait);
+  let milliseconds: number | undefined;
+  if (immediate.length > 0) milliseconds = 0;
+  else if (timers.size > 0) milliseconds = untilNext();
+  wait(milliseconds);
   dueTimers();
   due = due.concat(immediate);
   return true;

@@ -1,4 +1,5 @@
 /** What tsrun uses of `node:os`. */
+import { signals } from '../linux/signals.ts';
 import { engine } from './engine.ts';
 import { call, failure, keptAddress, nr } from './file-calls.ts';
 import { readFileSync } from './fs-file.ts';
@@ -95,15 +96,4 @@ export function availableParallelism(): number {
 export const EOL = '\n';
 export const devNull = '/dev/null';
 
-/** Numbers of signals, the same on x86-64 and arm64 (man 7 signal). */
-const signals = `HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG
-  XCPU XFSZ VTALRM PROF WINCH IO PWR SYS`;
-
-export const constants = {
-  /** Made when it is asked for: a usual command does not. */
-  get signals(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = {};
-    for (const [index, name] of signals.split(/\s+/).entries()) all[`SIG${name}`] = index + 1;
-    return Object.assign(all, { SIGIOT: 6, SIGPOLL: 29 });
-  },
-};
+export const constants = { signals };

@@ -1,6 +1,6 @@
 /** TextDecoder and TextEncoder, https://encoding.spec.whatwg.org/, for UTF-8, which is all that tsrun reads. */
-import { coded } from './buffer-integers.ts';
 import { engine } from './engine.ts';
+import { coded } from './errors.ts';
 
 export class TextEncoder {
   readonly encoding = 'utf-8';

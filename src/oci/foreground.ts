@@ -41,20 +41,21 @@ const own = new Set([
   'SIGTTOU',
 ]);
 
-/** The socket that gets the master of a terminal, and what copies from and to it. */
-export interface Console {
-  socket: number;
-  copy: typeof copyTerminal;
-}
-
-/** Waits for the end of a process and returns its exit status. */
-export async function waitForProcess(pid: number, console: Console | undefined): Promise<number> {
+/**
+ * Waits for the end of a process and returns its exit status. `console` is the socket that gets the terminal's master, from and to
+ * which `copy` copies.
+ */
+export async function waitForProcess(
+  pid: number,
+  console: number | undefined,
+  copy: typeof copyTerminal,
+): Promise<number> {
   const undo: (() => void)[] = [];
   const on = (name: NodeJS.Signals, listener: () => void): void => {
     process.on(name, listener);
     undo.push(() => process.off(name, listener));
   };
-  const flush = console === undefined ? async () => {} : console.copy(console.socket, on, undo);
+  const flush = console === undefined ? async () => {} : copy(console, on, undo);
   for (const name of Object.keys(signals) as NodeJS.Signals[]) {
     if (own.has(name) || /^SIG(ABRT|BUS|FPE|ILL|SEGV|IOT|STKFLT|UNUSED|POLL|PWR|SYS|TRAP|XCPU|XFSZ)$/.test(name))
       continue;

@@ -1,13 +1,12 @@
 /** `tsrun events`: what has happened to containers, images, networks and volumes, and what happens. */
-import { statSync } from 'node:fs';
 import { journalPath } from '../../container/events.ts';
 import type { RecordedEvent } from '../../container/read-events.ts';
 import { readEvents } from '../../container/read-events.ts';
 import { TsrunError } from '../../error.ts';
 import { rootDirectory } from '../../linux/paths.ts';
-import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
 import { compileTemplate, TemplateError } from '../format/template.ts';
+import { leaveLongReading } from '../long-reading.ts';
 import { escapeControls, print } from '../output.ts';
 import { printForeign } from '../terminal.ts';
 import { parseMoment } from '../units.ts';
@@ -50,12 +49,6 @@ function printer(format: string | undefined): (event: RecordedEvent) => void {
   };
 }
 
-/** Bytes of a journal that the small engine reads before the large one would have started. */
-const largeJournal = 128 * 1024;
-
-const hasMuchPast = (root: string): boolean =>
-  (statSync(journalPath(root), { throwIfNoEntry: false })?.size ?? 0) > largeJournal;
-
 export const events: Command = {
   usage: '[OPTIONS]',
   description: 'Show what happens to containers, images, networks and volumes, as it happens',
@@ -76,7 +69,7 @@ export const events: Command = {
     const show = printer(flags.string('format'));
     const since = moment('since', flags.string('since'));
     const until = moment('until', flags.string('until'));
-    if (since !== undefined && hasMuchPast(rootDirectory())) leaveToLargeEngine();
+    if (since !== undefined) leaveLongReading([journalPath(rootDirectory())]);
     const end = until === undefined ? undefined : Number(until / 1_000_000n);
     await readEvents(rootDirectory(), { past: since !== undefined, until: end }, (event) => {
       if (since !== undefined && event.timeNano < since) return;

@@ -6,8 +6,8 @@ import { followLog, type LogRecord, logFiles, readLogFile } from '../../containe
 import { computeState } from '../../container/state.ts';
 import { ContainerStore } from '../../container/store.ts';
 import { TsrunError } from '../../error.ts';
-import { leaveToLargeEngine } from '../../linux/small-engine.ts';
 import type { Command } from '../command.ts';
+import { leaveLongReading } from '../long-reading.ts';
 import { writeBytes } from '../output.ts';
 import { comparableTime, parseMoment } from '../units.ts';
 import { logDetails } from '../views/log-details.ts';
@@ -37,7 +37,7 @@ export const logs: Command = {
     const printer = new LogPrinter({ timestamps: flags.boolean('timestamps'), since, until, details });
     const tail = tailOf(flags.string('tail'));
     // What is only followed is not much at once, and takes as much memory as it takes long.
-    if (tail !== 0 && sizeOf(logFiles(directory)) > largeLog) leaveToLargeEngine();
+    if (tail !== 0) leaveLongReading(logFiles(directory));
     const offset = await printOld(directory, printer, tail);
     if (flags.boolean('follow')) {
       const running = (): boolean => isUp(computeState(directory)) && !printer.isOver();
@@ -51,13 +51,6 @@ export const logs: Command = {
     return 0;
   },
 };
-
-/** Bytes of a log that the small engine reads before the large one would have started. */
-const largeLog = 128 * 1024;
-
-function sizeOf(paths: readonly string[]): number {
-  return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
-}
 
 function momentOf(flag: string, text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined;

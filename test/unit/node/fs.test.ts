@@ -7,6 +7,17 @@ import { asNobody, canBeNobody, type Fs, outcome, same, within } from './beside-
 
 const own = await import('../../../src/node/fs.ts');
 
+/** What is in every directory of these tests, where `full/inner` is there. */
+function prepareCommon(at: (name: string) => string): void {
+  real.writeFileSync(at('full/one'), '1');
+  real.writeFileSync(at('full/inner/two'), '2');
+  real.mkdirSync(at('hollow'), 0o750);
+  real.symlinkSync('file', at('link'));
+  real.symlinkSync('full/inner', at('link-to-directory'));
+  real.symlinkSync('nowhere', at('dangling'));
+  real.symlinkSync('loop', at('loop'));
+}
+
 /** A directory with everything that a path may name. */
 function prepare(directory: string): void {
   const at = (name: string): string => join(directory, name);
@@ -18,13 +29,7 @@ function prepare(directory: string): void {
   real.writeFileSync(at('large'), 'xyz€'.repeat(20_000));
   real.writeFileSync(at('exact'), 'x'.repeat(16 * 1024));
   real.mkdirSync(at('full/inner/deep'), { recursive: true });
-  real.writeFileSync(at('full/one'), '1');
-  real.writeFileSync(at('full/inner/two'), '2');
-  real.mkdirSync(at('hollow'), 0o750);
-  real.symlinkSync('file', at('link'));
-  real.symlinkSync('full/inner', at('link-to-directory'));
-  real.symlinkSync('nowhere', at('dangling'));
-  real.symlinkSync('loop', at('loop'));
+  prepareCommon(at);
   real.symlinkSync(at('full'), at('absolute'));
   real.symlinkSync('../../link', at('full/inner/up'));
   real.mkdirSync(at('names'));
@@ -373,13 +378,7 @@ describe('changes what Node changes', () => {
     real.mkdirSync(at('names'));
     for (const name of ['x\xff', 'x\xfe', 'a']) real.writeFileSync(Buffer.from(`${at('names')}/${name}`, 'latin1'), '');
     real.mkdirSync(at('full/inner'), { recursive: true });
-    real.writeFileSync(at('full/one'), '1');
-    real.writeFileSync(at('full/inner/two'), '2');
-    real.mkdirSync(at('hollow'), 0o750);
-    real.symlinkSync('file', at('link'));
-    real.symlinkSync('full/inner', at('link-to-directory'));
-    real.symlinkSync('nowhere', at('dangling'));
-    real.symlinkSync('loop', at('loop'));
+    prepareCommon(at);
   };
   const few = [
     ...['file', 'file/x', 'full', 'full/', 'full/inner/two', 'hollow', 'link', 'link-to-directory', 'dangling', 'loop'],

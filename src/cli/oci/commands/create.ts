@@ -115,10 +115,7 @@ export const run: OciCommand = {
     });
     const readiness = startOrDelete(invocation, container);
     const unwatch = readiness?.watch();
-    const status = await waitForProcess(
-      container.record.pid,
-      master === undefined ? undefined : { socket: master, copy: copyTerminal },
-    );
+    const status = await waitForProcess(container.record.pid, master, copyTerminal);
     unwatch?.();
     if (master !== undefined) close(master);
     if (!flags.boolean('keep')) deleteContainer(store, container.record.id, true, warn);

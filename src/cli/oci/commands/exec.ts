@@ -74,8 +74,7 @@ export const exec: OciCommand = {
       },
     });
     if (copying === undefined) return 0;
-    const console = master === undefined ? undefined : { socket: master, copy: copying.copyTerminal };
-    const code = await waitForProcess(pid, console);
+    const code = await waitForProcess(pid, master, copying.copyTerminal);
     if (master !== undefined) close(master);
     return code;
   },
